@@ -1,0 +1,42 @@
+"""equiseg: semantic segmentation of imbalanced data with center collapse regularization."""
+
+from typing import TYPE_CHECKING, Any
+
+from equiseg.centers import ClassCenters, LabelSide, class_centers, label_side
+from equiseg.frames import frame, largest_cosine, simplex_etf, softmax_code
+from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.labels import check_labels
+from equiseg.losses import CenterCollapseLoss
+from equiseg.tap import FeatureTap
+
+if TYPE_CHECKING:
+    from equiseg.metrics import Score, SegmentationScore
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CenterCollapseLoss",
+    "ClassCenters",
+    "ClassStatistics",
+    "FeatureTap",
+    "FrequencyGroups",
+    "LabelSide",
+    "Score",
+    "SegmentationScore",
+    "check_labels",
+    "class_centers",
+    "frame",
+    "label_side",
+    "largest_cosine",
+    "simplex_etf",
+    "softmax_code",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The scores need torchmetrics; a user of the losses alone should not.
+    if name in ("Score", "SegmentationScore"):
+        from equiseg import metrics
+
+        return getattr(metrics, name)
+    raise AttributeError(f"module 'equiseg' has no attribute {name!r}")

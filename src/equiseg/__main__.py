@@ -1,0 +1,5 @@
+"""``python -m equiseg``."""
+
+from equiseg.cli.main import main
+
+main()

@@ -1,0 +1,78 @@
+"""Samples kept in memory, as far as memory allows; and the one pass that fills and checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from equiseg.data.errors import DataError
+from equiseg.data.sample import Sample, SegmentationData
+from equiseg.imbalance import ClassStatistics
+
+
+class CachedData:
+    """A data set whose samples are read once and kept, up to a number of bytes.
+
+    Samples are kept in the order they are first read until the budget is spent; the rest are read
+    anew each time. Fill it before starting data workers (:func:`survey` does): forked workers
+    share what is there.
+
+    Args:
+        data: The data set to read.
+        max_bytes: Most bytes to keep. 0 keeps nothing.
+    """
+
+    def __init__(self, data: SegmentationData, max_bytes: int) -> None:
+        self.data = data
+        self.classes = data.classes
+        self.ignore_index = data.ignore_index
+        self.max_bytes = max_bytes
+        self.kept_bytes = 0
+        self._kept: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample at ``index``, from memory when it is there."""
+        if index in self._kept:
+            return self._kept[index]
+        sample = self.data[index]
+        size = sample.image.nbytes + sample.labels.nbytes
+        if self.kept_bytes + size <= self.max_bytes:
+            self.kept_bytes += size
+            self._kept[index] = sample
+        return sample
+
+
+def survey(
+    data: SegmentationData,
+    name: str,
+    track: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> ClassStatistics:
+    """Read every sample once: report all that are broken, count the classes of the others.
+
+    Args:
+        data: The data set.
+        name: Its name in the error.
+        track: Wraps the indices, to show progress.
+
+    Returns:
+        Pixels and images of each class.
+
+    Raises:
+        DataError: Listing every file that cannot be used.
+    """
+    problems: list[str] = []
+
+    def labels() -> Iterable:
+        for index in track(range(len(data))):
+            try:
+                yield data[index].labels
+            except DataError as error:
+                problems.append(str(error))
+
+    statistics = ClassStatistics.from_labels(labels(), len(data.classes), data.ignore_index)
+    if problems:
+        raise DataError.listing(f"{name}: files that cannot be used", problems)
+    return statistics

@@ -1,0 +1,182 @@
+"""ImageFolder: images and masks in two folders, as a data card describes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equiseg.data.card import DataCard
+from equiseg.data.errors import DataError
+from equiseg.data.sample import Sample
+
+try:
+    from PIL import Image, UnidentifiedImageError
+except ImportError as error:  # pragma: no cover - depends on what is installed
+    raise ImportError('image folders need Pillow: pip install "equiseg[data]"') from error
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_MOST_VALUES = 1 << 16
+
+
+class ImageFolder:
+    """One split of a data set of images and masks.
+
+    Masks are 8-bit, 16-bit or palette images whose pixel values the card names. Missing partners
+    are reported at once, all of them; what can only be seen in a file is reported when it is
+    read, by name (:func:`equiseg.data.survey` reads them all before training).
+
+    Args:
+        card: The description of the data set.
+        split: Which of the card's splits.
+        size: (H, W) to resize to when reading, images antialiased and labels to the nearest
+            pixel. None keeps the size on disk.
+
+    Raises:
+        DataError: If the split or a folder does not exist, is empty, or files lack partners.
+    """
+
+    def __init__(self, card: DataCard, split: str, size: tuple[int, int] | None = None) -> None:
+        if split not in card.splits:
+            raise DataError(f"card {card.name} has no split {split!r}, only {list(card.splits)}")
+        self.card = card
+        self.size = size
+        self.classes = card.class_names()
+        self.ignore_index = card.ignore_index
+        if 0 <= self.ignore_index < len(self.classes):
+            raise DataError(
+                f"card {card.name}: ignore_index={self.ignore_index} is also the id of class "
+                f"{self.classes[self.ignore_index]!r}; choose a value >= {len(self.classes)}"
+            )
+        self._lookup = _lookup_table(card)
+        self.pairs = _find_pairs(card, split)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one image and its labels.
+
+        Raises:
+            DataError: If a file cannot be read, sizes differ, or the mask holds an unknown value.
+        """
+        image_file, mask_file = self.pairs[index]
+        image = read_image(image_file, self.size)
+        labels = self._read_labels(mask_file, image_file)
+        return Sample(image, labels, image_file.stem)
+
+    def _read_labels(self, mask_file: Path, image_file: Path) -> Tensor:
+        with _opened(image_file) as image, _opened(mask_file) as mask:
+            if image.size != mask.size:
+                raise DataError(
+                    f"{mask_file}: mask is {mask.width}x{mask.height} (width x height), its image "
+                    f"{image_file.name} {image.width}x{image.height}"
+                )
+            if mask.mode not in ("P", "L", "I", "I;16", "I;16B", "1"):
+                raise DataError(
+                    f"{mask_file}: mask must have one channel of class values (8-bit, 16-bit or "
+                    f"palette), got mode {mask.mode}; colour-coded masks must be converted first"
+                )
+            values = np.asarray(_decoded(mask, mask_file)).astype(np.int64)
+        if values.size and (values.min() < 0 or values.max() >= _MOST_VALUES):
+            raise DataError(f"{mask_file}: mask values {values.min()}..{values.max()} exceed 16 bit")
+        labels = self._lookup[values]
+        if (labels < 0).any():
+            unknown = sorted({int(v) for v in np.unique(values[labels < 0])})
+            raise DataError(
+                f"{mask_file}: values {unknown[:8]} are neither classes nor ignored in card "
+                f"{self.card.name}; add them to classes or to ignore_values"
+            )
+        if self.size is not None and labels.shape != tuple(self.size):
+            rows, columns = (_nearest(n, m) for n, m in zip(labels.shape, self.size, strict=True))
+            labels = labels[rows[:, None], columns]
+        small = len(self.classes) <= 255 and 0 <= self.ignore_index <= 255
+        return torch.from_numpy(labels.astype(np.uint8 if small else np.int64))
+
+
+def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
+    """Read an image file as uint8 RGB (3, H, W); 16-bit grey is scaled down to 8 bit.
+
+    Args:
+        file: The image.
+        size: (H, W) to resize to, antialiased. None keeps the size on disk.
+
+    Raises:
+        DataError: If the file cannot be read as an image.
+    """
+    with _opened(file) as image:
+        if size is not None:
+            image.draft("RGB", (size[1], size[0]))  # lets the JPEG decoder skip unused detail
+        decoded = _decoded(image, file)
+        if decoded.mode.startswith("I"):
+            decoded = Image.fromarray((np.asarray(decoded).astype(np.int64) >> 8).astype(np.uint8))
+        rgb = decoded.convert("RGB")
+        if size is not None and rgb.size != (size[1], size[0]):
+            rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        return torch.from_numpy(np.ascontiguousarray(np.asarray(rgb).transpose(2, 0, 1)))
+
+
+def _opened(file: Path) -> Image.Image:
+    try:
+        return Image.open(file)
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"{file}: not a readable image ({_reason(error)})") from error
+
+
+def _decoded(image: Image.Image, file: Path) -> Image.Image:
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{file}: damaged image ({_reason(error)})") from error
+    return image
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _nearest(source: int, target: int) -> np.ndarray:
+    """Source index under the center of every target pixel."""
+    return ((np.arange(target) + 0.5) * source / target).astype(np.int64)
+
+
+def _lookup_table(card: DataCard) -> np.ndarray:
+    """Class id of every possible mask value; -1 where the card says nothing."""
+    table = np.full(_MOST_VALUES, -1, dtype=np.int64)
+    for value, label in card.ids_by_value().items():
+        if 0 <= value < _MOST_VALUES:
+            table[value] = label
+    # Ignored pixels must not look unknown when ignore_index itself is negative.
+    if card.ignore_index < 0:
+        raise DataError(f"card {card.name}: ignore_index must be >= 0, got {card.ignore_index}")
+    return table
+
+
+def _find_pairs(card: DataCard, split: str) -> list[tuple[Path, Path]]:
+    """Image and mask files of one split, in the order of their names."""
+    chosen = card.splits[split]
+    folder_name = chosen if isinstance(chosen, str) else ""
+    images = _files(card.path / card.images.format(split=folder_name))
+    masks = _files(card.path / card.annotations.format(split=folder_name))
+    names = sorted(images) if isinstance(chosen, str) else [str(name) for name in chosen]
+    problems = [f"image {name}: no such file" for name in names if name not in images]
+    problems += [f"{images[n]}: no mask named {n}" for n in names if n in images and n not in masks]
+    if isinstance(chosen, str):
+        problems += [f"{masks[name]}: no image named {name}" for name in masks if name not in images]
+    if problems:
+        raise DataError.listing(f"{card.name}/{split}: files without partners", problems)
+    if not names:
+        raise DataError(
+            f"{card.path / card.images.format(split=folder_name)}: no images "
+            f"({', '.join(IMAGE_SUFFIXES)})"
+        )
+    return [(images[name], masks[name]) for name in names]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; check the card's folders and the data root")
+    return {f.stem: f for f in sorted(folder.iterdir()) if f.suffix.lower() in IMAGE_SUFFIXES}

@@ -1,0 +1,154 @@
+"""From samples to batches: the same batches for a seed, whatever the number of workers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from equiseg.data.sample import SegmentationData
+from equiseg.data.transforms import AugmentConfig, augment, to_tensors
+
+_MIX = 0x9E3779B97F4A7C15  # odd and dense in bits: spreads neighbouring keys over 64 bits
+
+
+class EpochSampler(Sampler[int]):
+    """Shuffled draws of one rank, each a key that also names the epoch.
+
+    Draw ``epoch * n + index`` tells the data set which sample to read and which random numbers to
+    augment it with, so a resumed run or another number of workers sees the same batches.
+
+    Args:
+        num_samples: Samples n in the data set.
+        seed: Of the run.
+        rank: This process.
+        num_ranks: All processes; each takes every ``num_ranks``-th draw, the last short round
+            filled up from the start.
+    """
+
+    def __init__(self, num_samples: int, seed: int, rank: int = 0, num_ranks: int = 1) -> None:
+        self.num_samples = num_samples
+        self.seed = seed
+        self.rank = rank
+        self.num_ranks = num_ranks
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next pass; Lightning calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Draws of this rank in one epoch."""
+        return math.ceil(self.num_samples / self.num_ranks)
+
+    def __iter__(self) -> Iterator[int]:
+        """Keys of one epoch."""
+        generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
+        order = torch.randperm(self.num_samples, generator=generator)
+        order = order.repeat(2)[: len(self) * self.num_ranks]
+        return iter((self.epoch * self.num_samples + order[self.rank :: self.num_ranks]).tolist())
+
+
+class TrainingView(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented samples, each a pure function of seed and key (see :class:`EpochSampler`)."""
+
+    def __init__(self, data: SegmentationData, config: AugmentConfig, seed: int) -> None:
+        self.data = data
+        self.config = config
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Samples in one epoch."""
+        return len(self.data)
+
+    def __getitem__(self, key: int) -> tuple[Tensor, Tensor]:
+        """Image (3, h, w) in [0, 1] and labels (h, w) of one draw."""
+        generator = torch.Generator().manual_seed(_mixed(self.seed, key))
+        sample = self.data[key % len(self.data)]
+        return augment(sample, self.config, self.data.ignore_index, generator)
+
+
+class EvaluationView(Dataset[tuple[Tensor, Tensor]]):
+    """Samples as they are."""
+
+    def __init__(self, data: SegmentationData) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        """Samples."""
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (3, H, W) in [0, 1] and labels (H, W)."""
+        return to_tensors(self.data[index])
+
+
+def training_loader(
+    data: SegmentationData,
+    config: AugmentConfig,
+    batch_size: int,
+    *,
+    seed: int,
+    num_workers: int = 0,
+    rank: int = 0,
+    num_ranks: int = 1,
+) -> DataLoader:
+    """Shuffled, augmented batches; the last short batch is dropped.
+
+    Args:
+        data: Training samples; of one size unless ``config.crop`` is set.
+        config: Augmentation.
+        batch_size: Images a step on this rank.
+        seed: Of the run.
+        num_workers: Worker processes; 0 loads in the training process.
+        rank: This process.
+        num_ranks: All processes.
+
+    Raises:
+        ValueError: If a rank has fewer samples than one batch.
+    """
+    sampler = EpochSampler(len(data), seed, rank, num_ranks)
+    if len(sampler) < batch_size:
+        raise ValueError(
+            f"batch_size must be at most the {len(sampler)} training images of one process, got "
+            f"{batch_size}"
+        )
+    view = TrainingView(data, config, seed)
+    return _loader(view, batch_size, num_workers, sampler=sampler, drop_last=True)
+
+
+def evaluation_loader(
+    data: SegmentationData,
+    batch_size: int = 1,
+    *,
+    num_workers: int = 0,
+    rank: int = 0,
+    num_ranks: int = 1,
+) -> DataLoader:
+    """Samples in order, each exactly once over all ranks; batches of 1 where sizes differ."""
+    mine = list(range(rank, len(data), num_ranks))
+    return _loader(EvaluationView(data), batch_size, num_workers, sampler=mine)
+
+
+def _loader(dataset: Dataset, batch_size: int, num_workers: int, **kwargs: object) -> DataLoader:
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=num_workers > 0,
+        worker_init_fn=_one_thread if num_workers else None,
+        **kwargs,  # type: ignore[arg-type]
+    )
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)  # workers beside each other must not each claim every core
+
+
+def _mixed(seed: int, key: int) -> int:
+    """A well-spread 63-bit seed from two small numbers."""
+    return ((seed * _MIX + key) * _MIX ^ (key << 17)) & (2**63 - 1)

@@ -1,0 +1,130 @@
+"""Joint transforms of an image and its labels, in torch tensors, from one seeded generator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.data.sample import Sample
+
+# Grey of natural images: what lies beyond the border should surprise the network least.
+_PADDING_RGB = (124, 116, 104)
+_GREY_RGB = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to a training image.
+
+    Attributes:
+        crop: (H, W) of the training crop; None takes the size of the images.
+        scale: Range of the random resize, drawn log-uniformly. [0.5, 2] is the field's habit for
+            large images; small ones keep their rare things with a narrower range.
+        flip: Probability of a left-right flip.
+        brightness: Largest relative change of brightness; the next two likewise.
+        contrast: See ``brightness``.
+        saturation: See ``brightness``.
+    """
+
+    crop: tuple[int, int] | None = None
+    scale: tuple[float, float] = (0.75, 1.5)
+    flip: float = 0.5
+    brightness: float = 0.3
+    contrast: float = 0.3
+    saturation: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale must be 0 < low <= high, got {self.scale}")
+        if self.crop is not None and min(self.crop) < 1:
+            raise ValueError(f"crop must be positive, got {self.crop}")
+        if not 0 <= self.flip <= 1:
+            raise ValueError(f"flip must be a probability, got {self.flip}")
+        for name in ("brightness", "contrast", "saturation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+
+def augment(
+    sample: Sample, config: AugmentConfig, ignore_index: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A random crop at a random scale, flipped and recoloured.
+
+    The window is cut from the image before resizing, so the work follows the crop and not the
+    scale.
+
+    Args:
+        sample: The image and its labels.
+        config: Ranges of the changes.
+        ignore_index: Label of pixels beyond the image.
+        generator: The only source of randomness.
+
+    Returns:
+        Image float32 in [0, 1], (3, h, w), and labels int64 (h, w).
+    """
+    low, high = config.scale
+    height, width = config.crop or tuple(sample.labels.shape)
+    scale = low * (high / low) ** _uniform(generator)
+    window = (round(height / scale), round(width / scale))
+    top, left = (
+        math.floor(_uniform(generator) * (abs(have - want) + 1)) * (1 if have >= want else -1)
+        for have, want in zip(sample.labels.shape, window, strict=True)
+    )
+    image, labels = _cut(sample, top, left, window, ignore_index)
+    image, labels = _resize(image, labels, (height, width))
+    if _uniform(generator) < config.flip:
+        image, labels = image.flip(-1), labels.flip(-1)
+    return _recolour(image, config, generator), labels.long()
+
+
+def to_tensors(sample: Sample) -> tuple[Tensor, Tensor]:
+    """The sample as it is: image float32 in [0, 1], (3, H, W), and labels int64 (H, W)."""
+    return sample.image.float() / 255, sample.labels.long()
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return torch.rand((), generator=generator).item()
+
+
+def _cut(
+    sample: Sample, top: int, left: int, window: tuple[int, int], ignore_index: int
+) -> tuple[Tensor, Tensor]:
+    """A window that may reach over the border; outside is grey and unlabelled."""
+    height, width = sample.labels.shape
+    image = torch.tensor(_PADDING_RGB, dtype=torch.uint8).view(3, 1, 1).repeat(1, *window)
+    labels = torch.full(window, ignore_index, dtype=torch.int64)
+    y0, x0 = max(top, 0), max(left, 0)
+    y1, x1 = min(top + window[0], height), min(left + window[1], width)
+    inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+    image[:, inside[0], inside[1]] = sample.image[:, y0:y1, x0:x1]
+    labels[inside] = sample.labels[y0:y1, x0:x1].long()
+    return image, labels
+
+
+def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    if tuple(labels.shape) == size:
+        return image.float() / 255, labels
+    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0] / 255
+    rows, columns = (
+        ((torch.arange(to) + 0.5) * (of / to)).long()
+        for of, to in zip(labels.shape, size, strict=True)
+    )
+    return resized.clamp_(0, 1), labels[rows[:, None], columns]
+
+
+def _recolour(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast and saturation, each a blend with black, mean grey and grey."""
+    factors = [
+        1 + strength * (2 * _uniform(generator) - 1)
+        for strength in (config.brightness, config.contrast, config.saturation)
+    ]
+    weights = torch.tensor(_GREY_RGB).view(3, 1, 1)
+    image = image * factors[0]
+    mean = (image.mean((1, 2), keepdim=True) * weights).sum(0, keepdim=True)
+    image = mean + (image - mean) * factors[1]
+    grey = (image * weights).sum(0, keepdim=True)
+    return (grey + (image - grey) * factors[2]).clamp_(0, 1)

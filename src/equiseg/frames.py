@@ -1,0 +1,271 @@
+"""Fixed unit directions for the classes: the simplex where it fits, the softmax code where it does not.
+
+A frame is a (K, D) matrix, one unit row per class, that never learns. Every frame here is made in
+float64 on the CPU and cast at the end: a QR taken in float32 misses 1e-7 about once in twenty draws.
+
+With `generator=None` a frame comes from a private generator with a fixed seed, never from torch's
+global one. So every rank and every run on one kind of machine gets the same frame, and making one
+does not shift the random numbers of the training around it. Between machines the numerical codes
+may differ (rounding decides between equally good optima): keep the frame in a buffer and save it.
+
+Shapes: R restarts, K classes, D dim.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_SEED = 0x5EED
+_COSINES_AT_ONCE = 2**22  # 32 MiB of float64, whatever K is
+
+
+def simplex_etf(
+    num_classes: int,
+    dim: int,
+    *,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Make a simplex equiangular tight frame: unit rows, all cosines -1/(K-1), sum zero.
+
+    K points that sum to zero span K - 1 dimensions, so the exact simplex exists for every
+    dim >= K - 1. The usual form, sqrt(K/(K-1)) U (I - 11^T/K) with U from a QR (Papyan, Han and
+    Donoho 2020, eq. 1), asks for dim >= K; this one starts from the Helmert basis of the centered
+    subspace and turns it by a uniformly random orthonormal map.
+
+    Args:
+        num_classes: K, at least 2.
+        dim: D, at least K - 1.
+        generator: source of the random orientation; None is a fixed seed (see the module).
+        dtype: of the result; any real floating type.
+
+    Returns:
+        (K, D) frame on the CPU, exact to the rounding of `dtype`.
+
+    Raises:
+        ValueError: if num_classes < 2 or dim < num_classes - 1.
+        TypeError: if a size is not an int or dtype is not a real floating type.
+    """
+    _check(num_classes, dim, dtype)
+    if dim < num_classes - 1:
+        raise ValueError(
+            f"dim must be at least num_classes - 1 = {num_classes - 1} for an exact simplex, got "
+            f"{dim}; use softmax_code({num_classes}, {max(dim, 2)}) instead"
+        )
+    return _orient(_centered_simplex(num_classes), dim, generator).to(dtype)
+
+
+def softmax_code(
+    num_classes: int,
+    dim: int,
+    *,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    r"""Make a softmax code: unit rows with the largest minimum one-vs-rest margin.
+
+    The margin of class k is the distance from w_k to the convex hull of the other rows; the code
+    maximises the smallest one. It is what a normalised network collapses to when K > D + 1
+    (Jiang et al. 2023, arXiv 2310.05351), as the simplex is below. By size:
+
+    ==================  =========================================================  ==============
+    num_classes         code                                                       largest cosine
+    ==================  =========================================================  ==============
+    K <= D + 1          the simplex, exact                                         -1/(K-1)
+    D + 2 <= K <= 2D    K - D mutually orthogonal simplices, exact, optimal:       0
+                        the margin is 1, and none can be larger. The
+                        cross-polytope when K = 2D.
+    D = 2, K > 4        the regular K-gon, exact                                   cos(2 pi / K)
+    K > 2D, D > 2       found numerically                                          `largest_cosine`
+    ==================  =========================================================  ==============
+
+    What the numerical case optimises is the largest pairwise cosine c (the Tammes problem), by an
+    annealed log-sum-exp of all cosines. The smallest margin is never below 1 - c, because h = w_k
+    separates w_k from every other row by that much, and equals 1 - c wherever c w_k lies in the
+    hull of the nearest neighbours of w_k. The two problems are not known to agree for every size; in
+    every small case computed (the tests bracket the margin) they did. The result is a local
+    optimum: for a few dozen classes, where 64 starts compete, it meets the best known spherical
+    codes, and for many it is far better than random directions but not proven best. The number of
+    starts and of steps falls as K^2 D grows, so that 10,000 classes take minutes, not days.
+
+    Args:
+        num_classes: K, at least 2.
+        dim: D, at least 2.
+        generator: source of the starts and the orientation; None is a fixed seed (see the module).
+        dtype: of the result; any real floating type.
+
+    Returns:
+        (K, D) frame on the CPU; read its largest cosine with `largest_cosine`.
+
+    Raises:
+        ValueError: if num_classes < 2 or dim < 2.
+        TypeError: if a size is not an int or dtype is not a real floating type.
+    """
+    _check(num_classes, dim, dtype)
+    if dim < 2:
+        raise ValueError(
+            f"dim must be at least 2 for a softmax code, got {dim}; pass dim=2 or more"
+        )
+    if num_classes <= 2 * dim:
+        code_KD = _orient(_orthogonal_simplices(num_classes, dim), dim, generator)
+    elif dim == 2:
+        code_KD = _orient(_polygon(num_classes), dim, generator)
+    else:
+        code_KD = _spread(num_classes, dim, generator)
+    return code_KD.to(dtype)
+
+
+def frame(
+    num_classes: int,
+    dim: int,
+    *,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Make the best frame for these sizes: the simplex where it exists, else the softmax code.
+
+    Args:
+        num_classes: K, at least 2.
+        dim: D, at least 1 for two classes and 2 for more.
+        generator: source of randomness; None is a fixed seed (see the module).
+        dtype: of the result; any real floating type.
+
+    Returns:
+        (K, D) frame on the CPU.
+
+    Raises:
+        ValueError: if num_classes < 2 or dim is too small for any frame.
+        TypeError: if a size is not an int or dtype is not a real floating type.
+    """
+    _check(num_classes, dim, dtype)
+    make = simplex_etf if dim >= num_classes - 1 else softmax_code
+    return make(num_classes, dim, generator=generator, dtype=dtype)
+
+
+def largest_cosine(frame_KD: Tensor) -> float:
+    """Measure the largest cosine between two different rows; -1/(K-1) is the least possible.
+
+    Computed in float64, in blocks of rows: memory does not grow with K^2.
+
+    Args:
+        frame_KD: (K, D) rows of any length but zero, K >= 2, on any device.
+
+    Raises:
+        ValueError: if the shape is not (K >= 2, D) or a row is zero.
+    """
+    if frame_KD.ndim != 2 or len(frame_KD) < 2:
+        raise ValueError(
+            f"frame_KD must have shape (K, D) with K >= 2, got {tuple(frame_KD.shape)}; "
+            "pass one row per class"
+        )
+    rows_KD = frame_KD.detach().to("cpu", torch.float64)
+    zero_rows = (rows_KD == 0).all(1).nonzero().flatten().tolist()
+    if zero_rows:
+        raise ValueError(
+            f"frame_KD must have no zero row, got zeros in rows {zero_rows[:8]}; "
+            "leave absent classes out, as in centers_KD[present_K]"
+        )
+    return float(_largest_cosines(F.normalize(rows_KD, dim=1)[None]))
+
+
+def _check(num_classes: int, dim: int, dtype: torch.dtype) -> None:
+    for name, value, least in (("num_classes", num_classes, 2), ("dim", dim, 1)):
+        if not isinstance(value, int):
+            raise TypeError(f"{name} must be an int, got {value!r}; pass int({name})")
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}; a frame needs more")
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a real floating type, got {dtype}; pass torch.float32")
+
+
+def _normal(*shape: int, generator: torch.Generator | None) -> Tensor:
+    if generator is None:
+        generator = torch.Generator("cpu").manual_seed(_SEED)
+    device = generator.device
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device=device).cpu()
+
+
+def _orient(rows_KM: Tensor, dim: int, generator: torch.Generator | None) -> Tensor:
+    """Turn (K, M) rows by a uniformly random orthonormal map into D >= M dimensions."""
+    q_DM, r_MM = torch.linalg.qr(_normal(dim, rows_KM.shape[1], generator=generator))
+    # A QR leaves the signs open; a positive diagonal makes it unique, and the map uniform.
+    return rows_KM @ (q_DM * r_MM.diagonal().sign()).mT
+
+
+def _centered_simplex(num_classes: int) -> Tensor:
+    """(K, K-1) unit rows of the simplex: the Helmert matrix without its constant column."""
+    j = torch.arange(1, num_classes, dtype=torch.float64, device="cpu")
+    helmert = torch.ones(num_classes, num_classes - 1, dtype=torch.float64, device="cpu").triu()
+    helmert.diagonal(-1).copy_(-j)
+    return helmert / (j * (j + 1)).sqrt() * math.sqrt(num_classes / (num_classes - 1))
+
+
+def _orthogonal_simplices(num_classes: int, dim: int) -> Tensor:
+    """K - D simplices of nearly equal size in orthogonal subspaces; just one if K <= D + 1.
+
+    Each simplex holds one class more than it has dimensions, so K - D of them fill D dimensions.
+    With two or more, the origin lies in the hull of the others for every row, and no cosine is
+    positive: each one-vs-rest margin is 1, the most there is for K >= D + 2 (arXiv 2310.05351).
+    """
+    count = max(num_classes - dim, 1)
+    sizes = [num_classes // count + (i < num_classes % count) for i in range(count)]
+    return torch.block_diag(*(_centered_simplex(size) for size in sizes))
+
+
+def _polygon(num_classes: int) -> Tensor:
+    turn = torch.arange(num_classes, dtype=torch.float64, device="cpu") * (
+        2 * math.pi / num_classes
+    )
+    return torch.stack((turn.cos(), turn.sin()), 1)
+
+
+def _cosines(unit_RKD: Tensor) -> Iterator[Tensor]:
+    """Yield the cosines of some rows with all rows, (R, rows, K); -inf with themselves."""
+    restarts, num_classes, _ = unit_RKD.shape
+    at_once = max(1, _COSINES_AT_ONCE // (restarts * num_classes))
+    for start in range(0, num_classes, at_once):
+        cosines = unit_RKD[:, start : start + at_once] @ unit_RKD.mT
+        cosines.diagonal(start, 1, 2).fill_(-math.inf)
+        yield cosines
+
+
+def _largest_cosines(unit_RKD: Tensor) -> Tensor:
+    return torch.stack([cosines.amax((1, 2)) for cosines in _cosines(unit_RKD)]).amax(0)
+
+
+def _spread(num_classes: int, dim: int, generator: torch.Generator | None) -> Tensor:
+    """Push random unit rows apart by momentum descent of (1/s) log sum_{j != k} exp(s cos_kj).
+
+    The sharpness s grows geometrically, so that a repulsion between all becomes one between the
+    closest. Restarts begin at different sharpness: soft starts find the regular codes, sharp ones
+    keep to the basin they were drawn in.
+    """
+    restarts = min(64, max(1, 2**16 // num_classes**2))
+    steps = min(1000, max(40, 5 * 10**10 // (num_classes**2 * dim)))
+    sharpest = steps**2 / 10  # 1e5 where steps allow: c is then right to about 1e-6
+    softest = torch.logspace(
+        math.log10(2), math.log10(50), restarts, dtype=torch.float64, device="cpu"
+    )[:, None, None]
+
+    code_RKD = F.normalize(_normal(restarts, num_classes, dim, generator=generator), dim=-1)
+    velocity_RKD = torch.zeros_like(code_RKD)
+    # The largest cosine of the step before keeps exp in range; a step moves rows by order 1/s only.
+    largest = torch.ones_like(softest)
+    for step in range(steps):
+        sharpness = softest * (sharpest / softest) ** (step / (steps - 1))
+        forces, totals, peaks = [], [], []
+        for cosines in _cosines(code_RKD):
+            peaks.append(cosines.amax((1, 2), keepdim=True))
+            weights = cosines.sub_(largest).mul_(sharpness).exp_()
+            forces.append(weights @ code_RKD)
+            totals.append(weights.sum(-1, keepdim=True))
+        largest = torch.stack(peaks).amax(0)
+        # Scaled by the most crowded row, the step is stable however few pairs are the closest.
+        force_RKD = torch.cat(forces, 1) / torch.cat(totals, 1).amax(1, keepdim=True)
+        velocity_RKD = 0.9 * velocity_RKD - 4 / sharpness * force_RKD
+        velocity_RKD -= (velocity_RKD * code_RKD).sum(-1, keepdim=True) * code_RKD
+        code_RKD = F.normalize(code_RKD + velocity_RKD, dim=-1)
+    return code_RKD[_largest_cosines(code_RKD).argmin()]

@@ -1,0 +1,152 @@
+"""Class labels: their one shape rule, their one ignore rule, their one check.
+
+No other file knows what a label may look like: integer class ids in ``[0, num_classes)``, or
+``ignore_index`` where nothing is known, as (B, *spatial) for maps and (N,) for points.
+"""
+
+import torch
+from torch import Tensor
+
+_INTEGER_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+_MOST_VALUES_SHOWN = 5
+
+
+def check_num_classes(num_classes: int, ignore_index: int) -> None:
+    """Refuse a class count or an ignore value that cannot work.
+
+    Raises:
+        ValueError: If ``num_classes < 2`` or ``ignore_index`` is itself a class.
+    """
+    if num_classes < 2:
+        raise ValueError(
+            f"num_classes must be at least 2, got {num_classes}; a single class leaves nothing "
+            "to tell apart"
+        )
+    if 0 <= ignore_index < num_classes:
+        raise ValueError(
+            f"ignore_index must lie outside the classes 0..{num_classes - 1}, got {ignore_index}; "
+            "use 255 or a negative value, and remap the labels if they use that class for void"
+        )
+
+
+def check_labels(labels: Tensor, num_classes: int, ignore_index: int = 255) -> None:
+    """Raise if any label is neither a class nor ``ignore_index``.
+
+    Reads every label, and on a GPU waits for the device: call it once when the data are loaded,
+    not in a training step. Losses call it themselves on eager CPU tensors, where it costs little.
+
+    Args:
+        labels: Integer class ids of any shape.
+        num_classes: Number of classes K; valid ids are 0..K-1.
+        ignore_index: The value that marks unlabelled pixels or points. 255 is what 8-bit masks use.
+
+    Raises:
+        TypeError: If the labels are not integers.
+        ValueError: If a label lies outside 0..K-1 and is not ``ignore_index``, or the two
+            arguments contradict each other.
+    """
+    check_num_classes(num_classes, ignore_index)
+    check_label_dtype(labels)
+    ids = labels.long()  # in 8 bits, comparing with 300 or -100 would wrap around
+    wrong = ((ids < 0) | (ids >= num_classes)) & (ids != ignore_index)
+    if bool(wrong.any()):
+        values = torch.unique(ids[wrong])
+        shown = ", ".join(str(int(v)) for v in values[:_MOST_VALUES_SHOWN])
+        more = ", ..." if len(values) > _MOST_VALUES_SHOWN else ""
+        raise ValueError(
+            f"labels must be class ids 0..{num_classes - 1} or ignore_index={ignore_index}, got "
+            f"{shown}{more} in {int(wrong.sum())} of {labels.numel()} places; remap these values, "
+            "or pass the value that marks unlabelled data as ignore_index"
+        )
+
+
+def check_label_dtype(labels: Tensor) -> None:
+    """Refuse labels that are not integers.
+
+    Raises:
+        TypeError: If the dtype is not one of torch's integer dtypes.
+    """
+    if labels.dtype not in _INTEGER_DTYPES:
+        raise TypeError(
+            f"labels must be integer class ids, got dtype {labels.dtype}; convert them with "
+            "labels.long() if they hold whole numbers"
+        )
+
+
+def check_shapes(features: Tensor, labels: Tensor) -> None:
+    """Refuse features (or logits) and labels that do not belong together.
+
+    Args:
+        features: (B, C, *spatial) with one to three spatial dimensions, or (N, C).
+        labels: (B, *Spatial), each side at least the feature's, or (N,).
+
+    Raises:
+        TypeError: If the features are not floating point or the labels are not integers.
+        ValueError: If ranks, batch sizes, devices or spatial sizes disagree.
+    """
+    check_label_dtype(labels)
+    if not features.is_floating_point():
+        raise TypeError(f"features must be floating point, got dtype {features.dtype}")
+    if features.ndim < 2 or labels.ndim != features.ndim - 1 or features.ndim > 5:
+        raise ValueError(
+            "features must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with (N,); got "
+            f"features {tuple(features.shape)} and labels {tuple(labels.shape)}; if the labels "
+            "carry a channel dimension, drop it with labels.squeeze(1)"
+        )
+    if features.shape[0] != labels.shape[0]:
+        raise ValueError(
+            f"features and labels must have the same first size, got {features.shape[0]} in "
+            f"{tuple(features.shape)} and {labels.shape[0]} in {tuple(labels.shape)}"
+        )
+    if any(s > t for s, t in zip(features.shape[2:], labels.shape[1:], strict=True)):
+        raise ValueError(
+            "labels must be at least as large as the features in every direction, got labels "
+            f"{tuple(labels.shape[1:])} under features {tuple(features.shape[2:])}; pass the "
+            "labels at full resolution"
+        )
+    if features.device != labels.device:
+        raise ValueError(
+            f"features and labels must be on one device, got {features.device} and "
+            f"{labels.device}; move the labels with labels.to(features.device)"
+        )
+
+
+def is_checkable(labels: Tensor) -> bool:
+    """Whether reading the label values here is free of a device wait and of a graph break."""
+    return labels.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def fold_ignored(labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
+    """Class ids as int64 with every label that is no class sent to the extra class K.
+
+    A fixed-shape stand-in for dropping pixels by a boolean index: sums over K + 1 classes whose
+    last row is thrown away. Labels out of range go there too, so that a caller who skipped
+    :func:`check_labels` never writes outside an array.
+
+    Args:
+        labels: Integer labels of any shape.
+        num_classes: Number of classes K.
+        ignore_index: The value that marks unlabelled data.
+
+    Returns:
+        int64 ids in 0..K, shaped as ``labels``.
+    """
+    ids = labels.long()
+    known = (ids >= 0) & (ids < num_classes) & (ids != ignore_index)
+    return torch.where(known, ids, num_classes)
+
+
+def count_labels(labels: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
+    """Number of labels of each class.
+
+    Args:
+        labels: Integer labels of any shape.
+        num_classes: Number of classes K.
+        ignore_index: The value that marks unlabelled data.
+
+    Returns:
+        (K,) int64; exact at any size, where float32 would stop counting at 2^24.
+    """
+    ids = fold_ignored(labels, num_classes, ignore_index).flatten()
+    counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=labels.device)
+    return counts.index_add(0, ids, torch.ones_like(ids))[:num_classes]

@@ -1,0 +1,57 @@
+"""CrossEntropyLoss: the pixel or point loss every method starts from."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from equiseg.labels import check_labels, check_num_classes, check_shapes, fold_ignored, is_checkable
+
+_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+class CrossEntropyLoss(nn.Module):
+    """Mean cross entropy over the labelled pixels or points.
+
+    As ``torch.nn.CrossEntropyLoss``, save that logits smaller than the labels are resized to
+    them, and that a batch without any label gives zero, connected to the graph, instead of NaN.
+
+    Args:
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    def __init__(self, num_classes: int, *, ignore_index: int = 255) -> None:
+        super().__init__()
+        check_num_classes(num_classes, ignore_index)
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Scalar loss of one batch.
+
+        Args:
+            logits: (B, K, *spatial) or (N, K).
+            labels: (B, *Spatial) of the same or a larger size, or (N,).
+
+        Raises:
+            TypeError: If dtypes are wrong.
+            ValueError: If shapes disagree, or (on eager CPU tensors) a label is out of range.
+        """
+        check_shapes(logits, labels)
+        if logits.shape[1] != self.num_classes:
+            raise ValueError(
+                f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]}"
+            )
+        if is_checkable(labels):
+            check_labels(labels, self.num_classes, self.ignore_index)
+        if logits.shape[2:] != labels.shape[1:]:
+            logits = F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
+        targets = fold_ignored(labels, self.num_classes, self.ignore_index)
+        total = F.cross_entropy(
+            logits, targets, ignore_index=self.num_classes, reduction="sum"
+        )
+        return total / (targets < self.num_classes).sum().clamp(min=1)

@@ -1,0 +1,70 @@
+"""Every model by its name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from equiseg.models.architectures import ARCHITECTURES
+from equiseg.models.fpn import FPN, SmallEncoder
+from equiseg.models.huggingface import build_huggingface
+from equiseg.models.lite0 import Lite0Encoder
+from equiseg.models.smp import build_smp
+
+_PYRAMIDS: dict[str, Callable[[], nn.Module]] = {
+    "fpn-small": SmallEncoder,
+    "fpn-lite0": Lite0Encoder,
+}
+_SMP_FORM = "smp/<deeplabv3plus|upernet|fpn|unet>/<encoder>"
+
+
+def model_names() -> tuple[str, ...]:
+    """The names that `build_model` knows, besides ``smp/<architecture>/<encoder>``."""
+    return (*_PYRAMIDS, *ARCHITECTURES)
+
+
+def build_model(name: str, num_classes: int, *, weights: str | Path | None = None) -> nn.Module:
+    """A segmentation model by name.
+
+    Every model takes RGB images (B, 3, H, W) in [0, 1], of any H and W from 32 up, normalises them
+    itself and returns logits (B, K, h, w) at its own stride, h <= H and w <= W. It has
+
+    - ``classifier_name``: dotted name of the final pixel classifier, for ``FeatureTap``;
+    - ``encoder`` and ``encoder_parameters()``: the part to freeze or to train more gently;
+    - no trainable parameter that the logits do not depend on (such ones are frozen), so
+      ``DistributedDataParallel`` needs no ``find_unused_parameters``.
+
+    Args:
+        name: One of `model_names`, or ``smp/<architecture>/<encoder>`` with
+            segmentation_models_pytorch installed, as "smp/deeplabv3plus/resnet50".
+        num_classes: Number of classes K, at least 2.
+        weights: Pretrained weights. For the names of transformers a local folder or a hub name; for
+            ``smp/`` the name of that library's encoder weights ("imagenet"). None starts at random,
+            except "fpn-lite0", which always has ImageNet weights from its package.
+
+    Raises:
+        ValueError: Unknown name, too few classes, or weights that do not fit.
+        ImportError: The name needs a package that is not installed.
+        OSError: The weights could not be read.
+    """
+    if num_classes < 2:
+        raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+    if name in _PYRAMIDS:
+        if weights is not None:
+            raise ValueError(
+                f"weights must be None for {name!r}, got {str(weights)!r}; "
+                "'fpn-lite0' has ImageNet weights built in, other names take weights"
+            )
+        return FPN(_PYRAMIDS[name](), num_classes)
+    if name in ARCHITECTURES:
+        return build_huggingface(ARCHITECTURES[name], num_classes, weights)
+    if name.startswith("smp/"):
+        return build_smp(name, num_classes, weights)
+    close = difflib.get_close_matches(name, model_names(), n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "choose one of them"
+    raise ValueError(
+        f"name must be one of {', '.join(model_names())} or {_SMP_FORM}, got {name!r}; {hint}"
+    )

@@ -1,0 +1,221 @@
+"""FeatureTap: the input of a model's pixel classifier, read without editing the model."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd  # every convolution, 1D to 3D, also transposed
+
+# Parts that DDP, torch.compile, FSDP and checkpoint wrappers add to a dotted name.
+_WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+
+
+class FeatureTap:
+    """The features that a model's pixel classifier was given in the model's latest forward.
+
+        tap = FeatureTap(model, num_classes=150)
+        center_loss = CenterCollapseLoss(150, tap.in_features)
+        logits = model(images)
+        loss = cross_entropy(logits, labels) + center_loss(tap.features, labels)
+
+    The classifier is the one Linear or ungrouped convolution with `num_classes` outputs. Auxiliary
+    heads, known by a part of their name that starts with "aux", are never chosen unless named.
+    With several candidates or none, the tap refuses and lists them.
+
+    The features are the INPUT of that layer: behind the dropout that most transformers and SMP
+    heads have in front of it. `layer` may name any module that takes one channels-first tensor, so
+    naming the dropout itself ("decode_head.dropout") reads before it, as the published CeCo code
+    does. If the layer runs several times in one forward, the last time counts.
+
+    - Features and graph can be read any number of times until a backward pass reaches them; then,
+      at the next forward or at `remove()` the tap lets go of them, read or not.
+    - DistributedDataParallel: tap before or after wrapping. DataParallel: refused.
+    - torch.compile: tap before the first compiled call. The tap breaks the graph at the layer;
+      `remove()` it for fullgraph=True, torch.export or torch.jit.script.
+    - Activation checkpointing: use_reentrant=False, or the classifier outside of it.
+    - The state_dict is untouched; a copied or pickled model carries nothing of the tap.
+
+    Args:
+        model: The model whose calls produce the features.
+        layer: The classifier, as the module itself or as its dotted name (with or without wrapper
+            parts such as "module."). Default: search for it.
+        num_classes: Outputs of the classifier, to search by or to check `layer` against. Needed
+            without `layer`, unless the model has a single Linear or convolution.
+
+    Attributes:
+        name: Dotted name of the layer in `model`.
+        layer: The module whose input is read.
+        num_classes: Outputs of the layer; as given if it is neither Linear nor convolution.
+
+    Raises:
+        TypeError: If `model` is no module, or `layer` is neither a name nor a module.
+        ValueError: If no layer or more than one fits.
+    """
+
+    def __init__(
+        self, model: nn.Module, layer: str | nn.Module | None = None, num_classes: int | None = None
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+        self.name = _find(model, layer, num_classes)
+        self.layer = model.get_submodule(self.name)
+        self.num_classes = _widths(self.layer)[1] or num_classes
+        if num_classes not in (None, self.num_classes):
+            raise ValueError(
+                f"num_classes is {num_classes}, but layer {self.name!r} has {self.num_classes} "
+                "outputs; name another layer or leave num_classes out"
+            )
+        self._model = model
+        self._features: Tensor | None = None
+        self._missing = "it has not run since it was tapped; call model(images) first"
+        self._lost_graph = False
+        self._stop_watching_backward: Callable[[], None] = lambda: None
+        on_model, on_layer = _Hook(self, type(self)._on_model), _Hook(self, type(self)._on_layer)
+        self._handles = [
+            self._model.register_forward_pre_hook(on_model),
+            self.layer.register_forward_pre_hook(on_layer, with_kwargs=True),
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy starts without features, on the model that is copied with it."""
+        return type(self), (self._model, self.layer, self.num_classes)
+
+    @property
+    def in_features(self) -> int:
+        """Channels of the features: as the layer declares them, else of those last seen."""
+        return _widths(self.layer)[0] or self.features.shape[1]
+
+    @property
+    def features(self) -> Tensor:
+        """The latest features, (B, C, *spatial) or (N, C), with their autograd graph.
+
+        What a Linear takes channels last is turned: (B, H, W, C) becomes (B, C, H, W), and tokens
+        (B, N, C) become (B, C, N), to which labels of shape (B, N) belong.
+
+        Raises:
+            RuntimeError: If there are none, or they lack the graph that training needs.
+        """
+        if self._features is None:
+            raise RuntimeError(f"no features of layer {self.name!r}: {self._missing}")
+        if self._lost_graph and torch.is_grad_enabled():
+            raise RuntimeError(
+                f"the features of layer {self.name!r} have no graph: it ran in training mode with "
+                "gradients disabled, as in a reentrant checkpoint; checkpoint with use_reentrant="
+                "False or leave the layer out of it, or read them under torch.no_grad()"
+            )
+        if isinstance(self.layer, nn.Linear):
+            return self._features.movedim(-1, 1)
+        return self._features
+
+    def remove(self) -> None:
+        """Take the tap off the model and let go of the features."""
+        while self._handles:
+            self._handles.pop().remove()
+        self._release("the tap was removed; make a new FeatureTap")
+
+    def __enter__(self) -> FeatureTap:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+    def _on_model(self, *_: object) -> None:
+        # An earlier forward's features must neither pass for this one's nor keep their graph.
+        self._release(
+            "it did not run in the model's last forward; name the layer that makes the logits (or "
+            "call torch.compiler.reset(), if the model was compiled and called before the tap)"
+        )
+
+    def _on_layer(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if layer is not self.layer:
+            raise RuntimeError(
+                f"layer {self.name!r} runs as a replica on part of the batch, as in DataParallel; "
+                "use DistributedDataParallel, or remove() the tap"
+            )
+        features = next(iter((*args, *kwargs.values())), None)
+        if not isinstance(features, Tensor):
+            raise TypeError(
+                f"layer {self.name!r} is given a {type(features).__name__}, a tap needs a tensor; "
+                "name the layer that makes the logits"
+            )
+        self._release("")
+        self._features = features
+        self._lost_graph = layer.training and not torch.is_grad_enabled()
+        if features.requires_grad:
+            tap_ref = weakref.ref(self)  # else tap, features and graph keep each other alive
+
+            def on_backward(_: Tensor) -> None:
+                if (tap := tap_ref()) is not None:
+                    tap._release("a backward pass has freed them; read tap.features before it")
+
+            self._stop_watching_backward = features.register_hook(on_backward).remove  # type: ignore[no-untyped-call]
+
+    def _release(self, missing: str) -> None:
+        self._features, self._missing = None, missing
+        self._stop_watching_backward()
+
+
+class _Hook:
+    """A forward pre-hook that holds its tap weakly: the model does not keep the tap."""
+
+    def __init__(self, tap: FeatureTap, method: Callable[..., None]) -> None:
+        tap_ref = weakref.ref(tap)
+
+        def run(*args: Any) -> None:
+            tap = tap_ref()
+            removed = tap is None or not tap._handles  # compiled code still calls a removed hook
+            recomputing = torch._C._current_graph_task_id() != -1  # a checkpoint's, in backward
+            if not removed and not recomputing:
+                method(tap, *args)
+
+        # Neither weak references nor tensor hooks can be traced.
+        self._run = torch.compiler.disable(run)  # type: ignore[no-untyped-call]
+
+    def __call__(self, *args: Any) -> None:
+        self._run(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a copied or pickled model: a callable of the standard library that does nothing."""
+        return getattr, (contextlib.nullcontext(), "__exit__")
+
+
+def _widths(layer: nn.Module) -> tuple[int, int] | tuple[None, None]:
+    """Inputs and outputs, where the layer is of a kind that can be a classifier."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return (layer.in_channels, layer.out_channels) if isinstance(layer, _ConvNd) else (None, None)
+
+
+def _find(model: nn.Module, layer: str | nn.Module | None, num_classes: int | None) -> str:
+    """The dotted name of the one module that fits."""
+    modules = dict(model.named_modules(remove_duplicate=not isinstance(layer, str)))
+    maps = {name: module for name, module in modules.items() if _widths(module)[1]}
+    found: list[str]
+    if isinstance(layer, nn.Module):
+        found = fits = [name for name, module in modules.items() if module is layer]
+    elif isinstance(layer, str):
+        fits = [name for name in modules if _bare(name) == _bare(layer)]
+        found = [layer] if layer in modules else fits
+    elif layer is None:
+        fits = [n for n, m in maps.items() if num_classes in (None, _widths(m)[1])]
+        fits = [n for n in fits if getattr(modules[n], "groups", 1) == 1]
+        found = [n for n in fits if not any(part.startswith("aux") for part in n.split("."))]
+    else:
+        raise TypeError(f"layer must be a name or a module, got {type(layer).__name__}")
+    if len(found) == 1:
+        return found[0]
+    wanted = f"num_classes={num_classes}" if layer is None else f"layer={layer!r}"
+    listing = "".join(f"\n  layer={n!r}: {modules[n]}" for n in (fits or [*maps])[-10:])
+    raise ValueError(
+        f"{wanted} fits {len(fits) or 'none'} of the layers of {type(model).__name__}; give "
+        f"layer= the one that makes the logits. {'Fitting' if fits else 'Its last'}:{listing}"
+    )
+
+
+def _bare(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)

@@ -1,0 +1,1 @@
+"""Training on Lightning: configuration, task, runs, comparisons."""

@@ -1,0 +1,262 @@
+"""compare: methods times seeds, each run kept, their differences paired by seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, get_args, get_type_hints
+
+from equiseg.training.config import TrainConfig
+from equiseg.training.config_file import plain, write_config
+from equiseg.training.run import RESULT
+
+METRICS = ("miou", "head", "common", "tail", "mean_accuracy", "pixel_accuracy")
+COMPARISON = "comparison.json"
+_KEPT = ("best_epoch", "step_seconds", "data_wait_share")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the things compared.
+
+    Attributes:
+        name: How tables call it, and the name of its folder.
+        config: Its configuration, for any seed.
+    """
+
+    name: str
+    config: TrainConfig
+
+    @classmethod
+    def parse(cls, text: str, base: TrainConfig) -> Variant:
+        """A variant from the command line.
+
+        Args:
+            text: A method ("ceco"), or a name with changes to the base configuration:
+                "ceco-s10:method=ceco,ceco.scale=10".
+            base: What the others share.
+
+        Raises:
+            ValueError: If a change names no field, or its value has the wrong type.
+        """
+        name, _, changes = text.partition(":")
+        config = base if changes else _changed(base, "method", name, text)
+        for change in filter(None, changes.split(",")):
+            key, equals, value = change.partition("=")
+            if not equals:
+                raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
+            config = _changed(config, key, value, text)
+        return cls(name, config)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference between two variants over seeds.
+
+    Attributes:
+        mean: Mean difference.
+        half_width: Half the 95 % confidence interval (Student's t); NaN below two seeds.
+    """
+
+    mean: float
+    half_width: float
+
+    @classmethod
+    def of(cls, values: Sequence[float], baseline: Sequence[float]) -> Difference:
+        """Differences pair by pair; pairs with a NaN are left out."""
+        gaps = [v - b for v, b in zip(values, baseline, strict=True) if not math.isnan(v - b)]
+        if len(gaps) < 2:
+            return cls(mean(gaps) if gaps else math.nan, math.nan)
+        from scipy.stats import t
+
+        return cls(mean(gaps), float(t.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / len(gaps) ** 0.5)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return abs(self.mean) > self.half_width
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Finished runs of several variants over the same seeds.
+
+    Attributes:
+        split: Which split the scores are of.
+        seeds: The seeds, the same for each variant.
+        runs: For each variant its results, in the order of the seeds; the first is the baseline.
+        classes: Names of the classes.
+        groups: Class ids of head, common and tail, most frequent first.
+        pixels: Training pixels of each class.
+    """
+
+    split: str
+    seeds: list[int]
+    runs: dict[str, list[dict[str, Any]]]
+    classes: list[str]
+    groups: dict[str, list[int]]
+    pixels: list[int]
+
+    @property
+    def baseline(self) -> str:
+        """What the others are compared with."""
+        return next(iter(self.runs))
+
+    def values(self, variant: str, metric: str) -> list[float]:
+        """A score of each seed, as a fraction."""
+        return [run[self.split][metric] for run in self.runs[variant]]
+
+    def class_values(self, variant: str, class_id: int) -> list[float]:
+        """The IoU of one class at each seed."""
+        return [run[self.split]["iou"][class_id] for run in self.runs[variant]]
+
+    def collapse_values(self, variant: str, measure: str) -> list[float]:
+        """A collapse measure at each seed."""
+        return [run[self.split]["collapse"][measure] for run in self.runs[variant]]
+
+    def difference(self, variant: str, metric: str) -> Difference:
+        """A score against the baseline."""
+        return Difference.of(self.values(variant, metric), self.values(self.baseline, metric))
+
+    def class_difference(self, variant: str, class_id: int) -> Difference:
+        """The IoU of one class against the baseline."""
+        ours, theirs = (self.class_values(v, class_id) for v in (variant, self.baseline))
+        return Difference.of(ours, theirs)
+
+    def save(self, path: Path) -> None:
+        """Write all of it as JSON, without the confusion matrices."""
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Comparison:
+        """Read what :meth:`save` wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def collect(
+        cls, folders: dict[str, list[Path]], seeds: Sequence[int], split: str
+    ) -> Comparison:
+        """Read the results of finished runs.
+
+        Raises:
+            ValueError: If the runs have no such split.
+        """
+        runs: dict[str, list[dict[str, Any]]] = {}
+        result: dict[str, Any] = {}
+        for name, paths in folders.items():
+            runs[name] = []
+            for path in paths:
+                result = json.loads((path / RESULT).read_text(encoding="utf-8"))
+                if split not in result:
+                    raise ValueError(f"split must be one the runs were scored on, got {split!r}")
+                kept = {key: result[key] for key in ("seed", *_KEPT, "provenance", "config")}
+                scores = {key: result[split][key] for key in result[split] if key != "confusion"}
+                runs[name].append(kept | {split: scores})
+        shared = {key: result[key] for key in ("classes", "groups", "pixels")}
+        return cls(split, list(seeds), runs, **shared)
+
+
+def compare(
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    jobs: int = 1,
+    split: str = "test",
+    report: Callable[[str], None] = print,
+) -> Comparison:
+    """Train every variant with every seed, each in a process of its own, and collect the scores.
+
+    Finished runs are kept and not trained again; interrupted ones go on where they stopped.
+
+    Args:
+        variants: What to compare, the baseline first.
+        seeds: Every variant is trained with each.
+        out: Folder of the runs, ``out/<variant>/seed<seed>``.
+        jobs: Runs beside each other. Give each its share of cores with ``threads``.
+        split: The split whose scores are compared.
+        report: Told of every run that ends.
+
+    Raises:
+        ValueError: If names repeat or there is nothing to run.
+        RuntimeError: If runs fail, naming their logs; the others are finished first.
+    """
+    names = [variant.name for variant in variants]
+    if len(set(names)) < len(names) or not names or not seeds:
+        raise ValueError(f"methods need distinct names and at least one seed, got {names}, {seeds}")
+    folders = {v.name: [out / v.name / f"seed{seed}" for seed in seeds] for v in variants}
+    # Seed by seed: a comparison that is cut off has pairs to show.
+    plan = [
+        (dataclasses.replace(v.config, seed=seed), folders[v.name][i])
+        for i, seed in enumerate(seeds)
+        for v in variants
+    ]
+    failed = []
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = {pool.submit(_run, config, folder): folder for config, folder in plan}
+        for done, future in enumerate(as_completed(futures), start=1):
+            folder = futures[future]
+            if future.result():
+                report(f"[{done}/{len(plan)}] {folder.relative_to(out)} finished")
+            else:
+                failed.append(folder)
+                report(f"[{done}/{len(plan)}] {folder.relative_to(out)} FAILED")
+    if failed:
+        logs = ", ".join(str(folder / "output.log") for folder in failed)
+        raise RuntimeError(f"{len(failed)} of {len(plan)} runs failed; see {logs}")
+    comparison = Comparison.collect(folders, seeds, split)
+    comparison.save(out / COMPARISON)
+    return comparison
+
+
+def _run(config: TrainConfig, folder: Path) -> bool:
+    """Train in a process of its own; whether it finished."""
+    if (folder / RESULT).is_file() and (folder / "config.yaml").is_file():
+        from equiseg.training.config_file import read_config
+
+        if plain(read_config(folder / "config.yaml")) == plain(config):
+            return True
+    folder.mkdir(parents=True, exist_ok=True)
+    requested = folder / "requested.yaml"
+    write_config(config, requested)
+    command = [sys.executable, "-m", "equiseg", "train"]
+    command += ["--config", str(requested), "--out", str(folder)]
+    threads = {} if config.threads is None else {"OMP_NUM_THREADS": str(config.threads)}
+    with (folder / "output.log").open("a", encoding="utf-8") as log:
+        ended = subprocess.run(
+            command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **threads}
+        )
+    return ended.returncode == 0
+
+
+def _changed(config: Any, key: str, value: str, text: str) -> Any:
+    """A configuration with one (nested) field replaced by the parsed text."""
+    head, _, rest = key.partition(".")
+    hints = get_type_hints(type(config))
+    if head not in hints:
+        raise ValueError(f"methods: {key!r} in {text!r} is none of the fields {sorted(hints)}")
+    if rest:
+        return dataclasses.replace(
+            config, **{head: _changed(getattr(config, head), rest, value, text)}
+        )
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=hints[head])
+    try:
+        parsed = parser.parse_args([f"--value={value}"]).value
+    except ArgumentError as error:
+        allowed = get_args(hints[head])
+        raise ValueError(
+            f"methods: {key}={value!r} in {text!r} does not fit" + (f"; allowed: {allowed}" * bool(allowed))
+        ) from error
+    return dataclasses.replace(config, **{head: parsed})

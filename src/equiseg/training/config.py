@@ -1,0 +1,155 @@
+"""Everything a run depends on, in typed and frozen dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from equiseg.data.scenes import SceneConfig
+from equiseg.data.transforms import AugmentConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how they are read.
+
+    Attributes:
+        card: "scenes" for the built-in ones, the name of a card that comes with equiseg (camvid,
+            ccp), or the path of a card of your own (.yaml).
+        root: Folder of the data; overrides the card's own.
+        size: (H, W) to resize images to when reading. None keeps the size on disk.
+        augment: Random changes to training images.
+        scenes: The built-in scenes, when ``card`` is "scenes".
+        num_scenes: Built-in scenes in train, val and test.
+        num_workers: Worker processes that load data; 0 loads in the training process.
+        cache_gb: Most memory, in gigabytes, to keep decoded images in. 0 keeps none.
+    """
+
+    card: str = "scenes"
+    root: str | None = None
+    size: tuple[int, int] | None = None
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    scenes: SceneConfig = field(default_factory=SceneConfig)
+    num_scenes: tuple[int, int, int] = (400, 100, 200)
+    num_workers: int = 0
+    cache_gb: float = 2.0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network.
+
+    Attributes:
+        name: A name of :func:`equiseg.models.model_names`.
+        weights: Pretrained weights: a local folder or hub name for transformers architectures.
+            None takes what the name implies.
+        freeze_encoder: Keep the encoder's weights and batch statistics as they are; only the
+            decoder learns. For pretrained weights and little data or time.
+    """
+
+    name: str = "fpn-small"
+    weights: str | None = None
+    freeze_encoder: bool = False
+
+
+@dataclass(frozen=True)
+class CenterCollapseConfig:
+    """The center collapse branch of the methods "ceco" and "ceco_published".
+
+    Attributes:
+        weight: Factor on the loss.
+        scale: Inverse temperature of the cosine logits ("ceco" only; published: 5).
+        projection: Linear map of the centers before the frame ("ceco" only).
+        dim: Dimension of the frame, None for the default of the projection ("ceco" only).
+        relu: Clip projected centers at zero ("ceco" only).
+        prior: Add the log of the share of images that hold a class ("ceco" only).
+        min_count: Classes with fewer valid pixels in the batch count as absent ("ceco" only).
+    """
+
+    weight: float = 0.4
+    scale: float = 5.0
+    projection: Literal["none", "frozen", "learnable"] = "none"
+    dim: int | None = None
+    relu: bool = False
+    prior: bool = False
+    min_count: int = 1
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights move.
+
+    Attributes:
+        name: "adamw", or "sgd" with Nesterov momentum 0.9.
+        lr: Peak learning rate.
+        encoder_lr: Factor on it for the encoder; below 1 for pretrained weights.
+        weight_decay: Decay of the weights; norms and biases are spared.
+        schedule: Decay after the warm-up, to zero at the last step: "poly" with power 0.9,
+            "cosine", or "constant".
+        warmup: Share of the steps over which the rate rises linearly.
+        clip: Largest gradient norm; 0 does not clip.
+        accumulate: Batches a step. Center losses see one batch at a time: k batches of B images
+            give the mean of k regularizers over B images, not one over k * B.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    encoder_lr: float = 1.0
+    weight_decay: float = 0.01
+    schedule: Literal["poly", "cosine", "constant"] = "poly"
+    warmup: float = 0.05
+    clip: float = 1.0
+    accumulate: int = 1
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How an image is predicted.
+
+    Attributes:
+        window: (H, W) of a sliding window. None takes the whole image.
+        stride: (H, W) between windows; None takes two thirds of the window.
+        flip: Average with the prediction of the mirrored image.
+        scales: Average over these sizes of the image.
+    """
+
+    window: tuple[int, int] | None = None
+    stride: tuple[int, int] | None = None
+    flip: bool = False
+    scales: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run.
+
+    Attributes:
+        data: Which images.
+        model: Which network.
+        method: "cross_entropy" alone; "ceco", with the center collapse regularizer; or
+            "ceco_published", with the branch as its authors released it.
+        ceco: The regularizer's arguments.
+        optimizer: How the weights move.
+        evaluation: How images are predicted in validation and test.
+        epochs: Passes over the training images.
+        batch_size: Images a step on each process.
+        seed: Of the initial weights, the shuffling and the augmentation.
+        precision: "32", or "bf16" / "16" for automatic mixed precision.
+        threads: CPU threads of the process; None takes torch's own choice.
+        val_every: Epochs between validations.
+        patience: Validations without a better mIoU after which to stop; None never stops early.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    method: Literal["cross_entropy", "ceco", "ceco_published"] = "ceco"
+    ceco: CenterCollapseConfig = field(default_factory=CenterCollapseConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    epochs: int = 30
+    batch_size: int = 8
+    seed: int = 0
+    precision: Literal["32", "bf16", "16"] = "32"
+    threads: int | None = None
+    val_every: int = 1
+    patience: int | None = None

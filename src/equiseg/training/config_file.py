@@ -1,0 +1,45 @@
+"""The resolved configuration as YAML, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from equiseg.training.config import TrainConfig
+
+
+def write_config(config: TrainConfig, path: Path) -> None:
+    """Save a configuration as it was resolved; ``--config PATH`` takes it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a saved configuration.
+
+    Raises:
+        ValueError: If the file is missing or does not describe a run.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such configuration; is this the folder of a run?")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig, "config")
+    try:
+        values = parser.parse_object({"config": yaml.safe_load(path.read_text(encoding="utf-8"))})
+    except ArgumentError as error:
+        raise ValueError(f"{path}: not a configuration of this version: {error}") from error
+    return parser.instantiate(values).config
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as nested dictionaries and lists, as YAML and JSON hold them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value

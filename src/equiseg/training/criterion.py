@@ -1,0 +1,74 @@
+"""Criterion: what a method minimises, as named parts that add up."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from equiseg.imbalance import ClassStatistics
+from equiseg.losses import CenterCollapseLoss, CrossEntropyLoss
+from equiseg.training.config import CenterCollapseConfig, TrainConfig
+
+
+class Criterion(nn.Module):
+    """A pixel loss and, for some methods, a regularizer on the last-layer features.
+
+    Args:
+        pixel: Loss over (logits, labels).
+        regularizer: Loss over (features, labels), or None.
+    """
+
+    def __init__(self, pixel: nn.Module, regularizer: nn.Module | None = None) -> None:
+        super().__init__()
+        self.pixel = pixel
+        self.regularizer = regularizer
+
+    def forward(self, logits: Tensor, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The parts of the loss by name; their sum is what is minimised."""
+        parts = {"pixel": self.pixel(logits, labels)}
+        if self.regularizer is not None:
+            parts["center_collapse"] = self.regularizer(features, labels)
+        return parts
+
+
+def build_criterion(
+    config: TrainConfig, statistics: ClassStatistics, in_features: int, ignore_index: int
+) -> Criterion:
+    """The criterion of ``config.method``.
+
+    Args:
+        config: The run.
+        statistics: Of the training labels; priors come from it.
+        in_features: Channels of the last-layer features.
+        ignore_index: Label value to leave out.
+    """
+    num_classes = len(statistics.pixels_K)
+    pixel = CrossEntropyLoss(num_classes, ignore_index=ignore_index)
+    if config.method == "cross_entropy":
+        return Criterion(pixel)
+    ceco: CenterCollapseConfig = config.ceco
+    if config.method == "ceco_published":
+        return Criterion(
+            pixel,
+            CenterCollapseLoss.published(
+                num_classes,
+                in_features,
+                statistics.image_prior(),
+                weight=ceco.weight,
+                ignore_index=ignore_index,
+            ),
+        )
+    return Criterion(
+        pixel,
+        CenterCollapseLoss(
+            num_classes,
+            in_features,
+            weight=ceco.weight,
+            scale=ceco.scale,
+            dim=ceco.dim,
+            projection=ceco.projection,
+            prior=statistics.image_prior() if ceco.prior else None,
+            min_count=ceco.min_count,
+            ignore_index=ignore_index,
+            relu=ceco.relu,
+        ),
+    )

@@ -1,0 +1,88 @@
+"""Scoring a trained network on a split: scores, collapse measures, where the errors are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from equiseg.collapse import CenterMoments, CollapseMeasures
+from equiseg.data import SegmentationData
+from equiseg.data.loading import evaluation_loader
+from equiseg.imbalance import FrequencyGroups
+from equiseg.metrics import Score, SegmentationScore
+from equiseg.tap import FeatureTap
+from equiseg.training.config import EvaluationConfig
+from equiseg.training.inference import predict_logits
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one pass over a split tells.
+
+    Attributes:
+        score: IoU and accuracy.
+        collapse: Collapse measures of the class centers of the last-layer features and the
+            classifier.
+        centers_KD: (K, D) the class centers.
+        present_K: (K,) bool, which of them exist.
+        confusion_KK: (K, K) int64 label-by-prediction counts.
+    """
+
+    score: Score
+    collapse: CollapseMeasures
+    centers_KD: Tensor
+    present_K: Tensor
+    confusion_KK: Tensor
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    data: SegmentationData,
+    config: EvaluationConfig,
+    groups: FrequencyGroups,
+    *,
+    num_workers: int = 0,
+    track: object = iter,
+) -> Evaluation:
+    """Predict every image of a split and measure.
+
+    Args:
+        model: A network with ``classifier_name``; runs where its weights are.
+        data: The split.
+        config: How images are predicted. Centers are taken from the plain whole image.
+        groups: Head, common and tail.
+        num_workers: Worker processes that load data.
+        track: Wraps the batches, to show progress.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    num_classes = len(data.classes)
+    # Called on one process: the other ranks do not wait for its counts.
+    score = SegmentationScore(num_classes, data.ignore_index, groups, sync_on_compute=False)
+    score = score.to(device)
+    moments = CenterMoments(num_classes, data.ignore_index)
+    plain = EvaluationConfig()
+    with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
+        batches: Iterable = evaluation_loader(data, num_workers=num_workers)
+        for images, labels in track(batches):  # type: ignore[operator]
+            images, labels = images.to(device), labels.to(device)
+            logits = predict_logits(model, images, plain)
+            moments.update(tap.features, labels)
+            if config != plain:
+                logits = predict_logits(model, images, config)
+            score.update(logits, labels)
+        weight = tap.layer.weight
+    centers_KD, present_K = moments.centers()
+    # A classifier that looks at a neighbourhood has no single row to compare with a center.
+    rows_KD = weight.flatten(1) if weight.numel() == centers_KD.numel() else None
+    return Evaluation(
+        score.compute(),
+        CollapseMeasures.of(centers_KD, present_K, rows_KD),
+        centers_KD,
+        present_K,
+        score.confusion_KK.cpu(),
+    )

@@ -1,0 +1,91 @@
+"""Predicting an image: whole or in windows, mirrored, at several scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.training.config import EvaluationConfig
+
+Model = Callable[[Tensor], Tensor]
+
+
+def predict_logits(model: Model, images: Tensor, config: EvaluationConfig) -> Tensor:
+    """Logits at the size of the images.
+
+    With several views (mirror, scales, overlapping windows) the class probabilities are averaged
+    and their logarithm returned; a single whole view returns the model's own logits.
+
+    Args:
+        model: Images (B, 3, H, W) in [0, 1] to logits (B, K, h, w).
+        images: (B, 3, H, W).
+        config: Which views.
+
+    Returns:
+        (B, K, H, W) float32.
+
+    Raises:
+        ValueError: If the configuration holds no scale, or a window without extent.
+    """
+    _check(config)
+    size = images.shape[2:]
+    views: list[Tensor] = []
+    for scale in config.scales:
+        scaled_size = [max(32, round(side * scale)) for side in size] if scale != 1 else size
+        scaled = _resized(images, scaled_size)
+        for flipped in (False, True) if config.flip else (False,):
+            view = scaled.flip(-1) if flipped else scaled
+            logits = _windows(model, view, config) if config.window else model(view).float()
+            logits = _resized(logits, size)
+            views.append(logits.flip(-1) if flipped else logits)
+    if len(views) == 1:
+        return views[0]
+    mean = torch.stack([view.softmax(1) for view in views]).mean(0)
+    return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+
+
+def _windows(model: Model, images: Tensor, config: EvaluationConfig) -> Tensor:
+    """Log of the mean probabilities of overlapping windows."""
+    assert config.window is not None
+    height, width = (
+        min(side, limit) for side, limit in zip(config.window, images.shape[2:], strict=True)
+    )
+    strides = config.stride or (max(1, height * 2 // 3), max(1, width * 2 // 3))
+    total: Tensor | None = None
+    seen = images.new_zeros(images.shape[2:])
+    for top in _starts(images.shape[2], height, strides[0]):
+        for left in _starts(images.shape[3], width, strides[1]):
+            place = (..., slice(top, top + height), slice(left, left + width))
+            logits = _resized(model(images[place]).float(), (height, width))
+            if total is None:
+                total = logits.new_zeros(*logits.shape[:2], *images.shape[2:])
+            total[place] += logits.softmax(1)
+            seen[place] += 1
+    assert total is not None
+    return (total / seen).clamp_min(torch.finfo(total.dtype).tiny).log()
+
+
+def _starts(length: int, window: int, stride: int) -> list[int]:
+    """Window positions that cover the length, the last one flush with its end."""
+    last = length - window
+    return sorted({*range(0, last, stride), last})
+
+
+def _resized(maps: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Tensor:
+    if tuple(maps.shape[2:]) == tuple(size):
+        return maps
+    return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
+
+
+def _check(config: EvaluationConfig) -> None:
+    if not config.scales or min(config.scales) <= 0:
+        raise ValueError(f"evaluation.scales must be positive factors, got {config.scales}")
+    for name in ("window", "stride"):
+        value = getattr(config, name)
+        if value is not None and min(value) < 1:
+            raise ValueError(f"evaluation.{name} must be at least 1 in both directions, got {value}")
+    if config.stride and not config.window:
+        raise ValueError("evaluation.stride needs evaluation.window")

@@ -1,0 +1,40 @@
+"""Where a number comes from: versions, machine, commit, date."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+
+def provenance() -> dict[str, str]:
+    """Date, versions, processor and, in a checkout, the commit."""
+    facts = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("equiseg", "torch", "lightning")},
+        "machine": _processor(),
+    }
+    here = Path(__file__).parent
+    try:
+        commit = _git(here, "rev-parse", "--short", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--", "*.py")
+    except (OSError, subprocess.CalledProcessError):
+        return facts
+    return facts | {"commit": commit + ("+changes" if changed else "")}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,216 @@
+"""train: one run from configuration to result, resumable at any time."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from rich.console import Console
+from rich.progress import track
+
+from equiseg.data.loading import evaluation_loader, training_loader
+from equiseg.training.callbacks import StepClock, ValidationTable
+from equiseg.training.config import TrainConfig
+from equiseg.training.config_file import plain, read_config, write_config
+from equiseg.training.evaluate import Evaluation, evaluate
+from equiseg.training.provenance import provenance
+from equiseg.training.sources import OpenedData, open_data
+from equiseg.training.task import SegmentationTask
+from equiseg.training.weights import ModelCard, save_weights
+
+RESULT = "result.json"
+_PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+def train(config: TrainConfig, out: Path, console: Console | None = None) -> dict[str, Any]:
+    """Train, keep the weights that are best on the validation split, score them on all splits.
+
+    ``out`` receives config.yaml, logs/, checkpoints/, model.safetensors and result.json. A run
+    that was cut off goes on from its last epoch when started again with the same configuration;
+    one that is finished returns its result.
+
+    Args:
+        config: The run.
+        out: Its folder.
+        console: Where to print; None prints nothing.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        DataError: If the data cannot be used, naming the files.
+        ValueError: If ``out`` holds a run of another configuration, or an argument cannot work.
+    """
+    quiet = console is None
+    console = console or Console(quiet=True)
+    if (out / "config.yaml").is_file() and plain(read_config(out / "config.yaml")) != plain(config):
+        raise ValueError(
+            f"out: {out} holds a run of another configuration (compare its config.yaml); choose "
+            "another folder, or remove this one"
+        )
+    if (out / RESULT).is_file():
+        console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
+        return json.loads((out / RESULT).read_text(encoding="utf-8"))
+
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    L.seed_everything(config.seed, verbose=False)
+    data = open_data(config.data, track=_progress(console))
+    task = SegmentationTask(config, data.classes, data.statistics["train"], data.ignore_index)
+    write_config(config, out / "config.yaml")
+    best, clock = _fit(config, task, data, out, console, quiet)
+
+    result = None
+    if task.global_rank == 0:
+        result = _finish(config, task, data, out, best, clock, console)
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+    return result or json.loads((out / RESULT).read_text(encoding="utf-8"))
+
+
+def _fit(
+    config: TrainConfig,
+    task: SegmentationTask,
+    data: OpenedData,
+    out: Path,
+    console: Console,
+    quiet: bool,
+) -> tuple[ModelCheckpoint, StepClock]:
+    """Run Lightning; the best checkpoint by validation mIoU, and the clock."""
+    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    folder = out / "checkpoints"
+    best = ModelCheckpoint(folder, "best", monitor="val/miou", mode="max")
+    last = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    clock = StepClock()
+    callbacks: list[L.Callback] = [best, last, clock, ValidationTable(console)]
+    if config.patience is not None:
+        callbacks.append(EarlyStopping("val/miou", mode="max", patience=config.patience))
+    show_bar = not quiet and console.is_terminal
+    if show_bar:
+        callbacks.append(RichProgressBar())
+    workers = config.data.num_workers
+    training = training_loader(
+        data.splits["train"],
+        config.data.augment,
+        config.batch_size,
+        seed=config.seed,
+        num_workers=workers,
+        rank=rank,
+        num_ranks=ranks,
+    )
+    validation = evaluation_loader(
+        data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
+    )
+    trainer = L.Trainer(
+        accelerator="auto",
+        # torchrun says how many processes there are; alone, one device is what a user expects.
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
+        num_nodes=max(1, ranks // int(os.environ.get("LOCAL_WORLD_SIZE", 1))),
+        strategy="ddp" if ranks > 1 else "auto",
+        max_epochs=config.epochs,
+        precision=_PRECISION[config.precision],
+        gradient_clip_val=config.optimizer.clip or None,
+        accumulate_grad_batches=config.optimizer.accumulate,
+        check_val_every_n_epoch=config.val_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # our loaders already give each rank its share
+        logger=[CSVLogger(out, "logs"), TensorBoardLogger(out, "tensorboard")],
+        callbacks=callbacks,
+        enable_progress_bar=show_bar,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        deterministic="warn",
+    )
+    resume = folder / "last.ckpt"
+    with warnings.catch_warnings():
+        # Loading in the training process is a choice here, small and cached as the data are.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(
+            task, training, validation, ckpt_path=str(resume) if resume.is_file() else None
+        )
+    return best, clock
+
+
+def _finish(
+    config: TrainConfig,
+    task: SegmentationTask,
+    data: OpenedData,
+    out: Path,
+    best: ModelCheckpoint,
+    clock: StepClock,
+    console: Console,
+) -> dict[str, Any]:
+    """Score the best weights and write them and the result."""
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    epoch = int(state["epoch"]) + 1
+    task.load_state_dict(state["state_dict"])
+    groups = task.score.groups
+    assert groups is not None
+    card = ModelCard(config.model.name, data.classes, data.ignore_index, config.data.size, groups)
+    save_weights(task.model, card, out / "model.safetensors")
+    evaluations = {
+        name: evaluate(
+            task.model,
+            split,
+            config.evaluation,
+            groups,
+            num_workers=config.data.num_workers,
+            track=_progress(console, name),
+        )
+        for name, split in data.splits.items()
+        if name != "train"
+    }
+    result = {
+        "method": config.method,
+        "seed": config.seed,
+        "classes": list(data.classes),
+        "groups": {name: list(ids) for name, ids in groups},
+        "pixels": data.statistics["train"].pixels_K.tolist(),
+        "images": data.statistics["train"].images_K.tolist(),
+        "best_epoch": epoch,
+        **{name: evaluation_record(evaluation) for name, evaluation in evaluations.items()},
+        "step_seconds": clock.step_seconds / max(clock.steps, 1),
+        "data_wait_share": clock.wait_share,
+        "provenance": provenance(),
+        "config": plain(config),
+    }
+    temporary = out / f"{RESULT}.part"
+    temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    temporary.replace(out / RESULT)  # a result that exists is complete
+    return result
+
+
+def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as JSON: scores, collapse measures, confusion."""
+    score, collapse = evaluation.score, evaluation.collapse
+    skipped = ("groups", "iou_K", "accuracy_K")
+    return {
+        **{k: v for k, v in vars(score).items() if k not in skipped},
+        "iou": score.iou_K.tolist(),
+        "accuracy": score.accuracy_K.tolist(),
+        "collapse": plain(collapse),
+        "confusion": evaluation.confusion_KK.tolist(),
+    }
+
+
+def _progress(console: Console, fixed: str | None = None) -> Any:
+    """A wrapper of iterables that draws a bar and leaves nothing behind."""
+
+    def wrap(items: Iterable, name: str | None = None) -> Iterable:
+        return track(
+            items,
+            f"reading {name}" if fixed is None else f"scoring {fixed}",
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    return wrap

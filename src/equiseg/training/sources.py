@@ -1,0 +1,70 @@
+"""Opening the data a run names: checked, counted and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from equiseg.data import CachedData, DataCard, SegmentationData, survey
+from equiseg.data.scenes import SceneData
+from equiseg.imbalance import ClassStatistics
+from equiseg.training.config import DataConfig
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class OpenedData:
+    """The splits of a data set that a run needs, every file read once.
+
+    Attributes:
+        splits: The samples of each split.
+        statistics: Class statistics of each split.
+        classes: Names of the classes.
+        ignore_index: Label of what is not labelled.
+    """
+
+    splits: dict[str, SegmentationData]
+    statistics: dict[str, ClassStatistics]
+    classes: tuple[str, ...]
+    ignore_index: int
+
+
+def open_split(config: DataConfig, split: str) -> SegmentationData:
+    """One split as it is described, nothing read yet.
+
+    Raises:
+        DataError: If the card, the folders or file partners are missing.
+    """
+    if config.card == "scenes":
+        return SceneData(config.scenes, split, config.num_scenes[SPLITS.index(split)])
+    from equiseg.data.image_folder import ImageFolder
+
+    return ImageFolder(DataCard.load(config.card, config.root), split, config.size)
+
+
+def open_data(
+    config: DataConfig,
+    names: Iterable[str] = SPLITS,
+    track: Callable[[Iterable[int], str], Iterable[int]] = lambda indices, _: indices,
+) -> OpenedData:
+    """Open splits, read every file once, keep what fits in memory.
+
+    Args:
+        config: Which data.
+        names: The splits to open.
+        track: Wraps (indices, split name), to show progress.
+
+    Raises:
+        DataError: Listing everything that cannot be used.
+    """
+    splits: dict[str, SegmentationData] = {}
+    statistics: dict[str, ClassStatistics] = {}
+    budget = int(config.cache_gb * 1e9)
+    for name in names:
+        cached = CachedData(open_split(config, name), budget)
+        statistics[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
+        budget -= cached.kept_bytes
+        splits[name] = cached
+    first = next(iter(splits.values()))
+    return OpenedData(splits, statistics, first.classes, first.ignore_index)

@@ -1,0 +1,137 @@
+"""SegmentationTask: one training step and one validation, as Lightning runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.metrics import Score, SegmentationScore
+from equiseg.models import build_model
+from equiseg.tap import FeatureTap
+from equiseg.training.config import OptimizerConfig, TrainConfig
+from equiseg.training.criterion import build_criterion
+from equiseg.training.inference import predict_logits
+
+
+class SegmentationTask(L.LightningModule):
+    """A network, what it minimises, and its score on the validation images.
+
+    Args:
+        config: The run.
+        classes: Names of the classes.
+        statistics: Of the training labels: priors and head, common, tail come from it.
+        ignore_index: Label value to leave out.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        classes: tuple[str, ...],
+        statistics: ClassStatistics,
+        ignore_index: int,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.classes = classes
+        model = build_model(config.model.name, len(classes), weights=config.model.weights)
+        # Convolutions run faster with channels last, on a CPU by a fifth.
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.model.freeze_encoder:
+            self.model.encoder.requires_grad_(False)
+        layer: str = self.model.classifier_name  # type: ignore[assignment]
+        self.tap = FeatureTap(self.model, layer=layer)
+        self.criterion = build_criterion(config, statistics, self.tap.in_features, ignore_index)
+        groups = FrequencyGroups.from_counts(statistics.pixels_K)
+        self.score = SegmentationScore(len(classes), ignore_index, groups)
+        self.val_score: Score | None = None
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Keep a frozen encoder's batch statistics as they are."""
+        if self.config.model.freeze_encoder:
+            self.model.encoder.eval()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Sum of the criterion's parts on one batch, each logged by name."""
+        images, labels = batch
+        logits = self.model(images)
+        parts = self.criterion(logits, self.tap.features, labels)
+        loss = torch.stack(list(parts.values())).sum()
+        for name, part in parts.items():
+            self.log(f"loss/{name}", part.detach(), on_step=False, on_epoch=True)
+        self.log("loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Count the predictions of one batch."""
+        images, labels = batch
+        self.score.update(predict_logits(self.model, images, self.config.evaluation), labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the validation images, over all ranks."""
+        self.val_score = score = self.score.compute()
+        self.score.reset()
+        for name in ("miou", "mean_accuracy", "pixel_accuracy", "head", "common", "tail"):
+            self.log(f"val/{name}", getattr(score, name), prog_bar=name in ("miou", "tail"))
+        values = zip(self.classes, score.iou_K.tolist(), strict=True)
+        self.log_dict({f"val_iou/{name}": value for name, value in values})
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimizer and per-step schedule of ``config.optimizer``."""
+        config = self.config.optimizer
+        optimizer = build_optimizer(self.model, self.criterion, config)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, config))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the random state: dropout goes on where it stopped."""
+        checkpoint["rng_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the random state back."""
+        if "rng_state" in checkpoint:
+            torch.set_rng_state(checkpoint["rng_state"])
+
+
+def build_optimizer(
+    model: nn.Module, criterion: nn.Module, config: OptimizerConfig
+) -> torch.optim.Optimizer:
+    """The optimizer over model and criterion; vectors (norms, biases) are not decayed."""
+    encoder = {id(p) for p in model.encoder_parameters()}  # type: ignore[operator]
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in (*model.parameters(), *criterion.parameters()):
+        if parameter.requires_grad:
+            key = (id(parameter) in encoder, parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    settings = [
+        {
+            "params": parameters,
+            "lr": config.lr * (config.encoder_lr if in_encoder else 1.0),
+            "weight_decay": config.weight_decay if decayed else 0.0,
+        }
+        for (in_encoder, decayed), parameters in groups.items()
+    ]
+    if config.name == "sgd":
+        return torch.optim.SGD(settings, lr=config.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(settings, lr=config.lr)
+
+
+def learning_rate_factor(step: int, steps: int, config: OptimizerConfig) -> float:
+    """Factor on the peak rate at a step: linear warm-up, then the schedule's decay to zero."""
+    warmup = round(config.warmup * steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    left = 1 - (step - warmup) / max(steps - warmup, 1)
+    if config.schedule == "poly":
+        return max(left, 0.0) ** 0.9
+    if config.schedule == "cosine":
+        return 0.5 * (1 - torch.cos(torch.tensor(torch.pi * max(left, 0.0))).item())
+    return 1.0

@@ -1,0 +1,77 @@
+"""A trained network in one file: weights, and all that is needed to use them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from equiseg.imbalance import FrequencyGroups
+from equiseg.models import build_model
+
+_KEY = "equiseg"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a weights file says of its network.
+
+    Attributes:
+        model: Name of the architecture.
+        classes: Names of the classes.
+        ignore_index: Label of what was not labelled in training.
+        size: (H, W) the images were resized to; None for their own size.
+        groups: Head, common and tail by training frequency.
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    ignore_index: int
+    size: tuple[int, int] | None
+    groups: FrequencyGroups
+
+
+def save_weights(model: nn.Module, card: ModelCard, path: Path) -> None:
+    """Write weights and card as one safetensors file."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, path, metadata={_KEY: json.dumps(dataclasses.asdict(card))})
+
+
+def load_weights(path: Path) -> tuple[nn.Module, ModelCard]:
+    """Read a weights file; no code in it is run.
+
+    Args:
+        path: A ``model.safetensors``, or the folder of a run that holds one.
+
+    Raises:
+        ValueError: If there is no such file or it was not written by equiseg.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = path / "model.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"{file}: no such weights; give a run's folder or its model.safetensors")
+    try:
+        with safe_open(file, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{file}: not a safetensors file ({error})") from error
+    if _KEY not in metadata:
+        raise ValueError(f"{file}: these weights were not saved by equiseg train")
+    values = json.loads(metadata[_KEY])
+    card = ModelCard(
+        values["model"],
+        tuple(values["classes"]),
+        values["ignore_index"],
+        tuple(values["size"]) if values["size"] else None,
+        FrequencyGroups.from_mapping(values["groups"]),
+    )
+    model = build_model(card.model, len(card.classes))
+    model.load_state_dict(tensors)
+    return model.eval(), card
