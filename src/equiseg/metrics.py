@@ -100,6 +100,11 @@ class Score:
             **means,
         )
 
+    def miou_without(self, class_id: int) -> float:
+        """Mean IoU over the other classes, where one is only the background."""
+        others = torch.arange(len(self.iou_K)) != class_id
+        return _mean(self.iou_K[others])[0]
+
 
 class SegmentationScore(Metric):
     """Dataset-level IoU and accuracy, for all classes and for head, common and tail.

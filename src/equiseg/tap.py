@@ -168,9 +168,8 @@ class _Hook:
 
         def run(*args: Any) -> None:
             tap = tap_ref()
-            removed = tap is None or not tap._handles  # compiled code still calls a removed hook
             recomputing = torch._C._current_graph_task_id() != -1  # a checkpoint's, in backward
-            if not removed and not recomputing:
+            if tap is not None and not recomputing:
                 method(tap, *args)
 
         # Neither weak references nor tensor hooks can be traced.
@@ -210,10 +209,11 @@ def _find(model: nn.Module, layer: str | nn.Module | None, num_classes: int | No
     if len(found) == 1:
         return found[0]
     wanted = f"num_classes={num_classes}" if layer is None else f"layer={layer!r}"
-    listing = "".join(f"\n  layer={n!r}: {modules[n]}" for n in (fits or [*maps])[-10:])
+    listing = "".join(f"\n  layer={n!r}: {modules[n]}" for n in (fits or [*maps])[-20:])
     raise ValueError(
-        f"{wanted} fits {len(fits) or 'none'} of the layers of {type(model).__name__}; give "
-        f"layer= the one that makes the logits. {'Fitting' if fits else 'Its last'}:{listing}"
+        f"{wanted} fits {len(fits) or 'none'} of the layers of {type(model).__name__}; "
+        f"{'give num_classes, or ' if num_classes is None else ''}name the layer that makes the "
+        f"logits. {'Those that fit' if fits else 'Its last ones'}:{listing}"
     )
 
 

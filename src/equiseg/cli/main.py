@@ -9,9 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from equiseg.cli.compare import compare
+from equiseg.cli.demo import demo
+from equiseg.cli.evaluate import evaluate
+from equiseg.cli.predict import predict
 from equiseg.cli.train import train
 
-VERBS: dict[str, Callable[..., Any]] = {"train": train, "compare": compare}
+VERBS: dict[str, Callable[..., Any]] = {
+    "demo": demo,
+    "train": train,
+    "evaluate": evaluate,
+    "compare": compare,
+    "predict": predict,
+}
 _DESCRIPTION = "Semantic segmentation of imbalanced data with center collapse regularization."
 
 

@@ -34,6 +34,8 @@ def score_table(
         table.add_row(label, group, *values, style=GROUP_STYLE[group])
     means = percent(scores["miou"]), percent(scores["mean_accuracy"])
     table.add_row(f"mean of {scores['num_iou']}", "all", *means, style="bold")
+    if "foreground" in scores:
+        table.add_row("without background", "", percent(scores["foreground"]), "")
     table.add_row("pixel accuracy", "", "", percent(scores["pixel_accuracy"]))
     return table
 
@@ -48,7 +50,7 @@ def comparison_table(comparison: Comparison) -> Table:
     table.add_column("")
     for name in comparison.runs:
         table.add_column(name, justify="right")
-    for metric in ("miou", "head", "common", "tail", "mean_accuracy", "pixel_accuracy"):
+    for metric in comparison.metrics:
         row = [
             cell(
                 comparison.values(name, metric),
@@ -70,9 +72,7 @@ def comparison_table(comparison: Comparison) -> Table:
             table.add_row(comparison.classes[k], *row, style=GROUP_STYLE[group])
     table.add_section()
     for measure in COLLAPSE:
-        row = [
-            spread(comparison.collapse_values(name, measure), 1) for name in comparison.runs
-        ]
+        row = [spread(comparison.collapse_values(name, measure), 1) for name in comparison.runs]
         table.add_row(measure.replace("_", " "), *row, style="dim")
     return table
 

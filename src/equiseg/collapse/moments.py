@@ -25,9 +25,7 @@ class CenterMoments:
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Add one batch; shapes as in :func:`equiseg.class_centers`."""
-        batch = class_centers(
-            features, labels, self.num_classes, ignore_index=self.ignore_index
-        )
+        batch = class_centers(features, labels, self.num_classes, ignore_index=self.ignore_index)
         counts_K = batch.counts_K.cpu()
         sums_KD = batch.centers_KD.double().cpu() * counts_K.unsqueeze(1)
         self.sums_KD = sums_KD if self.sums_KD is None else self.sums_KD + sums_KD

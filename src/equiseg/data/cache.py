@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from torch import Tensor
+
 from equiseg.data.errors import DataError
 from equiseg.data.sample import Sample, SegmentationData
 from equiseg.imbalance import ClassStatistics
@@ -25,6 +27,7 @@ class CachedData:
         self.data = data
         self.classes = data.classes
         self.ignore_index = data.ignore_index
+        self.background = data.background
         self.max_bytes = max_bytes
         self.kept_bytes = 0
         self._kept: dict[int, Sample] = {}
@@ -65,7 +68,7 @@ def survey(
     """
     problems: list[str] = []
 
-    def labels() -> Iterable:
+    def labels() -> Iterable[Tensor]:
         for index in track(range(len(data))):
             try:
                 yield data[index].labels

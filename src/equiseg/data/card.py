@@ -30,6 +30,7 @@ class DataCard:
         annotations: Folder of the masks, named as their images. ``{split}`` as above.
         ignore_values: Mask values that mean "not labelled", besides ``ignore_index``.
         ignore_index: The label given to them.
+        background: Name of the class that stands for "nothing named", if there is one.
         root: Folder of the data, relative to the card's own file; usually given when it is opened.
         about: Source, licence, citation: whatever a reader should know.
     """
@@ -41,6 +42,7 @@ class DataCard:
     annotations: str = "annotations/{split}"
     ignore_values: Sequence[int] = field(default_factory=tuple)
     ignore_index: int = 255
+    background: str | None = None
     root: str | None = None
     about: str = ""
 

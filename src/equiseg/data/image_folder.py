@@ -50,6 +50,7 @@ class ImageFolder:
                 f"card {card.name}: ignore_index={self.ignore_index} is also the id of class "
                 f"{self.classes[self.ignore_index]!r}; choose a value >= {len(self.classes)}"
             )
+        self.background = _background(card)
         self._lookup = _lookup_table(card)
         self.pairs = _find_pairs(card, split)
 
@@ -82,7 +83,9 @@ class ImageFolder:
                 )
             values = np.asarray(_decoded(mask, mask_file)).astype(np.int64)
         if values.size and (values.min() < 0 or values.max() >= _MOST_VALUES):
-            raise DataError(f"{mask_file}: mask values {values.min()}..{values.max()} exceed 16 bit")
+            raise DataError(
+                f"{mask_file}: mask values {values.min()}..{values.max()} exceed 16 bit"
+            )
         labels = self._lookup[values]
         if (labels < 0).any():
             unknown = sorted({int(v) for v in np.unique(values[labels < 0])})
@@ -155,6 +158,16 @@ def _lookup_table(card: DataCard) -> np.ndarray:
     return table
 
 
+def _background(card: DataCard) -> int | None:
+    """Id of the background class."""
+    if card.background is None:
+        return None
+    names = card.class_names()
+    if card.background not in names:
+        raise DataError(f"card {card.name}: background {card.background!r} is none of the classes")
+    return names.index(card.background)
+
+
 def _find_pairs(card: DataCard, split: str) -> list[tuple[Path, Path]]:
     """Image and mask files of one split, in the order of their names."""
     chosen = card.splits[split]
@@ -165,7 +178,9 @@ def _find_pairs(card: DataCard, split: str) -> list[tuple[Path, Path]]:
     problems = [f"image {name}: no such file" for name in names if name not in images]
     problems += [f"{images[n]}: no mask named {n}" for n in names if n in images and n not in masks]
     if isinstance(chosen, str):
-        problems += [f"{masks[name]}: no image named {name}" for name in masks if name not in images]
+        problems += [
+            f"{masks[name]}: no image named {name}" for name in masks if name not in images
+        ]
     if problems:
         raise DataError.listing(f"{card.name}/{split}: files without partners", problems)
     if not names:

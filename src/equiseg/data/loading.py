@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from equiseg.data.sample import SegmentationData
 from equiseg.data.transforms import AugmentConfig, augment, to_tensors
+
+Loader = DataLoader[Any]
 
 _MIX = 0x9E3779B97F4A7C15  # odd and dense in bits: spreads neighbouring keys over 64 bits
 
@@ -87,37 +90,25 @@ class EvaluationView(Dataset[tuple[Tensor, Tensor]]):
 
 
 def training_loader(
-    data: SegmentationData,
-    config: AugmentConfig,
-    batch_size: int,
-    *,
-    seed: int,
-    num_workers: int = 0,
-    rank: int = 0,
-    num_ranks: int = 1,
-) -> DataLoader:
-    """Shuffled, augmented batches; the last short batch is dropped.
+    samples: Dataset[Any], sampler: EpochSampler, batch_size: int, *, num_workers: int = 0
+) -> Loader:
+    """Shuffled batches; the last short batch is dropped.
 
     Args:
-        data: Training samples; of one size unless ``config.crop`` is set.
-        config: Augmentation.
+        samples: Training samples by key (:class:`TrainingView`), all of one size.
+        sampler: Draws this rank's keys.
         batch_size: Images a step on this rank.
-        seed: Of the run.
         num_workers: Worker processes; 0 loads in the training process.
-        rank: This process.
-        num_ranks: All processes.
 
     Raises:
         ValueError: If a rank has fewer samples than one batch.
     """
-    sampler = EpochSampler(len(data), seed, rank, num_ranks)
     if len(sampler) < batch_size:
         raise ValueError(
             f"batch_size must be at most the {len(sampler)} training images of one process, got "
             f"{batch_size}"
         )
-    view = TrainingView(data, config, seed)
-    return _loader(view, batch_size, num_workers, sampler=sampler, drop_last=True)
+    return _loader(samples, batch_size, num_workers, sampler=sampler, drop_last=True)
 
 
 def evaluation_loader(
@@ -127,13 +118,13 @@ def evaluation_loader(
     num_workers: int = 0,
     rank: int = 0,
     num_ranks: int = 1,
-) -> DataLoader:
+) -> Loader:
     """Samples in order, each exactly once over all ranks; batches of 1 where sizes differ."""
     mine = list(range(rank, len(data), num_ranks))
     return _loader(EvaluationView(data), batch_size, num_workers, sampler=mine)
 
 
-def _loader(dataset: Dataset, batch_size: int, num_workers: int, **kwargs: object) -> DataLoader:
+def _loader(dataset: Dataset[Any], batch_size: int, num_workers: int, **kwargs: object) -> Loader:
     return DataLoader(
         dataset,
         batch_size=batch_size,

@@ -20,10 +20,18 @@ class Sample(NamedTuple):
 
 
 class SegmentationData(Protocol):
-    """A map-style data set of samples: what training, statistics and evaluation read."""
+    """A map-style data set of samples: what training, statistics and evaluation read.
+
+    Attributes:
+        classes: Names of the classes.
+        ignore_index: Label of what is not labelled.
+        background: The class that stands for "nothing named", if there is one. It is learned and
+            scored as any other; scores are given with and without it.
+    """
 
     classes: tuple[str, ...]
     ignore_index: int
+    background: int | None
 
     def __len__(self) -> int:
         """Number of samples."""

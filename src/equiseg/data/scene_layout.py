@@ -161,7 +161,7 @@ def compose(
         count_K[k] = num_kept + num_free
         for i in range(count_K[k]):
             # A lognormal size whose mean is the planned one.
-            area = float(plan.area_K[k]) * H * W * math.exp(0.5 * rng.standard_normal() - 0.125)
+            area = float(plan.area_K[k]) * H * W * math.exp(0.4 * rng.standard_normal() - 0.08)
             asked_K[k] += area
             width, height = _fit(kind, area, size, wall_height)
             sunk = rng.uniform(0.1, 0.4) if kind.place == "rests" and rng.random() < 0.3 else 0.0

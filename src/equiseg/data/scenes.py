@@ -107,14 +107,14 @@ def _calibrated(config: SceneConfig) -> Plan:
 
     Only part of the area asked for a class is seen: shapes do not fill their boxes, things cover
     one another and leave the frame. So rounds of pictures are painted, in a stream of their own,
-    and the part that shows is measured; rounds of older plans fade by 0.7 a round.
+    and the part that shows is measured; rounds of older plans fade by 0.85 a round.
     """
     shares = config.shares
     shown_K = 6.0 * np.ones(config.num_classes)  # a weak guess: 60 % of ten pixels
     asked_K = 10.0 * np.ones(config.num_classes)
-    for block in range(8):
+    for block in range(10):
         plan = Plan.of(shares * asked_K / shown_K)
-        shown_K, asked_K = 0.7 * shown_K, 0.7 * asked_K
+        shown_K, asked_K = 0.85 * shown_K, 0.85 * asked_K
         for index in range(block * _BLOCK, (block + 1) * _BLOCK):
             _, labels, asked, _ = _picture(config, plan, _CALIBRATION, index)
             shown_K += np.bincount(labels.ravel(), minlength=config.num_classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -48,10 +49,10 @@ class CrossEntropyLoss(nn.Module):
             )
         if is_checkable(labels):
             check_labels(labels, self.num_classes, self.ignore_index)
+        if logits.dtype != torch.float64:
+            logits = logits.float()  # a sum over a batch overflows half precision
         if logits.shape[2:] != labels.shape[1:]:
             logits = F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
         targets = fold_ignored(labels, self.num_classes, self.ignore_index)
-        total = F.cross_entropy(
-            logits, targets, ignore_index=self.num_classes, reduction="sum"
-        )
+        total = F.cross_entropy(logits, targets, ignore_index=self.num_classes, reduction="sum")
         return total / (targets < self.num_classes).sum().clamp(min=1)

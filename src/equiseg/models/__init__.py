@@ -2,5 +2,6 @@
 
 from equiseg.models.build import build_model, model_names
 from equiseg.models.fpn import FPN, SmallEncoder
+from equiseg.models.freezing import freeze_encoder
 
-__all__ = ["FPN", "SmallEncoder", "build_model", "model_names"]
+__all__ = ["FPN", "SmallEncoder", "build_model", "freeze_encoder", "model_names"]

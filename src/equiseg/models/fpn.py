@@ -15,13 +15,13 @@ class Encoder(Protocol):
     """What a pyramid stands on: maps at strides 4, 8, 16 and 32 from RGB images in [0, 1].
 
     ``out_channels`` gives their channels in that order. Normalising the image is the encoder's
-    own business.
+    own business. Given the maps of its first stages instead of images, it goes on from there.
     """
 
     out_channels: tuple[int, ...]
 
-    def __call__(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) to four maps."""
+    def __call__(self, inputs: Tensor | list[Tensor]) -> list[Tensor]:
+        """(B, 3, H, W), or the maps of the first stages, to four maps."""
         ...
 
 
@@ -51,16 +51,14 @@ class FPN(nn.Module):
         self.smooth = _conv(dim, dim)
         self.classifier = nn.Conv2d(dim, num_classes, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K, h, w) at stride 4."""
-        return self.decode(self.encoder(images))
-
-    def decode(self, maps: list[Tensor]) -> Tensor:
-        """Logits from the encoder's maps, for encoders whose output is kept."""
+    def forward(self, inputs: Tensor | list[Tensor]) -> Tensor:
+        """Logits (B, K, h, w) at stride 4, of images or of their maps from the first stages."""
+        maps = self.encoder(inputs)
         top = self.laterals[-1](maps[-1])
         for lateral, finer in zip(reversed(self.laterals[:-1]), reversed(maps[:-1]), strict=True):
             top = lateral(finer) + F.interpolate(top, finer.shape[2:], mode="bilinear")
-        return self.classifier(self.smooth(top))
+        logits: Tensor = self.classifier(self.smooth(top))
+        return logits
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the encoder, for a learning rate of their own."""
@@ -90,14 +88,30 @@ class SmallEncoder(nn.Module):
             for source, target in zip(sources, channels, strict=True)
         )
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def stage_modules(self) -> list[list[nn.Module]]:
+        """The modules behind each map, from the image on."""
+        return [[self.stem, self.stages[0]], *([stage] for stage in self.stages[1:])]
+
+    def forward(self, inputs: Tensor | list[Tensor]) -> list[Tensor]:
         """Four maps at strides 4, 8, 16 and 32."""
-        x = self.stem((images - self.mean) / self.std)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return maps
+        if isinstance(inputs, Tensor):
+            inputs = (inputs - self.mean) / self.std
+        return run_stages(inputs, self.stage_modules())
+
+    def frozen_maps(self, images: Tensor, stages: int) -> list[Tensor]:
+        """Maps of the first stages only."""
+        return run_stages((images - self.mean) / self.std, self.stage_modules()[:stages])
+
+
+def run_stages(inputs: Tensor | list[Tensor], stages: list[list[nn.Module]]) -> list[Tensor]:
+    """Maps of all stages, from a normalised image or from the maps of the first of them."""
+    maps = [] if isinstance(inputs, Tensor) else list(inputs)
+    x = inputs if isinstance(inputs, Tensor) else maps[-1]
+    for stage in stages[len(maps) :]:
+        for module in stage:
+            x = module(x)
+        maps.append(x)
+    return maps
 
 
 class _Residual(nn.Module):

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from equiseg.models.fpn import run_stages
+
 # One row a stage: kernel, stride, expansion, output channels, blocks (Tan & Le 2019,
 # arXiv 1905.11946, table 1; the lite form has no squeeze-and-excitation and uses ReLU6).
 _STAGES = (
@@ -57,16 +59,23 @@ class Lite0Encoder(nn.Module):
         if pretrained:
             self.load_state_dict(_imagenet_weights(), strict=True)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def stage_modules(self) -> list[list[nn.Module]]:
+        """The modules behind each map, from the image on."""
+        stages: list[list[nn.Module]] = [
+            list(self.blocks[first + 1 : last + 1]) for first, last in pairwise((-1, *_LAST_BLOCKS))
+        ]
+        stages[0] = [self.conv_stem, self.bn0, nn.ReLU6(), *stages[0]]
+        return stages
+
+    def forward(self, inputs: Tensor | list[Tensor]) -> list[Tensor]:
         """Four maps at strides 4, 8, 16 and 32."""
-        x = (images * 255 - 127) / 128  # as the weights were trained
-        x = F.relu6(self.bn0(self.conv_stem(x)))
-        maps = []
-        for first, last in pairwise((-1, *_LAST_BLOCKS)):
-            for block in self.blocks[first + 1 : last + 1]:
-                x = block(x)
-            maps.append(x)
-        return maps
+        if isinstance(inputs, Tensor):
+            inputs = _normalised(inputs)
+        return run_stages(inputs, self.stage_modules())
+
+    def frozen_maps(self, images: Tensor, stages: int) -> list[Tensor]:
+        """Maps of the first stages only."""
+        return run_stages(_normalised(images), self.stage_modules()[:stages])
 
 
 class _Block(nn.Module):
@@ -112,6 +121,10 @@ class _SameConv2d(nn.Conv2d):
     def _padding(self, size: int) -> int:
         kernel, stride = self.kernel_size[0], self.stride[0]
         return max((-(-size // stride) - 1) * stride + kernel - size, 0)
+
+
+def _normalised(images: Tensor) -> Tensor:
+    return (images * 255 - 127) / 128  # as the weights were trained
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

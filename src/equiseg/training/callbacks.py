@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 from rich.console import Console
-from rich.table import Table
 
 
 class ValidationTable(L.Callback):
-    """Prints one line a validation: losses and scores, under a header printed once."""
+    """Prints one line a validation: losses, and scores in percent.
+
+    Args:
+        console: Where to print.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.started = False
+        self._header: list[str] = []
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Print the line of this validation."""
-        if trainer.sanity_checking or not trainer.is_global_zero:
+    def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Print the line of this validation, under a header when the columns are new."""
+        if not trainer.is_global_zero:
             return
         values = trainer.callback_metrics
-        names = [n for n in values if n.startswith("loss")]
-        names += [f"val/{n}" for n in ("miou", "head", "common", "tail")]
-        table = Table(box=None, show_header=not self.started, padding=(0, 1))
-        self.started = True
-        cells = [f"{trainer.current_epoch + 1:>5}"]
-        table.add_column("epoch", justify="right", min_width=5)
-        for name in names:
-            table.add_column(name, justify="right", min_width=max(7, len(name)))
-            value = values.get(name)
-            scale = 100 if name.startswith("val/") else 1
-            cells.append("" if value is None else f"{float(value) * scale:.2f}")
-        table.add_row(*cells)
-        self.console.print(table)
+        losses = [name for name in values if name.startswith("loss")]
+        scores = [f"val/{name}" for name in ("miou", "head", "common", "tail")]
+        header = ["epoch", *losses, *scores]
+        cells = [str(trainer.current_epoch + 1)]
+        cells += [f"{float(values[name]):.3f}" for name in losses]
+        cells += [f"{100 * float(values[name]):.1f}" for name in scores]
+        if header != self._header:
+            self._header = header
+            self.console.print("  ".join(f"{name:>7}" for name in header), style="dim")
+        widths = [max(7, len(name)) for name in header]
+        row = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        self.console.print(row, highlight=False)
+
+
+class ProgressFile(L.Callback):
+    """Leaves the share of the training that is done in a file, for whoever watches the run.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Note the epochs done."""
+        if trainer.is_global_zero and trainer.max_epochs:
+            self.path.write_text(f"{(trainer.current_epoch + 1) / trainer.max_epochs:.4f}")
 
 
 class StepClock(L.Callback):

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from equiseg.training.config import TrainConfig
-from equiseg.training.config_file import plain, write_config
-from equiseg.training.run import RESULT
+from equiseg.training.config_file import plain, read_config, write_config
+from equiseg.training.run import PROGRESS, RESULT, read_result
 
-METRICS = ("miou", "head", "common", "tail", "mean_accuracy", "pixel_accuracy")
+METRICS = ("miou", "foreground", "head", "common", "tail", "mean_accuracy", "pixel_accuracy")
 COMPARISON = "comparison.json"
+_POLL_SECONDS = 0.5
 _KEPT = ("best_epoch", "step_seconds", "data_wait_share")
 
 
@@ -111,6 +115,12 @@ class Comparison:
         """What the others are compared with."""
         return next(iter(self.runs))
 
+    @property
+    def metrics(self) -> list[str]:
+        """The scores these runs have; "foreground" only where there is a background class."""
+        first = self.runs[self.baseline][0][self.split]
+        return [metric for metric in METRICS if metric in first]
+
     def values(self, variant: str, metric: str) -> list[float]:
         """A score of each seed, as a fraction."""
         return [run[self.split][metric] for run in self.runs[variant]]
@@ -155,7 +165,7 @@ class Comparison:
         for name, paths in folders.items():
             runs[name] = []
             for path in paths:
-                result = json.loads((path / RESULT).read_text(encoding="utf-8"))
+                result = read_result(path)
                 if split not in result:
                     raise ValueError(f"split must be one the runs were scored on, got {split!r}")
                 kept = {key: result[key] for key in ("seed", *_KEPT, "provenance", "config")}
@@ -172,7 +182,7 @@ def compare(
     *,
     jobs: int = 1,
     split: str = "test",
-    report: Callable[[str], None] = print,
+    report: Callable[[str, float], None] = lambda name, share: None,
 ) -> Comparison:
     """Train every variant with every seed, each in a process of its own, and collect the scores.
 
@@ -184,7 +194,7 @@ def compare(
         out: Folder of the runs, ``out/<variant>/seed<seed>``.
         jobs: Runs beside each other. Give each its share of cores with ``threads``.
         split: The split whose scores are compared.
-        report: Told of every run that ends.
+        report: Told the share of each run that is done, now and then; 1 when it ends.
 
     Raises:
         ValueError: If names repeat or there is nothing to run.
@@ -200,16 +210,12 @@ def compare(
         for i, seed in enumerate(seeds)
         for v in variants
     ]
-    failed = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        futures = {pool.submit(_run, config, folder): folder for config, folder in plan}
-        for done, future in enumerate(as_completed(futures), start=1):
-            folder = futures[future]
-            if future.result():
-                report(f"[{done}/{len(plan)}] {folder.relative_to(out)} finished")
-            else:
-                failed.append(folder)
-                report(f"[{done}/{len(plan)}] {folder.relative_to(out)} FAILED")
+        futures = {
+            pool.submit(_run, config, folder, partial(report, str(folder.relative_to(out)))): folder
+            for config, folder in plan
+        }
+        failed = [futures[f] for f in as_completed(futures) if not f.result()]
     if failed:
         logs = ", ".join(str(folder / "output.log") for folder in failed)
         raise RuntimeError(f"{len(failed)} of {len(plan)} runs failed; see {logs}")
@@ -218,13 +224,11 @@ def compare(
     return comparison
 
 
-def _run(config: TrainConfig, folder: Path) -> bool:
+def _run(config: TrainConfig, folder: Path, report: Callable[[float], None]) -> bool:
     """Train in a process of its own; whether it finished."""
-    if (folder / RESULT).is_file() and (folder / "config.yaml").is_file():
-        from equiseg.training.config_file import read_config
-
-        if plain(read_config(folder / "config.yaml")) == plain(config):
-            return True
+    if (folder / RESULT).is_file() and plain(read_config(folder / "config.yaml")) == plain(config):
+        report(1.0)
+        return True
     folder.mkdir(parents=True, exist_ok=True)
     requested = folder / "requested.yaml"
     write_config(config, requested)
@@ -232,10 +236,18 @@ def _run(config: TrainConfig, folder: Path) -> bool:
     command += ["--config", str(requested), "--out", str(folder)]
     threads = {} if config.threads is None else {"OMP_NUM_THREADS": str(config.threads)}
     with (folder / "output.log").open("a", encoding="utf-8") as log:
-        ended = subprocess.run(
+        process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **threads}
         )
-    return ended.returncode == 0
+        try:
+            while process.poll() is None:
+                with contextlib.suppress(OSError, ValueError):
+                    report(float((folder / PROGRESS).read_text()))
+                time.sleep(_POLL_SECONDS)
+        finally:
+            process.terminate()
+    report(1.0)
+    return process.returncode == 0
 
 
 def _changed(config: Any, key: str, value: str, text: str) -> Any:
@@ -255,8 +267,6 @@ def _changed(config: Any, key: str, value: str, text: str) -> Any:
     try:
         parsed = parser.parse_args([f"--value={value}"]).value
     except ArgumentError as error:
-        allowed = get_args(hints[head])
-        raise ValueError(
-            f"methods: {key}={value!r} in {text!r} does not fit" + (f"; allowed: {allowed}" * bool(allowed))
-        ) from error
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"methods: {key}={value!r} in {text!r} does not fit: {reason}") from error
     return dataclasses.replace(config, **{head: parsed})

@@ -43,13 +43,17 @@ class ModelConfig:
         name: A name of :func:`equiseg.models.model_names`.
         weights: Pretrained weights: a local folder or hub name for transformers architectures.
             None takes what the name implies.
-        freeze_encoder: Keep the encoder's weights and batch statistics as they are; only the
-            decoder learns. For pretrained weights and little data or time.
+        freeze: Encoder stages that keep their weights and batch statistics, counted from the
+            image, 0 to 4. For pretrained weights and little data or time.
+        keep_views: Keep what the frozen stages make of this many augmented views of each training
+            image, and train on those: several times faster, at the price of that much variety. 0
+            runs the frozen stages anew each time.
     """
 
     name: str = "fpn-small"
     weights: str | None = None
-    freeze_encoder: bool = False
+    freeze: int = 0
+    keep_views: int = 0
 
 
 @dataclass(frozen=True)

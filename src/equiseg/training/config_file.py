@@ -33,7 +33,8 @@ def read_config(path: Path) -> TrainConfig:
         values = parser.parse_object({"config": yaml.safe_load(path.read_text(encoding="utf-8"))})
     except ArgumentError as error:
         raise ValueError(f"{path}: not a configuration of this version: {error}") from error
-    return parser.instantiate(values).config
+    config: TrainConfig = parser.instantiate(values).config
+    return config
 
 
 def plain(value: Any) -> Any:

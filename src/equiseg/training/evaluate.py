@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from equiseg.collapse import CenterMoments, CollapseMeasures
 from equiseg.data import SegmentationData
-from equiseg.data.loading import evaluation_loader
+from equiseg.data.loading import Loader, evaluation_loader
 from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics import Score, SegmentationScore
 from equiseg.tap import FeatureTap
@@ -46,7 +46,7 @@ def evaluate(
     groups: FrequencyGroups,
     *,
     num_workers: int = 0,
-    track: object = iter,
+    track: Callable[[Loader], Iterable[tuple[Tensor, Tensor]]] = iter,
 ) -> Evaluation:
     """Predict every image of a split and measure.
 
@@ -67,15 +67,14 @@ def evaluate(
     moments = CenterMoments(num_classes, data.ignore_index)
     plain = EvaluationConfig()
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
-        batches: Iterable = evaluation_loader(data, num_workers=num_workers)
-        for images, labels in track(batches):  # type: ignore[operator]
+        for images, labels in track(evaluation_loader(data, num_workers=num_workers)):
             images, labels = images.to(device), labels.to(device)
             logits = predict_logits(model, images, plain)
             moments.update(tap.features, labels)
             if config != plain:
                 logits = predict_logits(model, images, config)
             score.update(logits, labels)
-        weight = tap.layer.weight
+        weight: Tensor = tap.layer.weight  # type: ignore[assignment]
     centers_KD, present_K = moments.centers()
     # A classifier that looks at a neighbourhood has no single row to compare with a center.
     rows_KD = weight.flatten(1) if weight.numel() == centers_KD.numel() else None

@@ -86,6 +86,6 @@ def _check(config: EvaluationConfig) -> None:
     for name in ("window", "stride"):
         value = getattr(config, name)
         if value is not None and min(value) < 1:
-            raise ValueError(f"evaluation.{name} must be at least 1 in both directions, got {value}")
+            raise ValueError(f"evaluation.{name} must be at least 1 on both sides, got {value}")
     if config.stride and not config.window:
         raise ValueError("evaluation.stride needs evaluation.window")

@@ -15,18 +15,26 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 from rich.progress import track
+from torch import nn
 
-from equiseg.data.loading import evaluation_loader, training_loader
-from equiseg.training.callbacks import StepClock, ValidationTable
+from equiseg.data.loading import (
+    EpochSampler,
+    TrainingView,
+    evaluation_loader,
+    training_loader,
+)
+from equiseg.training.callbacks import ProgressFile, StepClock, ValidationTable
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import plain, read_config, write_config
 from equiseg.training.evaluate import Evaluation, evaluate
+from equiseg.training.kept import KeptViews
 from equiseg.training.provenance import provenance
 from equiseg.training.sources import OpenedData, open_data
 from equiseg.training.task import SegmentationTask
 from equiseg.training.weights import ModelCard, save_weights
 
 RESULT = "result.json"
+PROGRESS = "progress"
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -58,7 +66,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         )
     if (out / RESULT).is_file():
         console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
-        return json.loads((out / RESULT).read_text(encoding="utf-8"))
+        return read_result(out)
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -73,7 +81,13 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         result = _finish(config, task, data, out, best, clock, console)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-    return result or json.loads((out / RESULT).read_text(encoding="utf-8"))
+    return result or read_result(out)
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The result of a finished run."""
+    result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    return result
 
 
 def _fit(
@@ -91,21 +105,16 @@ def _fit(
     last = ModelCheckpoint(folder, "last", enable_version_counter=False)
     clock = StepClock()
     callbacks: list[L.Callback] = [best, last, clock, ValidationTable(console)]
+    callbacks.append(ProgressFile(out / PROGRESS))
     if config.patience is not None:
         callbacks.append(EarlyStopping("val/miou", mode="max", patience=config.patience))
     show_bar = not quiet and console.is_terminal
     if show_bar:
         callbacks.append(RichProgressBar())
     workers = config.data.num_workers
-    training = training_loader(
-        data.splits["train"],
-        config.data.augment,
-        config.batch_size,
-        seed=config.seed,
-        num_workers=workers,
-        rank=rank,
-        num_ranks=ranks,
-    )
+    samples = _training_samples(config, task, data, console)
+    sampler = EpochSampler(len(samples), config.seed, rank, ranks)
+    training = training_loader(samples, sampler, config.batch_size, num_workers=workers)
     validation = evaluation_loader(
         data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
     )
@@ -133,10 +142,26 @@ def _fit(
     with warnings.catch_warnings():
         # Loading in the training process is a choice here, small and cached as the data are.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        trainer.fit(
-            task, training, validation, ckpt_path=str(resume) if resume.is_file() else None
-        )
+        trainer.fit(task, training, validation, ckpt_path=str(resume) if resume.is_file() else None)
     return best, clock
+
+
+def _training_samples(
+    config: TrainConfig, task: SegmentationTask, data: OpenedData, console: Console
+) -> TrainingView | KeptViews:
+    """Augmented images, or what frozen stages make of them."""
+    view = TrainingView(data.splits["train"], config.data.augment, config.seed)
+    if not config.model.keep_views:
+        return view
+    encoder: nn.Module = task.model.encoder  # type: ignore[assignment]
+    if not config.model.freeze or not hasattr(encoder, "frozen_maps"):
+        raise ValueError(
+            f"model.keep_views={config.model.keep_views} needs frozen stages to keep (model.freeze "
+            "of 1 or more) and a model that tells them apart (fpn-small, fpn-lite0), got "
+            f"model.freeze={config.model.freeze} and {config.model.name}"
+        )
+    track = _progress(console, "frozen stages:")
+    return KeptViews(view, encoder, config.model.freeze, config.model.keep_views, track)
 
 
 def _finish(
@@ -163,7 +188,7 @@ def _finish(
             config.evaluation,
             groups,
             num_workers=config.data.num_workers,
-            track=_progress(console, name),
+            track=_progress(console, f"scoring {name}"),
         )
         for name, split in data.splits.items()
         if name != "train"
@@ -176,7 +201,7 @@ def _finish(
         "pixels": data.statistics["train"].pixels_K.tolist(),
         "images": data.statistics["train"].images_K.tolist(),
         "best_epoch": epoch,
-        **{name: evaluation_record(evaluation) for name, evaluation in evaluations.items()},
+        **{name: evaluation_record(e, data.background) for name, e in evaluations.items()},
         "step_seconds": clock.step_seconds / max(clock.steps, 1),
         "data_wait_share": clock.wait_share,
         "provenance": provenance(),
@@ -188,12 +213,14 @@ def _finish(
     return result
 
 
-def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
+def evaluation_record(evaluation: Evaluation, background: int | None) -> dict[str, Any]:
     """An evaluation as JSON: scores, collapse measures, confusion."""
     score, collapse = evaluation.score, evaluation.collapse
     skipped = ("groups", "iou_K", "accuracy_K")
+    foreground = {} if background is None else {"foreground": score.miou_without(background)}
     return {
         **{k: v for k, v in vars(score).items() if k not in skipped},
+        **foreground,
         "iou": score.iou_K.tolist(),
         "accuracy": score.accuracy_K.tolist(),
         "collapse": plain(collapse),
@@ -204,10 +231,10 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
 def _progress(console: Console, fixed: str | None = None) -> Any:
     """A wrapper of iterables that draws a bar and leaves nothing behind."""
 
-    def wrap(items: Iterable, name: str | None = None) -> Iterable:
+    def wrap(items: Iterable[Any], name: str | None = None) -> Iterable[Any]:
         return track(
             items,
-            f"reading {name}" if fixed is None else f"scoring {fixed}",
+            fixed or f"reading {name}",
             console=console,
             transient=True,
             disable=not console.is_terminal,

@@ -22,12 +22,14 @@ class OpenedData:
         statistics: Class statistics of each split.
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
+        background: The class that stands for "nothing named", if there is one.
     """
 
     splits: dict[str, SegmentationData]
     statistics: dict[str, ClassStatistics]
     classes: tuple[str, ...]
     ignore_index: int
+    background: int | None
 
 
 def open_split(config: DataConfig, split: str) -> SegmentationData:
@@ -67,4 +69,4 @@ def open_data(
         budget -= cached.kept_bytes
         splits[name] = cached
     first = next(iter(splits.values()))
-    return OpenedData(splits, statistics, first.classes, first.ignore_index)
+    return OpenedData(splits, statistics, first.classes, first.ignore_index, first.background)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.metrics import Score, SegmentationScore
-from equiseg.models import build_model
+from equiseg.models import build_model, freeze_encoder
 from equiseg.tap import FeatureTap
 from equiseg.training.config import OptimizerConfig, TrainConfig
 from equiseg.training.criterion import build_criterion
@@ -40,9 +42,8 @@ class SegmentationTask(L.LightningModule):
         self.classes = classes
         model = build_model(config.model.name, len(classes), weights=config.model.weights)
         # Convolutions run faster with channels last, on a CPU by a fifth.
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.model.freeze_encoder:
-            self.model.encoder.requires_grad_(False)
+        self.model = model.to(memory_format=torch.channels_last)
+        self._frozen = freeze_encoder(self.model, config.model.freeze)
         layer: str = self.model.classifier_name  # type: ignore[assignment]
         self.tap = FeatureTap(self.model, layer=layer)
         self.criterion = build_criterion(config, statistics, self.tap.in_features, ignore_index)
@@ -51,14 +52,14 @@ class SegmentationTask(L.LightningModule):
         self.val_score: Score | None = None
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Keep a frozen encoder's batch statistics as they are."""
-        if self.config.model.freeze_encoder:
-            self.model.encoder.eval()
+        """Keep the batch statistics of frozen stages as they are."""
+        for module in self._frozen:
+            module.eval()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: tuple[Any, Tensor], batch_index: int) -> Tensor:
         """Sum of the criterion's parts on one batch, each logged by name."""
-        images, labels = batch
-        logits = self.model(images)
+        inputs, labels = batch
+        logits = self.model(inputs)
         parts = self.criterion(logits, self.tap.features, labels)
         loss = torch.stack(list(parts.values())).sum()
         for name, part in parts.items():
@@ -80,7 +81,7 @@ class SegmentationTask(L.LightningModule):
         values = zip(self.classes, score.iou_K.tolist(), strict=True)
         self.log_dict({f"val_iou/{name}": value for name, value in values})
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimizer and per-step schedule of ``config.optimizer``."""
         config = self.config.optimizer
         optimizer = build_optimizer(self.model, self.criterion, config)
@@ -131,7 +132,7 @@ def learning_rate_factor(step: int, steps: int, config: OptimizerConfig) -> floa
         return (step + 1) / (warmup + 1)
     left = 1 - (step - warmup) / max(steps - warmup, 1)
     if config.schedule == "poly":
-        return max(left, 0.0) ** 0.9
+        return float(max(left, 0.0) ** 0.9)
     if config.schedule == "cosine":
-        return 0.5 * (1 - torch.cos(torch.tensor(torch.pi * max(left, 0.0))).item())
+        return 0.5 * (1 - math.cos(math.pi * max(left, 0.0)))
     return 1.0

@@ -38,7 +38,8 @@ def save_weights(model: nn.Module, card: ModelCard, path: Path) -> None:
     """Write weights and card as one safetensors file."""
     from safetensors.torch import save_file
 
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    state = model.state_dict()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     save_file(tensors, path, metadata={_KEY: json.dumps(dataclasses.asdict(card))})
 
 

@@ -1,0 +1,56 @@
+"""equiseg evaluate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from equiseg.cli.tables import score_table
+from equiseg.training.config import EvaluationConfig
+
+
+def evaluate(
+    run: Path,
+    split: str = "test",
+    root: str | None = None,
+    evaluation: EvaluationConfig | None = None,
+    out: Path | None = None,
+) -> None:
+    """Score a trained network on a split of its data set.
+
+    Args:
+        run: Folder of a run.
+        split: The split to score.
+        root: Folder of the data, if it has moved since training.
+        evaluation: How images are predicted; None as in training. Windows, mirror images and
+            several scales cost time and usually help.
+        out: File to write the scores to, as JSON.
+    """
+    from equiseg.training.config_file import read_config
+    from equiseg.training.evaluate import evaluate as score
+    from equiseg.training.run import evaluation_record
+    from equiseg.training.sources import open_split
+    from equiseg.training.weights import load_weights
+
+    console = Console()
+    config = read_config(run / "config.yaml")
+    model, card = load_weights(run)
+    data = open_split(replace(config.data, root=root or config.data.root), split)
+    result = score(
+        model,
+        data,
+        evaluation or config.evaluation,
+        card.groups,
+        num_workers=config.data.num_workers,
+        track=lambda batches: track(batches, "scoring", console=console, transient=True),
+    )
+    record = evaluation_record(result, data.background)
+    groups = {name: list(ids) for name, ids in card.groups}
+    console.print(score_table(record, list(card.classes), groups, split))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(record, indent=1), encoding="utf-8")

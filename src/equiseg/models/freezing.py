@@ -1,0 +1,42 @@
+"""Keeping an encoder, or its first stages, as it is."""
+
+from __future__ import annotations
+
+from torch import nn
+
+_ALL_STAGES = 4
+
+
+def freeze_encoder(model: nn.Module, stages: int) -> list[nn.Module]:
+    """Freeze the first stages of a model's encoder.
+
+    The early stages are the most general and, at their size, the most expensive to train.
+
+    Args:
+        model: A network of :func:`equiseg.models.build_model`.
+        stages: 0 to 4, the maps at strides 4, 8, 16 and 32 from the image on. Encoders that do not
+            tell their stages apart (all but the FPN's) can only be frozen whole.
+
+    Returns:
+        The frozen modules; put them in eval mode in training, so that their batch statistics stay.
+
+    Raises:
+        ValueError: If the number of stages cannot be frozen.
+    """
+    if not 0 <= stages <= _ALL_STAGES:
+        raise ValueError(f"freeze must be 0 to {_ALL_STAGES} encoder stages, got {stages}")
+    encoder: nn.Module = model.encoder  # type: ignore[assignment]
+    if stages == 0:
+        frozen: list[nn.Module] = []
+    elif stages == _ALL_STAGES:
+        frozen = [encoder]
+    elif hasattr(encoder, "stage_modules"):
+        frozen = [module for stage in encoder.stage_modules()[:stages] for module in stage]
+    else:
+        raise ValueError(
+            f"freeze={stages} needs an encoder that tells its stages apart, as fpn-small and "
+            f"fpn-lite0 have; use 0 or {_ALL_STAGES} here"
+        )
+    for module in frozen:
+        module.requires_grad_(False)
+    return frozen

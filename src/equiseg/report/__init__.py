@@ -1,0 +1,1 @@
+"""What a comparison shows: colours, figures, and one page that holds them."""

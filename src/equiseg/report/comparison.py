@@ -1,0 +1,156 @@
+"""The report of a comparison: figures from its folder, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from equiseg.data import Sample, SegmentationData
+from equiseg.data.transforms import to_tensors
+from equiseg.report.drawing import Illustration, save_png
+from equiseg.report.examples import choose_examples, example_figure
+from equiseg.report.figures import class_figure, cosine_figure, curve_figure
+from equiseg.report.page import write_page
+from equiseg.training.compare import Comparison
+from equiseg.training.config import EvaluationConfig, TrainConfig
+from equiseg.training.config_file import read_config
+from equiseg.training.evaluate import Evaluation, evaluate
+from equiseg.training.inference import predict_logits
+from equiseg.training.sources import open_split
+from equiseg.training.weights import load_weights
+
+PAGE = "report.html"
+_MOST_IMAGES = 48  # enough for centers of rare classes, few enough for seconds on a CPU
+_MOST_EXAMPLES = 4
+
+
+def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
+    """Draw what the folder of a comparison allows, and write its page.
+
+    Writes ``out/report.html`` and ``out/figures/*.png``. Examples and centers come from the
+    networks of the first seed; where their weights or the data cannot be read, the page says so
+    and goes without.
+
+    Args:
+        out: Folder of the comparison, ``out/<variant>/seed<seed>``.
+        comparison: Its results.
+        command: The command that made it.
+
+    Returns:
+        The page.
+    """
+    folders = {n: [out / n / f"seed{s}" for s in comparison.seeds] for n in comparison.runs}
+    notes = []
+    figures = [Illustration("classes", "Class by class", class_figure(comparison), _CLASSES)]
+    try:
+        figures += _networks({name: paths[0] for name, paths in folders.items()}, comparison)
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        notes.append(f"No examples and no centers are shown: {reason}")
+    curves = curve_figure(folders)
+    if curves is not None:
+        figures.append(Illustration("curves", "While training", curves, _CURVES))
+    for figure in figures:
+        save_png(figure.figure, out / "figures" / f"{figure.name}.png")
+    write_page(out / PAGE, _title(comparison), comparison, figures, notes, command)
+    return out / PAGE
+
+
+def _title(comparison: Comparison) -> str:
+    others = list(comparison.runs)[1:]
+    data = Path(comparison.runs[comparison.baseline][0]["config"]["data"]["card"]).stem
+    if not others:
+        return f"{comparison.baseline} on {data}"
+    return f"{', '.join(others)} against {comparison.baseline} on {data}"
+
+
+def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illustration]:
+    """The figures that need the trained networks of one seed."""
+    configs = {name: read_config(folder / "config.yaml") for name, folder in folders.items()}
+    base = configs[comparison.baseline]
+    picked = _Picked(base, comparison.split)
+    rare = comparison.groups["tail"]
+    examples = choose_examples([s.labels for s in picked.samples], rare, _MOST_EXAMPLES)
+    evaluations: dict[str, Evaluation] = {}
+    predictions: dict[str, list[Tensor]] = {}
+    for name, folder in folders.items():
+        config = configs[name]
+        data = picked if config.data == base.data else _Picked(config, comparison.split)
+        model, card = load_weights(folder)
+        evaluations[name] = evaluate(model, data, EvaluationConfig(), card.groups)
+        samples = [data[index] for index in examples]
+        shapes = [picked[index].labels.shape for index in examples]
+        predictions[name] = [
+            _predict(model, sample, config.evaluation, shape)
+            for sample, shape in zip(samples, shapes, strict=True)
+        ]
+    groups = comparison.groups
+    centers = {name: (e.centers_KD, e.present_K) for name, e in evaluations.items()}
+    where = f"first seed, {len(picked)} images of the {comparison.split} split"
+    cosines = cosine_figure(centers, comparison.classes, groups)
+    shown = [Illustration("cosines", "Between class centers", cosines, _COSINES.format(where))]
+    if examples:
+        samples = [picked[index] for index in examples]
+        pictures = example_figure(
+            [sample.image for sample in samples],
+            [sample.labels for sample in samples],
+            predictions,
+            comparison.classes,
+            rare,
+            [k for ids in groups.values() for k in ids],
+        )
+        caption = _EXAMPLES.format(where)
+        shown.insert(0, Illustration("examples", "Rare classes, seen", pictures, caption))
+    return shown
+
+
+class _Picked:
+    """Images spread evenly over a split, held in memory: neighbours in a video look alike."""
+
+    def __init__(self, config: TrainConfig, split: str) -> None:
+        data: SegmentationData = open_split(config.data, split)
+        self.classes = data.classes
+        self.ignore_index = data.ignore_index
+        self.background = data.background
+        number = min(_MOST_IMAGES, len(data))
+        self.samples = [data[i * len(data) // number] for i in range(number)]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
+
+@torch.inference_mode()
+def _predict(
+    model: nn.Module, sample: Sample, config: EvaluationConfig, shape: torch.Size
+) -> Tensor:
+    """Class ids (H, W), at the size the labels are shown in."""
+    ids = predict_logits(model, to_tensors(sample)[0][None], config).argmax(1)
+    return F.interpolate(ids[None].float(), tuple(shape), mode="nearest")[0, 0].long()
+
+
+_CLASSES = (
+    "Classes from the most to the least frequent in training, the tail shaded darkest. Large dots "
+    "are means over seeds, small dots single seeds, bars 95 % intervals of the paired difference; "
+    "a bar that meets the border goes on beyond it."
+)
+_EXAMPLES = (
+    "Images chosen by their labels alone for many rare classes ({}). Tail classes have their full "
+    "colour, the others a pale one; an outline marks where a tail class is labelled, in every "
+    "picture of a row. White is not labelled."
+)
+_COSINES = (
+    "Cosines between the centered class centers of the last features, most frequent class first "
+    "({}). White is the simplex, red closer to each other, blue farther apart, grey a class with "
+    "itself or one these images lack; lines part head, common and tail."
+)
+_CURVES = (
+    "Thin lines are seeds, thick lines their mean up to the last epoch all of them reached. Losses "
+    "are means over an epoch of augmented training images, scores are of the validation split."
+)

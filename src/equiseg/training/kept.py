@@ -1,0 +1,59 @@
+"""KeptViews: what frozen encoder stages see, computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from equiseg.data.loading import TrainingView
+
+KeptSample = tuple[tuple[Tensor, ...], Tensor]
+
+
+class KeptViews(Dataset[KeptSample]):
+    """Maps of the frozen stages for a few augmented views of every training image.
+
+    Frozen stages give the same maps for the same view each time; keeping them leaves only the
+    rest of the network to run. Epoch e trains on view ``e % num_views`` of each image. Maps are
+    held in bfloat16.
+
+    Args:
+        view: Augmented samples.
+        encoder: Its ``frozen_maps(images, stages)`` gives the maps.
+        stages: Number of frozen stages.
+        num_views: Augmented views kept of each image.
+        track: Wraps the keys, to show progress.
+    """
+
+    def __init__(
+        self,
+        view: TrainingView,
+        encoder: nn.Module,
+        stages: int,
+        num_views: int,
+        track: Callable[[Iterable[int]], Iterable[int]] = iter,
+    ) -> None:
+        self.num_images = len(view)
+        self.num_views = num_views
+        self._kept: list[KeptSample] = []
+        encoder.eval()
+        with torch.inference_mode():
+            for key in track(range(num_views * self.num_images)):
+                image, labels = view[key]
+                maps = encoder.frozen_maps(image[None], stages)  # type: ignore[operator]
+                kept = tuple(m[0].bfloat16().clone() for m in maps)
+                small = labels.to(torch.uint8) if labels.max() < 256 else labels
+                self._kept.append((kept, small))
+
+    def __len__(self) -> int:
+        """Images."""
+        return self.num_images
+
+    def __getitem__(self, key: int) -> KeptSample:
+        """Maps of the frozen stages in float32 and labels int64 of one draw."""
+        epoch, index = divmod(key, self.num_images)
+        maps, labels = self._kept[epoch % self.num_views * self.num_images + index]
+        return tuple(m.float() for m in maps), labels.long()

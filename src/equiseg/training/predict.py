@@ -1,0 +1,62 @@
+"""Predicting image files with a trained network, at their own size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from equiseg.data.errors import DataError
+from equiseg.data.image_folder import IMAGE_SUFFIXES, read_image
+from equiseg.training.config import EvaluationConfig
+from equiseg.training.inference import predict_logits
+from equiseg.training.weights import ModelCard
+
+
+def image_files(sources: list[Path]) -> list[Path]:
+    """The images among files and folders, in the order given, folders sorted.
+
+    Raises:
+        DataError: If a source does not exist or a folder holds no image, all of them at once.
+    """
+    files: list[Path] = []
+    problems: list[str] = []
+    for source in sources:
+        if source.is_dir():
+            found = [f for f in sorted(source.iterdir()) if f.suffix.lower() in IMAGE_SUFFIXES]
+            files += found
+            if not found:
+                problems.append(f"{source}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
+        elif source.is_file():
+            files.append(source)
+        else:
+            problems.append(f"{source}: no such file or folder")
+    if problems:
+        raise DataError.listing("images that cannot be read", problems)
+    return files
+
+
+@torch.inference_mode()
+def predict_file(
+    model: nn.Module, card: ModelCard, file: Path, config: EvaluationConfig
+) -> tuple[Tensor, Tensor]:
+    """An image and its predicted classes.
+
+    The image is resized as in training, its logits back to the size on disk.
+
+    Returns:
+        Image uint8 (3, H, W) and class ids uint8 (H, W); int64 above 256 classes.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    image = read_image(file)
+    shown = image if card.size is None else read_image(file, card.size)
+    device = next(model.parameters()).device
+    logits = predict_logits(model, shown[None].to(device).float() / 255, config)
+    if logits.shape[2:] != image.shape[1:]:
+        logits = F.interpolate(logits, image.shape[1:], mode="bilinear")
+    dtype = torch.uint8 if len(card.classes) <= 256 else torch.int64
+    return image, logits[0].argmax(0).to("cpu", dtype)

@@ -1,0 +1,149 @@
+"""N ranks see what one process sees on the whole batch."""
+
+import multiprocessing
+from datetime import timedelta
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from equiseg.centers import class_centers
+from equiseg.losses import CenterCollapseLoss
+
+K, C = 5, 6
+IMAGES = 4
+
+
+class Net(nn.Module):
+    """A body to learn and the loss with a projection to learn, under one DDP wrapper."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.body = nn.Conv2d(3, C, 3, stride=2, padding=1)
+        self.loss = CenterCollapseLoss(K, C, projection="learnable", dim=8, **options)
+
+    def forward(self, images, labels):
+        return self.loss(self.body(images), labels)
+
+
+def net(**options):
+    torch.manual_seed(0)
+    return Net(**options).double()
+
+
+def whole_batch():
+    """Rank 0 has nothing valid, class 3 lives on the last rank alone, class 4 nowhere."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(IMAGES, 3, 10, 12, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 3, (IMAGES, 10, 12), generator=generator)
+    labels[: IMAGES // 2] = 255
+    labels[-1, :3] = 3
+    return images, labels
+
+
+def shard(tensors, rank, world):
+    return tuple(tensor.chunk(world)[rank] for tensor in tensors)
+
+
+def step(model, batch):
+    """The loss of one batch and the gradient of every parameter."""
+    value = model(*batch)
+    value.backward()
+    return value.detach(), [parameter.grad for parameter in model.parameters()]
+
+
+def points(rank):
+    """A number of points that differs between ranks, and none on rank 0."""
+    generator = torch.Generator().manual_seed(rank)
+    features = torch.randn(3 * rank, C, generator=generator)
+    return features, torch.randint(0, K - 1, (3 * rank,), generator=generator)
+
+
+def run_process(rank, worlds, folder):
+    torch.set_num_threads(1)
+    for world in worlds:
+        if rank < world:
+            dist.init_process_group(
+                "gloo",
+                init_method=f"file://{folder}/rendezvous-{world}",
+                rank=rank,
+                world_size=world,
+                timeout=timedelta(seconds=60),
+            )
+            torch.save(what_a_rank_sees(rank, world), f"{folder}/{world}-{rank}.pt")
+            dist.destroy_process_group()
+
+
+def what_a_rank_sees(rank, world):
+    batch = shard(whole_batch(), rank, world)
+    seen = {
+        "synced": step(DistributedDataParallel(net()), batch),
+        "points": class_centers(*points(rank), K, process_group=dist.group.WORLD),
+        "default": class_centers(*points(rank), K),
+    }
+    if rank == world - 1:
+        # Alone here: a collective would find no partner, or a wrong one below.
+        seen["evaluated"] = net().eval()(*batch).detach()
+        seen["local"] = step(net(sync=False), batch)
+    seen["meeting"] = torch.ones(world)
+    dist.all_reduce(seen["meeting"])
+    return seen
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where four processes, and then two of them, left what they saw."""
+    folder = tmp_path_factory.mktemp("ranks")
+    multiprocessing.set_forkserver_preload(["equiseg"])  # torch is imported once, not four times
+    mp.start_processes(run_process, ((4, 2), str(folder)), nprocs=4, start_method="forkserver")
+    return folder
+
+
+@pytest.fixture(params=[2, 4], ids=["2 ranks", "4 ranks"])
+def ranks(request, folder):
+    """What every rank of a world saw, in rank order."""
+    world = request.param
+    return [torch.load(folder / f"{world}-{rank}.pt", weights_only=False) for rank in range(world)]
+
+
+def assert_equal(actual, expected):
+    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_loss_and_gradients_under_ddp_are_those_of_one_process(ranks):
+    value, gradients = step(net(), whole_batch())
+    assert all(gradient.any() for gradient in gradients)
+    for seen in ranks:
+        assert_equal(seen["synced"], (value, gradients))
+
+
+def test_centers_of_unequal_shares_of_points_are_those_of_all_points(ranks):
+    features, labels = (
+        torch.cat(part) for part in zip(*map(points, range(len(ranks))), strict=True)
+    )
+    expected = class_centers(features, labels, K)
+    for seen in ranks:
+        torch.testing.assert_close(seen["points"], expected)
+
+
+def test_centers_stay_on_their_rank_without_a_group(ranks):
+    for rank, seen in enumerate(ranks):
+        torch.testing.assert_close(seen["default"], class_centers(*points(rank), K))
+
+
+def test_evaluation_never_communicates(ranks):
+    batch = shard(whole_batch(), len(ranks) - 1, len(ranks))
+    assert_equal(ranks[-1]["evaluated"], net()(*batch).detach())
+
+
+def test_without_sync_the_loss_stays_on_its_rank(ranks):
+    batch = shard(whole_batch(), len(ranks) - 1, len(ranks))
+    assert_equal(ranks[-1]["local"], step(net(), batch))
+
+
+def test_no_rank_fell_out_of_step(ranks):
+    for seen in ranks:
+        assert seen["meeting"].tolist() == [len(ranks)] * len(ranks)

@@ -1,0 +1,234 @@
+"""What is particular to the center collapse loss; tests/contract judges it with all the others."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from equiseg.losses import CenterCollapseLoss
+from reference.slow_center_collapse import center_collapse, published
+
+K, C = 5, 7
+PRIOR = (0.9, 0.5, 0.2, 0.1, 0.05)
+
+
+def maps(seed=0, *, feature_size=(3, 4), label_size=(7, 10)):
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(2, C, *feature_size, generator=generator)
+    labels = torch.randint(0, K, (2, *label_size), generator=generator)
+    return features, torch.where(labels == K - 1, 255, labels)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"weight": 0.2, "scale": 20.0},
+        {"projection": "frozen"},
+        {"projection": "learnable", "dim": 9, "prior": PRIOR},
+    ],
+    ids=str,
+)
+def test_equals_the_slow_derivation(options):
+    loss = CenterCollapseLoss(K, C, **options)
+    features, labels = maps()
+    shared = {name: options[name] for name in ("prior", "weight", "scale") if name in options}
+    expected = center_collapse(loss.state_dict(), features, labels, **shared)
+    assert loss(features, labels).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_published_branch_in_training_with_its_dropout():
+    loss = CenterCollapseLoss.published(K, C, PRIOR, weight=0.8)
+    features, labels = maps()
+    torch.manual_seed(0)
+    kept = F.dropout(torch.ones(K, 512), 0.1)  # the mask the loss draws from the same seed
+    torch.manual_seed(0)
+    value = loss(features, labels).item()
+    expected = published(
+        loss.state_dict(),
+        features,
+        labels,
+        prior=PRIOR,
+        weight=0.8,
+        training=True,
+        kept=kept.double().numpy(),
+    )
+    assert value == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_published_branch_in_evaluation_after_training_steps():
+    loss = CenterCollapseLoss.published(K, C, PRIOR, weight=0.8)
+    for seed in (1, 2, 3):
+        loss(*maps(seed))
+    features, labels = maps()
+    before = {name: tensor.clone() for name, tensor in loss.state_dict().items()}
+    value = loss.eval()(features, labels).item()
+    expected = published(before, features, labels, prior=PRIOR, weight=0.8, training=False)
+    assert value == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(loss.state_dict(), before, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_published_running_statistics_are_those_of_batch_norm(dtype):
+    loss = CenterCollapseLoss.published(K, C, PRIOR, weight=0.8)
+    norm = nn.BatchNorm2d(128)
+    for seed in (1, 2, 3):
+        features, labels = maps(seed)
+        loss(features.to(dtype), labels)
+        norm(torch.einsum("dc,bchw->bdhw", loss.reduction.weight, features))
+    torch.testing.assert_close(loss.reduction.running_mean, norm.running_mean)
+    torch.testing.assert_close(loss.reduction.running_var, norm.running_var)
+
+
+@pytest.mark.parametrize("points", [0, 1])
+def test_published_statistics_survive_a_batch_too_small_for_them(points):
+    loss = CenterCollapseLoss.published(K, C, PRIOR, weight=0.8)
+    value = loss(torch.ones(points, C), torch.zeros(points, dtype=torch.int64))
+    assert value.isfinite()
+    assert not loss.reduction.running_mean.any()
+    assert (loss.reduction.running_var == 1).all()
+
+
+def test_the_published_branch_compiles_in_training():
+    torch.compiler.reset()
+    eager, traced = (CenterCollapseLoss.published(K, C, PRIOR, weight=0.8) for _ in range(2))
+    eager.dropout.p = traced.dropout.p = 0.0  # the mask would differ
+    features, labels = maps()
+    value = torch.compile(traced, fullgraph=True, backend="aot_eager")(features, labels)
+    torch.testing.assert_close(value, eager(features, labels))
+    torch.testing.assert_close(traced.state_dict(), eager.state_dict())
+
+
+def test_the_published_branch_learns_nothing():
+    assert not list(CenterCollapseLoss.published(K, C, PRIOR, weight=0.8).parameters())
+
+
+def test_only_a_learnable_projection_has_parameters():
+    assert not list(CenterCollapseLoss(K, C, projection="frozen").parameters())
+    loss = CenterCollapseLoss(K, C, projection="learnable")
+    assert {name for name, _ in loss.named_parameters()} == {"projection.weight", "projection.bias"}
+    loss(*maps()).backward()
+    assert all(parameter.grad.any() for parameter in loss.parameters())
+
+
+@pytest.mark.parametrize(("num_classes", "floor"), [(19, 0.088), (150, 0.678), (171, 0.748)])
+def test_centers_on_their_vertices_reach_the_floor(num_classes, floor):
+    loss = CenterCollapseLoss(num_classes, num_classes, weight=1.0)
+    value = loss(3 * loss.frame_KD, torch.arange(num_classes)).item()
+    exact = math.log(1 + (num_classes - 1) * math.exp(-5 * num_classes / (num_classes - 1)))
+    assert value == pytest.approx(exact, rel=1e-5)
+    assert value == pytest.approx(floor, abs=5e-4)
+
+
+def test_a_rare_class_pulls_as_hard_as_a_frequent_one():
+    loss = CenterCollapseLoss(2, 2)
+    labels = torch.tensor([0] * 99 + [1])
+    features = torch.tensor([[1.0, 0.0], [0.0, 1.0]])[labels].requires_grad_()
+    loss(features, labels).backward()
+    alone = torch.eye(2).requires_grad_()
+    loss(alone, torch.tensor([0, 1])).backward()
+    torch.testing.assert_close(features.grad[:99].sum(0), alone.grad[0])
+    torch.testing.assert_close(features.grad[99], alone.grad[1])
+
+
+def test_descent_brings_the_centers_to_their_vertices():
+    loss = CenterCollapseLoss(K, C)
+    labels = torch.arange(3 * K) % K
+    features = torch.randn(3 * K, C, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    optimizer = torch.optim.LBFGS([features], max_iter=200)
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss(features, labels)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    centers = features.view(3, K, C).mean(0)
+    assert (F.cosine_similarity(centers, loss.frame_KD) > 0.999).all()
+
+
+def test_classes_below_min_count_are_absent():
+    features = torch.randn(6, C, generator=torch.Generator().manual_seed(0))
+    loss = CenterCollapseLoss(K, C, min_count=2)
+    value = loss(features, torch.tensor([0, 0, 1, 1, 1, 2]))
+    torch.testing.assert_close(value, loss(features, torch.tensor([0, 0, 1, 1, 1, 255])))
+    assert loss(features[:2], torch.tensor([0, 1])).item() == 0
+
+
+@pytest.mark.parametrize("kind", ["none", "frozen", "learnable", "published"])
+def test_construction_is_seeded_and_leaves_the_global_generator_alone(kind):
+    def build(**seed):
+        if kind == "published":
+            return CenterCollapseLoss.published(K, C, PRIOR, weight=0.4).state_dict()
+        return CenterCollapseLoss(K, C, projection=kind, **seed).state_dict()
+
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = build()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    torch.testing.assert_close(build(), first, atol=0, rtol=0)
+    if kind != "published":
+        other = build(seed=1)
+        assert all((other[name] != first[name]).any() for name in first)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "options", "dim"),
+    [
+        (K, {}, C),
+        (30, {"projection": "frozen"}, 29),
+        (K, {"projection": "learnable"}, C),
+        (K, {"projection": "frozen", "dim": 20}, 20),
+        (20, {}, C),  # more classes than a simplex in C dimensions holds: a softmax code
+        (2, {"projection": "frozen", "dim": 1}, 1),
+    ],
+)
+def test_the_dimension_of_the_frame(num_classes, options, dim):
+    loss = CenterCollapseLoss(num_classes, C, **options)
+    assert loss.frame_KD.shape == (num_classes, dim)
+    torch.testing.assert_close(loss.frame_KD.norm(dim=1), torch.ones(num_classes))
+    features, labels = maps()
+    assert loss(features, labels % 2).isfinite()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
+        ({"in_features": 0}, "in_features must be at least 1, got 0"),
+        ({"min_count": 0}, "min_count must be at least 1, got 0"),
+        ({"reduce": 0}, "reduce must be at least 1, got 0"),
+        ({"weight": -0.4}, r"weight must be a finite number >= 0, got -0\.4"),
+        ({"scale": math.inf}, "scale must be a finite number >= 0, got inf"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1\.0"),
+        ({"projection": "mlp"}, "projection must be 'none', 'frozen' or 'learnable', got 'mlp'"),
+        ({"dim": 1, "projection": "frozen"}, "dim must be at least 2, got 1"),
+        ({"dim": 64}, "dim must be 7, .* got 64; use projection="),
+        ({"ignore_index": 0}, r"ignore_index must lie outside the classes 0\.\.4, got 0"),
+        ({"prior": PRIOR[:4]}, r"prior must hold one share per class, shape \(5,\), got \(4,\)"),
+        ({"prior": (1, 1, 0, 1, 1)}, r"prior must be positive and finite, got 0\.0 for class 2"),
+        ({"prior": (1, 1, 1, 1, math.nan)}, "prior must .* got nan for class 4"),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_work_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        CenterCollapseLoss(**{"num_classes": K, "in_features": C, **options})
+
+
+def test_features_with_other_channels_are_refused():
+    loss = CenterCollapseLoss(K, C + 1)
+    with pytest.raises(ValueError, match=r"in_features=8 channels, got 7 in .* in_features=7"):
+        loss(*maps())
+
+
+def test_the_state_of_another_seed_is_replaced_by_the_saved_one():
+    saved = CenterCollapseLoss(K, C, projection="frozen", prior=PRIOR)
+    other = CenterCollapseLoss(K, C, projection="frozen", prior=PRIOR[::-1], seed=1)
+    assert other(*maps()) != saved(*maps())
+    other.load_state_dict(saved.state_dict())
+    torch.testing.assert_close(other(*maps()), saved(*maps()), atol=0, rtol=0)

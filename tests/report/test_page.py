@@ -1,0 +1,90 @@
+import re
+
+import pytest
+
+from equiseg.report.drawing import Illustration
+from equiseg.report.figures import class_figure
+from equiseg.report.page import write_page
+
+
+@pytest.fixture
+def page(tmp_path):
+    def write(comparison, *args, **kwargs):
+        write_page(tmp_path / "report.html", "ceco against plain", comparison, *args, **kwargs)
+        return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    return write
+
+
+def test_page_needs_nothing_but_itself(page, make_comparison):
+    comparison = make_comparison()
+    figure = Illustration("classes", "Class by class", class_figure(comparison), "What it shows.")
+    text = page(comparison, [figure], command="equiseg compare --out here")
+    assert not re.search(r"https?://", text)
+    assert not re.search(r"<(script|link|iframe|object)\b|@import|(?<!data:)\bsrc=", text)
+    assert "<svg" in text
+    assert "prefers-color-scheme: dark" in text
+    assert "equiseg compare --out here" in text
+
+
+def test_every_tag_is_closed(page, make_comparison):
+    text = page(make_comparison(variants=("plain", "ceco", "other")), [], ["a note"], "a command")
+    for tag in ("table", "tr", "td", "th", "section", "details", "dl", "p", "i", "main", "ul"):
+        assert len(re.findall(rf"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
+
+
+def test_rows_have_as_many_cells_as_the_head(page, make_comparison):
+    text = page(make_comparison(variants=("plain", "ceco", "other")), [])
+    for table in re.findall(r"<table>.*?</table>", text, re.DOTALL):
+        cells = {len(re.findall("<t[hd][ >]", row)) for row in table.split("</tr>")[:-1]}
+        assert len(cells) == 1
+
+
+def test_names_are_escaped(page, make_comparison):
+    comparison = make_comparison(variants=("<script>a", "b&c"))
+    comparison.classes[0] = "<img src=x>"
+    text = page(comparison, [], notes=["<b>"], command="<i>")
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "&lt;img src=x&gt;" in text
+    assert "b&amp;c" in text
+    assert "<li>&lt;b&gt;</li>" in text
+
+
+def test_a_class_without_a_score_has_a_dash(page, make_comparison):
+    text = page(make_comparison(), [])
+    row = re.search(r"<tr><th scope=row>class 5</th>.*?</tr>", text)
+    assert row is not None
+    assert row.group().count("–") == 4  # two scores, a difference, an interval
+    assert "nan" not in text.lower()
+
+
+def test_one_seed_gives_no_interval_and_says_so(page, make_comparison):
+    text = page(make_comparison(num_seeds=1), [])
+    assert "One seed: no interval can be given" in text
+    assert "±" not in re.sub("mean ± standard deviation", "", text)
+    assert 'class="gain"' not in text
+
+
+def test_three_seeds_are_a_reading(page, make_comparison):
+    assert "a reading, not a proof" in page(make_comparison(num_seeds=3), [])
+
+
+def test_five_seeds_speak_for_themselves(page, make_comparison):
+    text = page(make_comparison(num_seeds=5, gain=0.05), [])
+    assert "a reading" not in text
+    assert "A gain on the tail is shown." in text
+    assert 'class="gain"' in text
+
+
+def test_settings_that_differ_stand_apart_from_those_shared(page, make_comparison):
+    differing, shared = page(make_comparison(), []).split("Settings all share")
+    assert "<code>method</code>" in differing
+    assert "<dt>ceco.scale</dt>" in shared
+    assert "<dt>seed</dt>" not in shared
+
+
+def test_one_variant_is_reported_alone(page, make_comparison):
+    text = page(make_comparison(variants=("plain",)), [])
+    assert "plain reaches a mIoU of" in text
+    assert "difference" not in text.split("<main>")[1]
