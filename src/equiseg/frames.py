@@ -118,7 +118,8 @@ def softmax_code(
     elif dim == 2:
         code_KD = _orient(_polygon(num_classes), dim, generator)
     else:
-        code_KD = _spread(num_classes, dim, generator)
+        with torch.autocast("cpu", enabled=False):  # it would take the float32 products in bfloat16
+            code_KD = _spread(num_classes, dim, generator)
     return code_KD.to(dtype)
 
 
@@ -248,7 +249,6 @@ def _largest_cosines(unit_RKD: Tensor) -> Tensor:
     return torch.stack([cosines.amax((1, 2)) for cosines in _cosines(unit_RKD)]).amax(0)
 
 
-@torch.autocast("cpu", enabled=False)
 def _spread(num_classes: int, dim: int, generator: torch.Generator | None) -> Tensor:
     """Push random unit rows apart: momentum descent of (1/s) log sum_{j != k} exp(s cos_kj).
 

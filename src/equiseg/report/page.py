@@ -85,6 +85,8 @@ def _header(title: str, comparison: Comparison) -> str:
 
 def _scores(comparison: Comparison) -> str:
     first = comparison.runs[comparison.baseline][0][comparison.split]
+    seeds = len(comparison.seeds)
+    over = f"mean ± standard deviation over {count(seeds, 'seed')}" if seeds > 1 else "one seed"
     rows = []
     for metric in comparison.metrics:
         covered = first.get(f"num_{'iou' if metric == 'miou' else metric}")
@@ -97,8 +99,7 @@ def _scores(comparison: Comparison) -> str:
         rows.append("".join(cells))
     return _section(
         "Scores",
-        f"Percent, mean ± standard deviation over {count(len(comparison.seeds), 'seed')}. "
-        + _reading(comparison),
+        f"Percent, {over}. {_reading(comparison)}",
         _table(_columns(comparison, ""), rows),
     )
 
@@ -132,6 +133,8 @@ def _classes(comparison: Comparison) -> str:
 
 
 def _collapse(comparison: Comparison) -> str:
+    paired = len(comparison.runs) > 1 and len(comparison.seeds) > 1
+    bold = "; a difference is bold where its 95 % interval leaves out 0." if paired else "."
     rows = []
     for measure, meaning in _COLLAPSE.items():
         base = comparison.collapse_values(comparison.baseline, measure)
@@ -146,7 +149,7 @@ def _collapse(comparison: Comparison) -> str:
         "Neural collapse",
         "How far the class centers of the last features are from a simplex, each measure 0 when "
         "collapse is complete (Papyan, Han and Donoho 2020). They describe the features and are "
-        "no scores; a difference is bold where its 95 % interval leaves out 0.",
+        "no scores" + bold,
         _table([*_columns(comparison, ""), ""], rows),
     )
 
