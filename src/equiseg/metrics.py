@@ -118,6 +118,7 @@ class SegmentationScore(Metric):
         groups: Head, common and tail: a :class:`FrequencyGroups`, a mapping of the three names to
             class ids, or (K,) training class counts to cut into thirds. None takes thirds of
             the label counts seen, which on a small test set need not be those of training.
+        **kwargs: Arguments of :class:`torchmetrics.Metric`, such as ``sync_on_compute``.
 
     Raises:
         ValueError: If ``num_classes`` or ``ignore_index`` cannot work, or the groups name a class
@@ -133,7 +134,11 @@ class SegmentationScore(Metric):
         self,
         num_classes: int,
         ignore_index: int = 255,
-        groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | None = None,
+        groups: FrequencyGroups
+        | Mapping[str, Sequence[int]]
+        | Tensor
+        | Sequence[int]
+        | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -149,12 +154,12 @@ class SegmentationScore(Metric):
 
         Args:
             predictions: Class ids shaped as ``labels``, or logits (B, K, *spatial), which are
-                resized (bilinear, corners not aligned) to the labels when smaller.
+                resized to the labels (linearly, corners not aligned) when their sizes differ.
             labels: (B, *spatial) or (N,) integer ids.
 
         Raises:
             TypeError: If class ids or labels are not integers.
-            ValueError: If shapes disagree, or (on CPU tensors) a value is out of range.
+            ValueError: If shapes disagree, or (checked on CPU tensors) a value is out of range.
         """
         check_label_dtype(labels)
         predicted = self._class_ids(predictions, labels)
@@ -166,7 +171,8 @@ class SegmentationScore(Metric):
         cells = self.num_classes**2
         cell = torch.where(valid, truth * self.num_classes + predicted.flatten(), cells)
         counts = torch.bincount(cell, minlength=cells + 1)[:cells]
-        self.confusion_KK += counts.view(self.num_classes, self.num_classes)
+        # Not in place: what inference mode made could not be added to outside of it.
+        self.confusion_KK = self.confusion_KK + counts.view(self.num_classes, self.num_classes)
 
     def compute(self) -> Score:
         """Scores of everything counted so far."""
@@ -180,10 +186,12 @@ class SegmentationScore(Metric):
 
     def _class_ids(self, predictions: Tensor, labels: Tensor) -> Tensor:
         if predictions.is_floating_point():
-            if predictions.ndim != labels.ndim + 1 or predictions.shape[1] != self.num_classes:
+            fits = predictions.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(_MODES)
+            if not fits or predictions.shape[:2] != (len(labels), self.num_classes):
                 raise ValueError(
                     f"predictions as logits must be (B, {self.num_classes}, *spatial) for labels "
-                    f"{tuple(labels.shape)}, got {tuple(predictions.shape)}"
+                    f"(B, *spatial), got {tuple(predictions.shape)} for {tuple(labels.shape)}; "
+                    "class ids must be integers"
                 )
             if predictions.shape[2:] != labels.shape[1:]:
                 mode = _MODES[labels.ndim - 1]
@@ -192,16 +200,21 @@ class SegmentationScore(Metric):
         if predictions.shape != labels.shape:
             raise ValueError(
                 "predictions as class ids must be shaped as the labels, got "
-                f"{tuple(predictions.shape)} and {tuple(labels.shape)}"
+                f"{tuple(predictions.shape)} and {tuple(labels.shape)}; logits, which are resized, "
+                "must be floating point"
             )
-        check_label_dtype(predictions)
+        if predictions.dtype == torch.bool or predictions.is_complex():
+            raise TypeError(
+                "predictions must be integer class ids or floating-point logits, got dtype "
+                f"{predictions.dtype}; convert ids with predictions.long()"
+            )
         predictions = predictions.long()
         if is_checkable(predictions) and predictions.numel():
             least, most = int(predictions.min()), int(predictions.max())
             if least < 0 or most >= self.num_classes:
                 raise ValueError(
                     f"predictions must be class ids 0..{self.num_classes - 1}, got values from "
-                    f"{least} to {most}"
+                    f"{least} to {most}; every pixel needs a class, also where the label is ignored"
                 )
         return predictions
 
@@ -212,20 +225,26 @@ def _mean(values: Tensor) -> tuple[float, int]:
 
 
 def _as_groups(
-    groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | None, num_classes: int
+    groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | Sequence[int] | None,
+    num_classes: int,
 ) -> FrequencyGroups | None:
     if groups is None:
         return None
-    if isinstance(groups, Tensor):
-        if groups.shape != (num_classes,):
+    if isinstance(groups, Mapping):
+        groups = FrequencyGroups.from_mapping(groups)
+    elif not isinstance(groups, FrequencyGroups):
+        counts = torch.as_tensor(groups)
+        if counts.shape != (num_classes,):
             raise ValueError(
                 f"groups as class counts must have shape ({num_classes},), got "
-                f"{tuple(groups.shape)}"
+                f"{tuple(counts.shape)}; groups by class id are a mapping with the keys head, "
+                "common and tail"
             )
-        groups = FrequencyGroups.from_counts(groups)
-    elif isinstance(groups, Mapping):
-        groups = FrequencyGroups.from_mapping(groups)
+        groups = FrequencyGroups.from_counts(counts)
     beyond = [k for _, ids in groups for k in ids if k >= num_classes]
     if beyond:
-        raise ValueError(f"groups must hold class ids 0..{num_classes - 1}, got {beyond}")
+        raise ValueError(
+            f"groups must hold class ids 0..{num_classes - 1}, got {beyond}; remove them or raise "
+            "num_classes"
+        )
     return groups

@@ -52,7 +52,7 @@ def test_curves_are_drawn_for_what_was_logged(tmp_path):
     assert figure is not None
     assert [axes.get_title("left") for axes in figure.axes] == [
         "validation mIoU, %",
-        "training loss, pixel",
+        "training loss: pixel",
     ]
     assert all(len(axes.lines) == 2 * 3 for axes in figure.axes)  # two seeds and their mean
 

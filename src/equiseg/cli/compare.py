@@ -50,7 +50,7 @@ def run_comparison(
     command: str,
 ) -> Path:
     """Train, show a bar for each run, print the table, write the page; returns its path."""
-    from equiseg.report.page import report_comparison
+    from equiseg.report.comparison import report_comparison
     from equiseg.training.compare import Variant
     from equiseg.training.compare import compare as run
 

@@ -47,16 +47,24 @@ class CollapseMeasures:
             classifier_KD: (K, D) weight rows of the classifier, for self-duality.
 
         Raises:
-            ValueError: If fewer than two classes are present or the classifier's shape differs.
+            ValueError: If fewer than two classes are present or a shape differs.
         """
+        if present_K.dtype != torch.bool or present_K.shape != centers_KD.shape[:1]:
+            raise ValueError(
+                f"present_K must be bool with one value for each of the {len(centers_KD)} centers, "
+                f"got {present_K.dtype} {tuple(present_K.shape)}; counts_K > 0 gives it"
+            )
         present = present_K.cpu()
         count = int(present.sum())
         if count < 2:
-            raise ValueError(f"centers of at least 2 classes are needed, got {count}")
+            raise ValueError(
+                f"present_K must name at least 2 classes, got {count}; angles need two centers, so "
+                "measure over more data"
+            )
         if classifier_KD is not None and classifier_KD.shape != centers_KD.shape:
             raise ValueError(
-                f"classifier must be shaped as the centers {tuple(centers_KD.shape)}, got "
-                f"{tuple(classifier_KD.shape)}"
+                f"classifier_KD must be shaped as the centers {tuple(centers_KD.shape)}, got "
+                f"{tuple(classifier_KD.shape)}; pass weight.flatten(1), or None"
             )
         centers = centers_KD.detach().double().cpu()[present]
         centered = centers - centers.mean(0)
@@ -65,7 +73,9 @@ class CollapseMeasures:
         cosines = (unit @ unit.T)[~torch.eye(count, dtype=torch.bool)]
         duality = float("nan")
         if classifier_KD is not None:
-            rows = classifier_KD.detach().double().cpu()[present]
+            rows = classifier_KD.detach().double().cpu()
+            # Leaving classes out moves the mean of the rows as it moves that of the centers.
+            rows = rows[present] - rows[present].mean(0) + rows.mean(0)
             duality = float((rows / rows.norm() - centered / centered.norm()).square().sum())
         return cls(
             equinorm=float(norms.std(correction=0) / norms.mean()),

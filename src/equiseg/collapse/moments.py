@@ -24,12 +24,27 @@ class CenterMoments:
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:
-        """Add one batch; shapes as in :func:`equiseg.class_centers`."""
+        """Add one batch.
+
+        Args:
+            features: As in :func:`equiseg.class_centers`, with the same C every time.
+            labels: As there.
+
+        Raises:
+            TypeError: If features are not floating point or labels are not integers.
+            ValueError: If the shapes, the labels or C do not fit.
+        """
         batch = class_centers(features, labels, self.num_classes, ignore_index=self.ignore_index)
         counts_K = batch.counts_K.cpu()
         sums_KD = batch.centers_KD.double().cpu() * counts_K.unsqueeze(1)
+        if self.sums_KD is not None and self.sums_KD.shape != sums_KD.shape:
+            raise ValueError(
+                f"features must have {self.sums_KD.shape[1]} channels as in the batches before, "
+                f"got {sums_KD.shape[1]}; use one CenterMoments for each layer"
+            )
+        # Not in place: what inference mode made could not be added to outside of it.
         self.sums_KD = sums_KD if self.sums_KD is None else self.sums_KD + sums_KD
-        self.counts_K += counts_K
+        self.counts_K = self.counts_K + counts_K
 
     def centers(self) -> tuple[Tensor, Tensor]:
         """(K, D) float64 centers and (K,) bool, which classes they exist for.

@@ -9,6 +9,7 @@ from torch import Tensor
 from equiseg.data.errors import DataError
 from equiseg.data.sample import Sample, SegmentationData
 from equiseg.imbalance import ClassStatistics
+from equiseg.labels import check_labels
 
 
 class CachedData:
@@ -71,9 +72,16 @@ def survey(
     def labels() -> Iterable[Tensor]:
         for index in track(range(len(data))):
             try:
-                yield data[index].labels
+                sample = data[index]
             except DataError as error:
                 problems.append(str(error))
+                continue
+            try:  # image folders name the mask's own values; other data sets are checked here
+                check_labels(sample.labels, len(data.classes), data.ignore_index)
+            except (TypeError, ValueError) as error:
+                problems.append(f"{sample.name}: {error}")
+            else:
+                yield sample.labels
 
     statistics = ClassStatistics.from_labels(labels(), len(data.classes), data.ignore_index)
     if problems:

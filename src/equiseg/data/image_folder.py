@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from equiseg.data.card import DataCard
+from equiseg.data.card import MOST_VALUES, DataCard
 from equiseg.data.errors import DataError
 from equiseg.data.sample import Sample
 
 try:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('image folders need Pillow: pip install "equiseg[data]"') from error
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-_MOST_VALUES = 1 << 16
+_CURE = "repair it or leave it out of the split"
+# What Pillow raises on broken files, besides OSError: it depends on the format and the damage.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 
 
 class ImageFolder:
@@ -41,10 +45,14 @@ class ImageFolder:
     def __init__(self, card: DataCard, split: str, size: tuple[int, int] | None = None) -> None:
         if split not in card.splits:
             raise DataError(f"card {card.name} has no split {split!r}, only {list(card.splits)}")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise DataError(f"size must be a positive (H, W) or None, got {size}")
         self.card = card
         self.size = size
         self.classes = card.class_names()
         self.ignore_index = card.ignore_index
+        if len(self.classes) < 2:
+            raise DataError(f"card {card.name}: classes must be at least 2, got {self.classes}")
         if 0 <= self.ignore_index < len(self.classes):
             raise DataError(
                 f"card {card.name}: ignore_index={self.ignore_index} is also the id of class "
@@ -74,7 +82,7 @@ class ImageFolder:
             if image.size != mask.size:
                 raise DataError(
                     f"{mask_file}: mask is {mask.width}x{mask.height} (width x height), its image "
-                    f"{image_file.name} {image.width}x{image.height}"
+                    f"{image_file.name} {image.width}x{image.height}; they must be of one size"
                 )
             if mask.mode not in ("P", "L", "I", "I;16", "I;16B", "1"):
                 raise DataError(
@@ -82,9 +90,10 @@ class ImageFolder:
                     f"palette), got mode {mask.mode}; colour-coded masks must be converted first"
                 )
             values = np.asarray(_decoded(mask, mask_file)).astype(np.int64)
-        if values.size and (values.min() < 0 or values.max() >= _MOST_VALUES):
+        if values.min() < 0 or values.max() >= MOST_VALUES:
             raise DataError(
-                f"{mask_file}: mask values {values.min()}..{values.max()} exceed 16 bit"
+                f"{mask_file}: mask values must be 0..{MOST_VALUES - 1}, got {values.min()}.."
+                f"{values.max()}; renumber them"
             )
         labels = self._lookup[values]
         if (labels < 0).any():
@@ -108,32 +117,42 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
         size: (H, W) to resize to, antialiased. None keeps the size on disk.
 
     Raises:
-        DataError: If the file cannot be read as an image.
+        DataError: If the file cannot be read as an image of at most 16 bit.
     """
     with _opened(file) as image:
         if size is not None:
             image.draft("RGB", (size[1], size[0]))  # lets the JPEG decoder skip unused detail
         decoded = _decoded(image, file)
-        if decoded.mode.startswith("I"):
-            decoded = Image.fromarray((np.asarray(decoded).astype(np.int64) >> 8).astype(np.uint8))
+        if decoded.mode.startswith(("I", "F")):
+            decoded = _eight_bit(decoded, file)
         rgb = decoded.convert("RGB")
         if size is not None and rgb.size != (size[1], size[0]):
             rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         return torch.from_numpy(np.ascontiguousarray(np.asarray(rgb).transpose(2, 0, 1)))
 
 
+def _eight_bit(image: Image.Image, file: Path) -> Image.Image:
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() >= 1 << 16:
+        raise DataError(
+            f"{file}: grey values must be whole numbers of at most 16 bit, got "
+            f"{values.min()}..{values.max()} in mode {image.mode}; save it with 8 or 16 bit"
+        )
+    return Image.fromarray((values.astype(np.int64) >> 8).astype(np.uint8))
+
+
 def _opened(file: Path) -> Image.Image:
     try:
         return Image.open(file)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"{file}: not a readable image ({_reason(error)})") from error
+    except (*_BROKEN, Image.DecompressionBombError) as error:
+        raise DataError(f"{file}: not a readable image ({_reason(error)}); {_CURE}") from error
 
 
 def _decoded(image: Image.Image, file: Path) -> Image.Image:
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{file}: damaged image ({_reason(error)})") from error
+    except _BROKEN as error:
+        raise DataError(f"{file}: damaged image ({_reason(error)}); {_CURE}") from error
     return image
 
 
@@ -148,13 +167,10 @@ def _nearest(source: int, target: int) -> np.ndarray:
 
 def _lookup_table(card: DataCard) -> np.ndarray:
     """Class id of every possible mask value; -1 where the card says nothing."""
-    table = np.full(_MOST_VALUES, -1, dtype=np.int64)
+    table = np.full(MOST_VALUES, -1, dtype=np.int64)
     for value, label in card.ids_by_value().items():
-        if 0 <= value < _MOST_VALUES:
+        if value < MOST_VALUES:  # all but perhaps ignore_index, which is then no mask value
             table[value] = label
-    # Ignored pixels must not look unknown when ignore_index itself is negative.
-    if card.ignore_index < 0:
-        raise DataError(f"card {card.name}: ignore_index must be >= 0, got {card.ignore_index}")
     return table
 
 
@@ -164,34 +180,49 @@ def _background(card: DataCard) -> int | None:
         return None
     names = card.class_names()
     if card.background not in names:
-        raise DataError(f"card {card.name}: background {card.background!r} is none of the classes")
+        raise DataError(
+            f"card {card.name}: background must be one of the classes {list(names)}, got "
+            f"{card.background!r}"
+        )
     return names.index(card.background)
 
 
 def _find_pairs(card: DataCard, split: str) -> list[tuple[Path, Path]]:
     """Image and mask files of one split, in the order of their names."""
     chosen = card.splits[split]
-    folder_name = chosen if isinstance(chosen, str) else ""
-    images = _files(card.path / card.images.format(split=folder_name))
-    masks = _files(card.path / card.annotations.format(split=folder_name))
-    names = sorted(images) if isinstance(chosen, str) else [str(name) for name in chosen]
-    problems = [f"image {name}: no such file" for name in names if name not in images]
+    whole = isinstance(chosen, str)
+    folders = [
+        card.path / pattern.format(split=chosen if whole else "")
+        for pattern in (card.images, card.annotations)
+    ]
+    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise DataError(f"no such folder: {', '.join(missing)}; check the card and the data root")
+    problems: list[str] = []
+    images, masks = (_files(folder, problems) for folder in folders)
+    names = sorted(images) if isinstance(chosen, str) else list(chosen)
+    problems += [
+        f"{folders[0] / name}: no image of this name" for name in names if name not in images
+    ]
     problems += [f"{images[n]}: no mask named {n}" for n in names if n in images and n not in masks]
-    if isinstance(chosen, str):
-        problems += [
-            f"{masks[name]}: no image named {name}" for name in masks if name not in images
-        ]
+    if whole:
+        problems += [f"{masks[n]}: no image named {n}" for n in masks if n not in images]
     if problems:
-        raise DataError.listing(f"{card.name}/{split}: files without partners", problems)
+        heading = f"{card.name}/{split}: every image needs one mask of its name, and only one"
+        raise DataError.listing(heading, problems)
     if not names:
         raise DataError(
-            f"{card.path / card.images.format(split=folder_name)}: no images "
-            f"({', '.join(IMAGE_SUFFIXES)})"
+            f"card {card.name}: no images for split {split!r} in {folders[0]}; they end in "
+            f"{' '.join(IMAGE_SUFFIXES)}"
         )
     return [(images[name], masks[name]) for name in names]
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; check the card's folders and the data root")
-    return {f.stem: f for f in sorted(folder.iterdir()) if f.suffix.lower() in IMAGE_SUFFIXES}
+def _files(folder: Path, problems: list[str]) -> dict[str, Path]:
+    """Image files by their name without suffix."""
+    files: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in IMAGE_SUFFIXES:
+            if file.stem in files:
+                problems.append(f"{file}: named as {files[file.stem].name}; keep one of them")
+            files[file.stem] = file
+    return files

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from equiseg.data.sample import SegmentationData
 from equiseg.data.transforms import AugmentConfig, augment, to_tensors
@@ -51,7 +51,8 @@ class EpochSampler(Sampler[int]):
         """Keys of one epoch."""
         generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
         order = torch.randperm(self.num_samples, generator=generator)
-        order = order.repeat(2)[: len(self) * self.num_ranks]
+        draws = len(self) * self.num_ranks
+        order = order.repeat(math.ceil(draws / self.num_samples))[:draws]
         return iter((self.epoch * self.num_samples + order[self.rank :: self.num_ranks]).tolist())
 
 
@@ -95,7 +96,7 @@ def training_loader(
     """Shuffled batches; the last short batch is dropped.
 
     Args:
-        samples: Training samples by key (:class:`TrainingView`), all of one size.
+        samples: Training samples by key (:class:`TrainingView`).
         sampler: Draws this rank's keys.
         batch_size: Images a step on this rank.
         num_workers: Worker processes; 0 loads in the training process.
@@ -106,7 +107,7 @@ def training_loader(
     if len(sampler) < batch_size:
         raise ValueError(
             f"batch_size must be at most the {len(sampler)} training images of one process, got "
-            f"{batch_size}"
+            f"{batch_size}; lower it or use fewer processes"
         )
     return _loader(samples, batch_size, num_workers, sampler=sampler, drop_last=True)
 
@@ -129,11 +130,22 @@ def _loader(dataset: Dataset[Any], batch_size: int, num_workers: int, **kwargs: 
         dataset,
         batch_size=batch_size,
         num_workers=num_workers,
+        collate_fn=_collated,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
         worker_init_fn=_one_thread if num_workers else None,
         **kwargs,  # type: ignore[arg-type]
     )
+
+
+def _collated(samples: list[Any]) -> Any:
+    """One batch; labels come last in every sample."""
+    if len(sizes := {tuple(labels.shape) for *_, labels in samples}) > 1:
+        raise ValueError(
+            f"images of one batch must have one (H, W), got {sorted(sizes)}; give a crop or a size "
+            "(data.augment.crop, data.size), or batches of 1"
+        )
+    return default_collate(samples)
 
 
 def _one_thread(worker: int) -> None:

@@ -150,6 +150,7 @@ class SceneData:
     """
 
     ignore_index = 255
+    background: int | None = None
 
     def __init__(self, config: SceneConfig, split: str, num_images: int) -> None:
         if split not in SPLITS:

@@ -38,15 +38,21 @@ class AugmentConfig:
     saturation: float = 0.3
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"scale must be 0 < low <= high, got {self.scale}")
-        if self.crop is not None and min(self.crop) < 1:
-            raise ValueError(f"crop must be positive, got {self.crop}")
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(
+                f"scale must be 0 < low <= high, got {self.scale}; (1, 1) does not resize"
+            )
+        if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
+            raise ValueError(f"crop must be a positive (H, W) or None, got {self.crop}")
         if not 0 <= self.flip <= 1:
-            raise ValueError(f"flip must be a probability, got {self.flip}")
+            raise ValueError(
+                f"flip must be a probability in [0, 1], got {self.flip}; 0 never flips"
+            )
         for name in ("brightness", "contrast", "saturation"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+                raise ValueError(
+                    f"{name} must be in [0, 1), got {getattr(self, name)}; 0 leaves it as it is"
+                )
 
 
 def augment(
@@ -69,7 +75,7 @@ def augment(
     low, high = config.scale
     height, width = config.crop or tuple(sample.labels.shape)
     scale = low * (high / low) ** _uniform(generator)
-    window = (round(height / scale), round(width / scale))
+    window = (max(round(height / scale), 1), max(round(width / scale), 1))
     top, left = (
         math.floor(_uniform(generator) * (abs(have - want) + 1)) * (1 if have >= want else -1)
         for have, want in zip(sample.labels.shape, window, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,13 +27,16 @@ class FrequencyGroups:
         ids = [*self.head, *self.common, *self.tail]
         twice = sorted({k for k in ids if ids.count(k) > 1})
         if twice:
-            raise ValueError(f"groups must hold each class once, got {twice} more than once")
+            raise ValueError(
+                f"groups must hold each class once, got {twice} more than once; keep each in one "
+                "of head, common and tail"
+            )
         if any(k < 0 for k in ids):
-            raise ValueError(f"groups must hold class ids >= 0, got {min(ids)}")
+            raise ValueError(f"groups must hold class ids >= 0, got {min(ids)}; remove it")
 
     @classmethod
     def from_counts(cls, class_counts_K: Tensor | Sequence[int]) -> FrequencyGroups:
-        """Thirds by frequency; the middle third takes what does not divide.
+        """Thirds by frequency: K/3 classes, rounded, to head and to tail, the others between.
 
         Classes never counted have no frequency to rank: they join the tail after the split. Ties
         go by class id.
@@ -47,7 +50,9 @@ class FrequencyGroups:
         counts = torch.as_tensor(class_counts_K)
         if counts.ndim != 1 or bool((counts < 0).any()):
             raise ValueError(
-                f"class_counts must be one row of counts >= 0, got shape {tuple(counts.shape)}"
+                f"class_counts must be one row of counts >= 0, got shape {tuple(counts.shape)} "
+                f"and least value {counts.min().item() if counts.numel() else None}; pass the "
+                "counts of the training labels"
             )
         order = torch.argsort(counts, descending=True, stable=True).tolist()
         seen = [k for k in order if counts[k] > 0]
@@ -68,9 +73,12 @@ class FrequencyGroups:
             ValueError: If a key is missing or unknown.
         """
         if set(groups) != {"head", "common", "tail"}:
-            raise ValueError(f"groups must have the keys head, common, tail; got {sorted(groups)}")
+            raise ValueError(
+                f"groups must have the keys head, common and tail, got {list(groups)}; a group "
+                "may be empty"
+            )
         return cls(*(tuple(int(k) for k in groups[name]) for name in ("head", "common", "tail")))
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """The three names with their class ids."""
         return iter((("head", self.head), ("common", self.common), ("tail", self.tail)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiseg.labels import count_labels
+from equiseg.labels import check_labels, count_labels
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,16 @@ class ClassStatistics:
             labels: Integer label maps of any shape, one for each image.
             num_classes: Number of classes K.
             ignore_index: Label value to leave out.
+
+        Raises:
+            TypeError: If labels are not integers.
+            ValueError: If a label is neither a class nor ``ignore_index``.
         """
         pixels = torch.zeros(num_classes, dtype=torch.int64)
         images = torch.zeros(num_classes, dtype=torch.int64)
         num_images = 0
         for image_labels in labels:
+            check_labels(image_labels, num_classes, ignore_index)
             counts = count_labels(image_labels, num_classes, ignore_index).cpu()
             pixels += counts
             images += (counts > 0).long()

@@ -283,7 +283,9 @@ class _FrozenReduction(nn.Module):
         points = features.ndim == 2
         rows = features.T.unsqueeze(0) if points else features.flatten(2)
         rows = self.weight.to(rows.dtype) @ rows
-        mean, var = self.running_mean.to(rows.dtype), self.running_var.to(rows.dtype)
+        # Copies: autograd keeps what it is given, and the buffers are about to change.
+        mean = self.running_mean.to(rows.dtype, copy=True)
+        var = self.running_var.to(rows.dtype, copy=True)
         # One position has no variance, and none has no mean.
         learning = self.training and rows.shape[0] * rows.shape[2] > 1
         rows = F.batch_norm(rows, mean, var, training=learning)

@@ -52,7 +52,7 @@ def class_colors(num_classes: int) -> Tensor:
     grid_N3 = torch.cartesian_prod(steps, steps, steps).round()
     lab_N3 = _oklab(grid_N3)
     lightness, chroma = lab_N3[:, 0], lab_N3[:, 1:].norm(dim=1)
-    usable = (lightness > 0.42) & (lightness < 0.9) & (chroma > 0.06) & (chroma < 0.21)
+    usable = (lightness > 0.42) & (lightness < 0.88) & (chroma > 0.06) & (chroma < 0.17)
     grid_N3, lab_N3 = grid_N3[usable], lab_N3[usable]
     if not 1 <= num_classes <= len(grid_N3):
         raise ValueError(f"num_classes must be 1 to {len(grid_N3)}, got {num_classes}")

@@ -33,7 +33,9 @@ STYLE: dict[str, Any] = {
     "font.size": 9,
     "grid.color": LINE,
     "grid.linewidth": 0.6,
+    "legend.columnspacing": 1.6,
     "legend.frameon": False,
+    "legend.handletextpad": 0.4,
     "legend.labelcolor": INK,
     "svg.fonttype": "none",  # the page sets its own typeface
     "svg.hashsalt": "equiseg",  # the same figure, the same file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -49,10 +50,10 @@ def class_figure(comparison: Comparison) -> Figure:
     places = [(y, comparison.pixels[k] / total) for y, k in enumerate(order)]
     seen = [(y, share) for y, share in places if share]
     floor = 10 ** math.floor(math.log10(min((s for _, s in seen), default=0.1)) - 0.15)
-    shares.hlines([y for y, _ in seen], floor, [s for _, s in seen], color=LINE, lw=4)
+    shares.hlines([y for y, _ in seen], floor, [s for _, s in seen], color=MUTED, alpha=0.45, lw=4)
     shares.set_xscale("log")
     shares.set_xlim(floor, 1)
-    shares.xaxis.set_major_locator(LogLocator(10, numticks=4))
+    shares.xaxis.set_major_locator(LogLocator(100))
     shares.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
     shares.xaxis.minorticks_off()
     shares.set_yticks(range(len(order)), [short(comparison.classes[k]) for k in order])
@@ -76,7 +77,7 @@ def class_figure(comparison: Comparison) -> Figure:
                 gap = comparison.class_difference(variant, k)
                 low, high = 100 * (gap.mean - gap.half_width), 100 * (gap.mean + gap.half_width)
                 if not math.isnan(low):
-                    gaps.hlines(y + offset, low, high, color=variant_color(v), lw=1.6)
+                    gaps.hlines(y + offset, low, high, color=variant_color(v), lw=4.5, alpha=0.3)
                     ends.append(max(-low, high))
             _dots(gaps, values, offset, variant_color(v))
             # A few wild intervals must not press all others flat: they run off the edge.
@@ -91,6 +92,7 @@ def class_figure(comparison: Comparison) -> Figure:
         axes.spines["left"].set_visible(False)
         axes.tick_params(length=0)
     _shade_groups(panels, comparison.groups)
+    figure.get_layout_engine().set(wspace=0.04)  # type: ignore[union-attr]
     figure.legend(handles=_handles(variants), loc="outside upper left", ncols=len(variants))
     return figure
 
@@ -110,7 +112,7 @@ def curve_figure(folders: Mapping[str, Sequence[Path]]) -> Figure | None:
     # The sum is left out when its parts are shown: methods with other parts do not share it.
     parts = sorted((n for n in logged if n.startswith("loss/")), key=lambda n: n != "loss/pixel")
     titles = {"val/miou": "validation mIoU, %", "val/tail": "validation tail IoU, %"}
-    titles |= {n: f"training loss, {n[5:].replace('_', ' ')}" for n in parts}
+    titles |= {n: f"training loss: {n[5:].replace('_', ' ')}" for n in parts}
     shown = [name for name in titles if name in logged]
     if not shown:
         return None
@@ -127,7 +129,7 @@ def curve_figure(folders: Mapping[str, Sequence[Path]]) -> Figure | None:
             _line(axes, mean_curve(curves), scale, color=variant_color(v), lw=2.2)
         axes.tick_params(length=0, labelcolor=MUTED)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
     for axes in list(grid)[len(shown) :]:
         axes.set_axis_off()
     figure.supxlabel("epoch", size=9, color=MUTED)
@@ -160,6 +162,7 @@ def cosine_figure(
     ideal = -1 / max(1, max(int(present.sum()) for _, present in centers.values()) - 1)
     matrices["ideal"] = np.where(np.eye(len(order), dtype=bool), np.nan, ideal)
     distances["ideal"] = f"every cosine {ideal:.3f}".replace("-", "−")
+    borders = _borders(groups)
     columns = min(3, len(matrices))
     rows = math.ceil(len(matrices) / columns)
     names = [short(classes[k], 14) for k in order] if len(order) <= _NAMED else []
@@ -178,11 +181,15 @@ def cosine_figure(
             interpolation="none",
             extent=(-0.5, len(order) - 0.5, len(order) - 0.5, -0.5),
         )
-        for border in _borders(groups):
+        for border in borders:
             axes.axhline(border - 0.5, color=INK, lw=0.5)
             axes.axvline(border - 0.5, color=INK, lw=0.5)
         axes.set_xticks([])
-        axes.set_yticks(range(len(names)), names, size=min(8.5, 150 / len(order)))
+        if names:
+            axes.set_yticks(range(len(names)), names, size=min(8.5, 150 / len(order)))
+        else:
+            middles = [(start + end - 1) / 2 for start, end in pairwise([0, *borders, len(order)])]
+            axes.set_yticks(middles, list(groups), rotation=90, va="center", color=MUTED)
         axes.tick_params(length=0)
         axes.grid(visible=False)
     for axes in panels.flat[len(matrices) :]:

@@ -110,11 +110,12 @@ def _classes(comparison: Comparison) -> str:
     for group, ids in comparison.groups.items():
         starts.append(len(rows))
         for k in ids:
-            share = f"{100 * comparison.pixels[k] / total:.2g} %" if comparison.pixels[k] else NONE
+            share = 100 * comparison.pixels[k] / total
+            digits = ".1f" if share >= 1 else ".2g"
             cells = [
                 f"<th scope=row>{escape(comparison.classes[k])}</th>",
                 f"<td><i>{group}</i></td>",
-                _td(share),
+                _td(f"{share:{digits}} %" if share else NONE),
             ]
             for name in comparison.runs:
                 cells.append(_td(spread(comparison.class_values(name, k))))

@@ -39,6 +39,7 @@ class KeptViews(Dataset[KeptSample]):
         self.num_images = len(view)
         self.num_views = num_views
         self._kept: list[KeptSample] = []
+        was_training = encoder.training
         encoder.eval()
         with torch.inference_mode():
             for key in track(range(num_views * self.num_images)):
@@ -47,6 +48,7 @@ class KeptViews(Dataset[KeptSample]):
                 kept = tuple(m[0].bfloat16().clone() for m in maps)
                 small = labels.to(torch.uint8) if labels.max() < 256 else labels
                 self._kept.append((kept, small))
+        encoder.train(was_training)
 
     def __len__(self) -> int:
         """Images."""

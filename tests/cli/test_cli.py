@@ -1,0 +1,60 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from equiseg.cli.main import VERBS, main
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_is_explained(verb: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main([verb, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    options = [line for line in text.split("options:")[1].splitlines() if line.startswith("  --")]
+    assert options
+    bare = [line for line in options if line.strip().startswith("--config CONFIG")]
+    assert bare or verb in ("demo", "evaluate", "predict")
+
+
+def test_evaluate_scores_a_run(finished_run: Path, tmp_path: Path):
+    main(["evaluate", "--run", str(finished_run), "--out", str(tmp_path / "scores.json")])
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["miou"] == json.loads((finished_run / "result.json").read_text())["test"]["miou"]
+
+
+def test_predict_writes_masks_overlays_and_a_legend(finished_run: Path, tmp_path: Path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, size in (("a.png", (70, 50)), ("b.jpg", (64, 48))):
+        pixels = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    out = tmp_path / "predicted"
+    main(["predict", "--weights", str(finished_run), "--images", f"[{folder}]", "--out", str(out)])
+    mask = Image.open(out / "masks/a.png")
+    assert mask.size == (70, 50)
+    assert mask.mode == "P"
+    assert np.asarray(mask).max() < 6
+    assert Image.open(out / "overlays/b.png").size == (64, 48)
+    assert (out / "legend.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "--weights", "nowhere", "--images", "[x.png]", "--out", "o"], "no such weights"),
+        (["evaluate", "--run", "nowhere"], "no such configuration"),
+        (["train", "--data.card", "camvid", "--data.root", "nowhere", "--out", "o"], "does not exist"),
+        (["train", "--data.card", "unknown", "--out", "o"], "no data card 'unknown'"),
+    ],
+)
+def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert message in str(stopped.value)
+    assert str(stopped.value).startswith(f"equiseg {arguments[0]}: ")

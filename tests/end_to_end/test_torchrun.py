@@ -1,0 +1,23 @@
+"""Two processes, as torchrun starts them, train one network."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from runs import tiny_config
+
+from equiseg.training.config_file import write_config
+
+
+def test_two_processes_train_one_network(tmp_path: Path):
+    write_config(tiny_config(epochs=1, batch_size=2), tmp_path / "config.yaml")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--master_port", "29653", "-m", "equiseg", "train"]
+    command += ["--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "run")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert json.loads((tmp_path / "run/result.json").read_text())["best_epoch"] == 1
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == 3  # 12 images, 2 ranks, batches of 2

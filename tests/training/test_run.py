@@ -1,0 +1,104 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from runs import tiny_config
+from safetensors.torch import load_file
+
+from equiseg.training.config import ModelConfig, OptimizerConfig
+from equiseg.training.config_file import read_config
+from equiseg.training.run import train
+from equiseg.training.task import SegmentationTask
+from equiseg.training.weights import load_weights
+
+
+def test_a_run_leaves_everything_it_promises(finished_run: Path):
+    for name in ("config.yaml", "model.safetensors", "result.json", "checkpoints/last.ckpt"):
+        assert (finished_run / name).is_file(), name
+    result = json.loads((finished_run / "result.json").read_text())
+    assert len(result["classes"]) == 6
+    for split in ("val", "test"):
+        assert 0 <= result[split]["miou"] <= 1
+        assert len(result[split]["iou"]) == 6
+        assert result[split]["collapse"]["num_classes"] >= 2
+    header = (finished_run / "logs/version_0/metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"loss", "loss/pixel", "loss/center_collapse", "val/miou", "val/tail"} <= set(header)
+
+
+def test_the_saved_configuration_is_the_one_that_ran(finished_run: Path):
+    assert read_config(finished_run / "config.yaml") == tiny_config()
+
+
+def test_saved_weights_predict_without_the_branch(finished_run: Path):
+    model, card = load_weights(finished_run)
+    assert card.model == "fpn-small"
+    assert not any("frame" in name for name in model.state_dict())
+    assert model(torch.rand(1, 3, 48, 64)).shape == (1, 6, 12, 16)
+
+
+def test_a_finished_run_is_not_trained_again(finished_run: Path):
+    before = (finished_run / "model.safetensors").stat().st_mtime_ns
+    result = train(tiny_config(), finished_run)
+    assert result["seed"] == 0
+    assert (finished_run / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_configuration_is_refused(finished_run: Path):
+    with pytest.raises(ValueError, match="another configuration"):
+        train(tiny_config(epochs=3), finished_run)
+
+
+@pytest.mark.parametrize("method", ["ceco", "ceco_published"])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = tiny_config(epochs=3, method=method)
+    train(config, tmp_path / "whole")
+
+    def stop(task: SegmentationTask) -> None:
+        if task.current_epoch == 2:
+            raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentationTask, "on_train_epoch_start", stop)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(config, tmp_path / "cut")
+    train(config, tmp_path / "cut")
+
+    whole, cut = (
+        torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "cut")
+    )
+    assert whole.keys() == cut.keys()
+    for name in whole:
+        assert torch.equal(whole[name], cut[name]), name
+
+
+def test_a_seed_gives_the_same_run(finished_run: Path, tmp_path: Path):
+    train(tiny_config(), tmp_path)
+    first, second = (load_file(p / "model.safetensors") for p in (finished_run, tmp_path))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_kept_views_need_frozen_stages(tmp_path: Path):
+    config = tiny_config(model=ModelConfig(keep_views=2))
+    with pytest.raises(ValueError, match="keep_views=2 needs frozen stages"):
+        train(config, tmp_path)
+
+
+def test_kept_views_leave_frozen_stages_as_they_are(tmp_path: Path):
+    config = tiny_config(model=ModelConfig(freeze=2, keep_views=2))
+    train(config, tmp_path)
+    trained = load_file(tmp_path / "model.safetensors")
+    assert float(trained["encoder.stem.1.running_mean"].abs().sum()) == 0
+    assert float(trained["encoder.stages.2.0.1.running_mean"].abs().sum()) > 0
+
+
+def test_sgd_and_early_stopping(tmp_path: Path):
+    config = tiny_config(epochs=6, patience=1, method="cross_entropy")
+    config = replace(config, optimizer=OptimizerConfig("sgd", lr=0.0, warmup=0.0))
+    train(config, tmp_path)  # nothing learns, so nothing gets better
+    last = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    assert last["epoch"] + 1 < 6
