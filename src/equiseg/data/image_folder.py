@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +19,8 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _CURE = "repair it or leave it out of the split"
-# What Pillow raises on broken files, besides OSError: it depends on the format and the damage.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
+# What Pillow raises on files that are broken, or far too large.
+_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class ImageFolder:
@@ -144,7 +142,7 @@ def _eight_bit(image: Image.Image, file: Path) -> Image.Image:
 def _opened(file: Path) -> Image.Image:
     try:
         return Image.open(file)
-    except (*_BROKEN, Image.DecompressionBombError) as error:
+    except _BROKEN as error:
         raise DataError(f"{file}: not a readable image ({_reason(error)}); {_CURE}") from error
 
 

@@ -1,0 +1,144 @@
+"""Data cards: what they say, and what they are told when they say it wrong."""
+
+import pytest
+
+from equiseg.data import DataCard, DataError
+
+LIST = {"name": "toy", "classes": ["sky", "road", "car"], "splits": {"train": "train"}}
+
+
+def card(**changes):
+    return DataCard(**(LIST | changes))
+
+
+def write(folder, text):
+    file = folder / "card.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_list_of_classes_stands_for_the_values_in_order():
+    assert card().class_names() == ("sky", "road", "car")
+    assert card(ignore_values=[7]).ids_by_value() == {0: 0, 1: 1, 2: 2, 7: 255, 255: 255}
+
+
+def test_a_mapping_numbers_classes_in_its_order_and_merges_values_of_one_name():
+    merged = card(classes={9: "car", 2: "sky", 4: "car"}, ignore_index=200)
+    assert merged.class_names() == ("car", "sky")
+    assert merged.ids_by_value() == {9: 0, 2: 1, 4: 0, 200: 200}
+
+
+def test_classes_may_stand_in_a_file_of_the_data_folder(tmp_path):
+    (tmp_path / "names.txt").write_text("sky\n\n  straße \nroad\n", encoding="utf-8")
+    in_file = card(classes="names.txt", root=str(tmp_path))
+    assert in_file.class_names() == ("sky", "straße", "road")
+    assert in_file.ids_by_value() == {0: 0, 1: 1, 2: 2, 255: 255}
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00sky"], ids=["absent", "not UTF-8"])
+def test_an_unreadable_classes_file_is_named(tmp_path, content):
+    if content:
+        (tmp_path / "names.txt").write_bytes(content)
+    with pytest.raises(DataError, match=r"names\.txt: cannot read the class names.*must be a list"):
+        card(classes="names.txt", root=str(tmp_path)).class_names()
+
+
+def test_a_list_must_not_repeat_a_name():
+    with pytest.raises(DataError, match=r"got \['sky'\] more than once.*as a mapping"):
+        card(classes=["sky", "road", "sky"]).class_names()
+
+
+def test_a_value_cannot_be_a_class_and_ignored():
+    with pytest.raises(DataError, match=r"values \[1, 2\] are both.*remove them"):
+        card(ignore_values=[1, 2, 11]).ids_by_value()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"splits": {"train": [1, "0002", 7]}}, r"train must be .* got \[1, 7\]; put .* in quotes"),
+        ({"splits": {"train": None}}, r"train must be a folder name .* got \[None\]"),
+        ({"splits": ["train"]}, r"splits must map .* got \['train'\]"),
+        ({"splits": {}}, r"splits must map .* got \{\}"),
+        ({"classes": {0: None, 1: "sky"}}, r"classes must be names, got \[None\]; put .* in quotes"),
+        ({"classes": ["sky", False]}, r"classes must be names, got \[False\]"),
+        ({"classes": 3}, r"classes must be names, got \[3\]"),
+        ({"classes": {"a": "sky", 70000: "sea"}}, r"classes must have .* 0\.\.65535, got \['a'\]"),
+        ({"classes": {1: "sky", 70000: "sea"}}, r"classes must have .* 0\.\.65535, got \[70000\]"),
+        ({"ignore_values": [-1]}, r"ignore_values must have mask values 0\.\.65535, got \[-1\]"),
+        ({"ignore_values": 11}, r"ignore_values must have .* got \[11\]"),
+        ({"ignore_index": -100}, r"ignore_index must be an integer >= 0 .* got -100"),
+        ({"ignore_index": "255"}, r"ignore_index must be an integer >= 0 .* got '255'"),
+        ({"images": "{part}/images"}, r"images must be a folder name.* got '\{part\}/images'"),
+        ({"annotations": None}, r"annotations must be a folder name.* got None"),
+    ],
+)
+def test_a_field_of_the_wrong_form_is_named_with_what_was_seen(changes, message):
+    with pytest.raises(DataError, match=message):
+        card(**changes)
+
+
+def test_all_wrong_fields_are_listed_at_once():
+    with pytest.raises(DataError, match=r"card toy: .*\(3\):") as caught:
+        card(images=0, ignore_index=-1, classes=[1, 2])
+    for field_name in ("images", "ignore_index", "classes"):
+        assert f"\n  {field_name} must" in str(caught.value)
+
+
+def test_a_card_on_disk_finds_its_data_beside_itself(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    file = write(tmp_path, "{name: toy, classes: [a, b], splits: {train: x}, root: pictures}")
+    assert DataCard.load(file).path == tmp_path / "pictures"
+    assert DataCard.load(str(file), root=tmp_path).path == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{name: toy, clases: [a, b]}", r"card\.yaml: unknown fields \['clases'\]; a card has"),
+        ("{name: toy}", r"card\.yaml: missing fields \['classes', 'splits'\]; every card needs"),
+        ("[a, b]", r"card\.yaml: a card is a mapping of fields, got list"),
+        ("{name: [", r"card\.yaml: not valid YAML"),
+        ("{name: toy, classes: [a, b], splits: {train: x}}", r"names no data folder; give one"),
+        (
+            "{name: toy, classes: [a, b], splits: {train: x}, root: gone}",
+            r"data folder .*gone does not exist; give it as --data\.root",
+        ),
+    ],
+)
+def test_a_card_that_cannot_be_used_is_named(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        DataCard.load(write(tmp_path, text))
+
+
+def test_a_card_in_another_encoding_is_named(tmp_path):
+    file = tmp_path / "card.yaml"
+    file.write_bytes("{name: Straße}".encode("latin-1"))
+    with pytest.raises(DataError, match=r"card\.yaml: cannot read the card.*UTF-8"):
+        DataCard.load(file)
+
+
+def test_an_unknown_card_is_answered_with_the_known_ones(tmp_path):
+    with pytest.raises(DataError, match=r"no data card 'cityscape'.*camvid, ccp"):
+        DataCard.load("cityscape")
+    with pytest.raises(DataError, match=r"gone\.yaml: no such card"):
+        DataCard.load(tmp_path / "gone.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "num_classes", "background", "ignored"),
+    [("camvid", 11, None, [11]), ("ccp", 44, "null", [6, 8, 11, 12, 15])],
+)
+def test_the_cards_that_come_along(tmp_path, name, num_classes, background, ignored):
+    built_in = DataCard.load(name, root=tmp_path)
+    assert len(built_in.class_names()) == num_classes
+    assert built_in.background == background
+    assert list(built_in.ignore_values)[:5] == ignored
+    assert list(built_in.splits) == ["train", "val", "test"]
+    assert built_in.about
+
+
+def test_the_fixed_split_of_ccp_holds_every_photograph_once(tmp_path):
+    splits = DataCard.load("ccp", root=tmp_path).splits
+    assert [len(names) for names in splits.values()] == [560, 80, 160]
+    assert len({name for names in splits.values() for name in names}) == 800
