@@ -15,4 +15,5 @@ loss.backward()
 print(f"loss {loss.item():.3f}, gradient norm {features.grad.norm().item():.2e}")
 
 centers = equiseg.class_centers(features, labels, num_classes=20)
-print(f"{int(centers.present_K.sum())} classes present, rarest {int(centers.counts_K.min())} points")
+present, rarest = int(centers.present_K.sum()), int(centers.counts_K.min())
+print(f"{present} classes present, the rarest in {rarest} points")

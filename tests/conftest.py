@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from runs import tiny_config
 
 from equiseg.training.run import train
+from runs import tiny_config
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,9 @@ def test_predict_writes_masks_overlays_and_a_legend(finished_run: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "--weights", "nowhere", "--images", "[x.png]", "--out", "o"], "no such weights"),
+        (["predict", "--weights", "no", "--images", "[x.png]", "--out", "o"], "no such weights"),
         (["evaluate", "--run", "nowhere"], "no such configuration"),
-        (["train", "--data.card", "camvid", "--data.root", "nowhere", "--out", "o"], "does not exist"),
+        (["train", "--data.card", "camvid", "--data.root", "no", "--out", "o"], "does not exist"),
         (["train", "--data.card", "unknown", "--out", "o"], "no data card 'unknown'"),
     ],
 )

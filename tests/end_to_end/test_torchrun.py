@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import torch
-from runs import tiny_config
 
 from equiseg.training.config_file import write_config
+from runs import tiny_config
 
 
 def test_two_processes_train_one_network(tmp_path: Path):

@@ -3,9 +3,9 @@ import math
 from pathlib import Path
 
 import pytest
-from runs import tiny_config
 
 from equiseg.training.compare import COMPARISON, Comparison, Difference, Variant, compare
+from runs import tiny_config
 
 
 def test_difference_is_paired_and_students():

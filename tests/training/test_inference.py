@@ -41,8 +41,9 @@ def test_scales_are_averaged_as_probabilities():
     images = torch.rand(1, 3, 40, 48)
     config = EvaluationConfig(scales=(1.0, 1.5))
     larger = pixelwise(F.interpolate(images, (60, 72), mode="bilinear"))
-    mean = pixelwise(images).softmax(1) + F.interpolate(larger, (40, 48), mode="bilinear").softmax(1)
-    assert torch.allclose(predict_logits(pixelwise, images, config), (mean / 2).log(), atol=1e-5)
+    views = [pixelwise(images), F.interpolate(larger, (40, 48), mode="bilinear")]
+    mean = sum(view.softmax(1) for view in views) / 2
+    assert torch.allclose(predict_logits(pixelwise, images, config), mean.log(), atol=1e-5)
 
 
 @pytest.mark.parametrize(

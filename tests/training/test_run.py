@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import tiny_config
 from safetensors.torch import load_file
 
 from equiseg.training.config import ModelConfig, OptimizerConfig
@@ -12,6 +11,7 @@ from equiseg.training.config_file import read_config
 from equiseg.training.run import train
 from equiseg.training.task import SegmentationTask
 from equiseg.training.weights import load_weights
+from runs import tiny_config
 
 
 def test_a_run_leaves_everything_it_promises(finished_run: Path):

@@ -25,7 +25,7 @@ from equiseg.training.weights import load_weights
 
 PAGE = "report.html"
 _MOST_IMAGES = 48  # enough for centers of rare classes, few enough for seconds on a CPU
-_MOST_EXAMPLES = 4
+_MOST_EXAMPLES = 4  # half as many where images stand upright and take more room
 
 
 def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
@@ -45,7 +45,9 @@ def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
     """
     folders = {n: [out / n / f"seed{s}" for s in comparison.seeds] for n in comparison.runs}
     notes = []
-    figures = [Illustration("classes", "Class by class", class_figure(comparison), _CLASSES)]
+    marks = _MARKS if len(comparison.seeds) > 1 else "The dots are of one seed."
+    caption = f"{_CLASSES} {marks}"
+    figures = [Illustration("classes", "Class by class", class_figure(comparison), caption)]
     try:
         figures += _networks({name: paths[0] for name, paths in folders.items()}, comparison)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
@@ -74,7 +76,10 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
     base = configs[comparison.baseline]
     picked = _Picked(base, comparison.split)
     rare = comparison.groups["tail"]
-    examples = choose_examples([s.labels for s in picked.samples], rare, _MOST_EXAMPLES)
+    labels = [sample.labels for sample in picked.samples]
+    height, width = labels[0].shape
+    most = _MOST_EXAMPLES if height <= width else _MOST_EXAMPLES // 2
+    examples = choose_examples(labels, rare, most)
     evaluations: dict[str, Evaluation] = {}
     predictions: dict[str, list[Tensor]] = {}
     for name, folder in folders.items():
@@ -92,7 +97,9 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
     centers = {name: (e.centers_KD, e.present_K) for name, e in evaluations.items()}
     where = f"first seed, {len(picked)} images of the {comparison.split} split"
     cosines = cosine_figure(centers, comparison.classes, groups)
-    shown = [Illustration("cosines", "Between class centers", cosines, _COSINES.format(where))]
+    shown = [
+        Illustration("cosines", "Angles between class centers", cosines, _COSINES.format(where))
+    ]
     if examples:
         samples = [picked[index] for index in examples]
         pictures = example_figure(
@@ -104,7 +111,7 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
             [k for ids in groups.values() for k in ids],
         )
         caption = _EXAMPLES.format(where)
-        shown.insert(0, Illustration("examples", "Rare classes, seen", pictures, caption))
+        shown.insert(0, Illustration("examples", "Rare classes in pictures", pictures, caption))
     return shown
 
 
@@ -135,10 +142,10 @@ def _predict(
     return F.interpolate(ids[None].float(), tuple(shape), mode="nearest")[0, 0].long()
 
 
-_CLASSES = (
-    "Classes from the most to the least frequent in training, the tail shaded darkest. Large dots "
-    "are means over seeds, small dots single seeds, bars 95 % intervals of the paired difference; "
-    "a bar that meets the border goes on beyond it."
+_CLASSES = "Classes from the most to the least frequent in training, the tail shaded darkest."
+_MARKS = (
+    "Large dots are means over seeds, small dots single seeds, bars 95 % intervals of the paired "
+    "difference; a bar that meets the border goes on beyond it."
 )
 _EXAMPLES = (
     "Images chosen by their labels alone for many rare classes ({}). Tail classes have their full "

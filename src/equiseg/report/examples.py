@@ -90,7 +90,7 @@ def example_figure(
     seen = _seen(labels, predictions, order)[:_LEGEND]
     columns = min(6, max(1, len(seen)))
     legend_height = 0.2 * math.ceil(len(seen) / columns) + 0.1
-    figure = Figure(figsize=(9.4, sum(heights) + 0.3 + legend_height), layout="constrained")
+    figure = Figure(figsize=(9.4, sum(heights) + 0.15 + legend_height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore
     grid = figure.subplots(len(images), len(titles), squeeze=False, height_ratios=heights)
     for row, (image, mask) in enumerate(zip(images, labels, strict=True)):

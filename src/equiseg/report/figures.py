@@ -14,7 +14,7 @@ from torch import Tensor
 
 from equiseg.collapse import CollapseMeasures
 from equiseg.report.colors import variant_color
-from equiseg.report.drawing import INK, LINE, MUTED, PAPER, STYLE, short
+from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, short
 from equiseg.report.history import mean_curve, read_history
 from equiseg.training.compare import Comparison
 
@@ -28,6 +28,7 @@ try:
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
+_RULE = "#3c4350"  # upon the colours of a matrix, which stay light on dark paper
 _NAMED = 30  # beyond this, names of classes at a matrix are too small to read
 
 
@@ -163,7 +164,7 @@ def cosine_figure(
     matrices["ideal"] = np.where(np.eye(len(order), dtype=bool), np.nan, ideal)
     distances["ideal"] = f"every cosine {ideal:.3f}".replace("-", "−")
     borders = _borders(groups)
-    columns = min(3, len(matrices))
+    columns = len(matrices) if len(matrices) <= 4 else 3
     rows = math.ceil(len(matrices) / columns)
     names = [short(classes[k], 14) for k in order] if len(order) <= _NAMED else []
     side = 9.4 / columns - (0.35 if names else 0.1)
@@ -182,8 +183,8 @@ def cosine_figure(
             extent=(-0.5, len(order) - 0.5, len(order) - 0.5, -0.5),
         )
         for border in borders:
-            axes.axhline(border - 0.5, color=INK, lw=0.5)
-            axes.axvline(border - 0.5, color=INK, lw=0.5)
+            axes.axhline(border - 0.5, color=_RULE, lw=0.6)
+            axes.axvline(border - 0.5, color=_RULE, lw=0.6)
         axes.set_xticks([])
         if names:
             axes.set_yticks(range(len(names)), names, size=min(8.5, 150 / len(order)))
@@ -243,6 +244,8 @@ def _dots(axes: Axes, values: Sequence[Sequence[float]], offset: float, color: s
 
 def _line(axes: Axes, curve: Mapping[int, float], scale: float, **style: Any) -> None:
     known = {epoch: scale * value for epoch, value in curve.items() if not math.isnan(value)}
+    if len(known) == 1:  # a line of one point is invisible
+        style |= {"marker": "o", "markersize": 2 * style["lw"]}
     axes.plot(list(known), list(known.values()), solid_capstyle="round", **style)
 
 

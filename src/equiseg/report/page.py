@@ -245,13 +245,16 @@ def _difference(gap: Difference, scale: float = 100, digits: int = 1, better: in
 
 def _table(heads: Iterable[str], rows: Sequence[str], starts: Sequence[int] = ()) -> str:
     """A table of heads and rows that are HTML already; ``starts`` get a line above."""
-    head = "".join(f"<th scope=col>{text}</th>" for text in heads)
+    heads = list(heads)
+    # Tables of three variants and more must set their columns closer to fit a page.
+    many = ' class="many"' if heads.count("difference") > 1 else ""
     body = "\n".join(
         f'<tr class="first">{row}</tr>' if i in starts else f"<tr>{row}</tr>"
         for i, row in enumerate(rows)
     )
+    head = "".join(f"<th scope=col>{text}</th>" for text in heads)
     return (
-        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f'<div class="scroll"><table{many}>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table></div>\n"
     )
 

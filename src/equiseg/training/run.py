@@ -153,7 +153,7 @@ def _training_samples(
     view = TrainingView(data.splits["train"], config.data.augment, config.seed)
     if not config.model.keep_views:
         return view
-    encoder: nn.Module = task.model.encoder  # type: ignore[assignment]
+    encoder: nn.Module = task.model.encoder
     if not config.model.freeze or not hasattr(encoder, "frozen_maps"):
         raise ValueError(
             f"model.keep_views={config.model.keep_views} needs frozen stages to keep (model.freeze "

@@ -42,9 +42,9 @@ class SegmentationTask(L.LightningModule):
         self.classes = classes
         model = build_model(config.model.name, len(classes), weights=config.model.weights)
         # Convolutions run faster with channels last, on a CPU by a fifth.
-        self.model = model.to(memory_format=torch.channels_last)
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._frozen = freeze_encoder(self.model, config.model.freeze)
-        layer: str = self.model.classifier_name  # type: ignore[assignment]
+        layer: str = self.model.classifier_name
         self.tap = FeatureTap(self.model, layer=layer)
         self.criterion = build_criterion(config, statistics, self.tap.in_features, ignore_index)
         groups = FrequencyGroups.from_counts(statistics.pixels_K)
