@@ -60,7 +60,10 @@ def test_a_value_cannot_be_a_class_and_ignored():
         ({"splits": {"train": None}}, r"train must be a folder name .* got \[None\]"),
         ({"splits": ["train"]}, r"splits must map .* got \['train'\]"),
         ({"splits": {}}, r"splits must map .* got \{\}"),
-        ({"classes": {0: None, 1: "sky"}}, r"classes must be names, got \[None\]; put .* in quotes"),
+        (
+            {"classes": {0: None, 1: "sky"}},
+            r"classes must be names, got \[None\]; put .* in quotes",
+        ),
         ({"classes": ["sky", False]}, r"classes must be names, got \[False\]"),
         ({"classes": 3}, r"classes must be names, got \[3\]"),
         ({"classes": {"a": "sky", 70000: "sea"}}, r"classes must have .* 0\.\.65535, got \['a'\]"),

@@ -151,7 +151,9 @@ def test_images_of_different_sizes_need_a_crop_or_batches_of_one():
     data = Pictures(sizes=((12, 14), (14, 12)))
     sizes = [tuple(labels.shape) for _, labels in evaluation_loader(data)]
     assert sizes == [(1, 12, 14), (1, 14, 12)] * (N // 2)
-    with pytest.raises(ValueError, match=r"one \(H, W\), got \[\(12, 14\), \(14, 12\)\]; give a cr"):
+    with pytest.raises(
+        ValueError, match=r"one \(H, W\), got \[\(12, 14\), \(14, 12\)\]; give a cr"
+    ):
         list(evaluation_loader(data, 2))
     uncropped = TrainingView(data, AugmentConfig(), 0)
     with pytest.raises(ValueError, match=r"data\.augment\.crop, data\.size"):

@@ -53,7 +53,7 @@ def test_the_sample_is_left_as_it_was():
 
 def test_without_changes_the_sample_comes_through():
     for image, labels in (run(noise(), **STILL), to_tensors(noise())):
-        assert torch.equal(image, noise().image / 255)
+        torch.testing.assert_close(image, noise().image / 255)
         assert torch.equal(labels, noise().labels.long())
         assert (image.dtype, labels.dtype) == (torch.float32, torch.int64)
 
@@ -74,12 +74,13 @@ def test_labels_stay_on_their_pixels(crop, scale):
         difference = (seen - meant)[off_border]
         assert len(difference) > 200
         assert difference.abs().max() <= 1.01
-        assert difference.mean().abs() < 0.3  # and not half a pixel to one side
+        step = labels.diff()[inside[:, 1:] & inside[:, :-1]].float().mean().abs()
+        assert difference.mean().abs() < 0.3 * max(step, 1)  # and not half a pixel to one side
 
 
 def test_a_flip_mirrors_both():
     image, labels = run(noise(), **STILL | {"flip": 1.0})
-    assert torch.equal(image, noise().image.flip(-1) / 255)
+    torch.testing.assert_close(image, noise().image.flip(-1) / 255)
     assert torch.equal(labels, noise().labels.long().flip(-1))
     flipped = [
         run(self_describing(), seed, **STILL | {"flip": 0.5})[1][0, 0] > 0 for seed in range(200)
@@ -120,7 +121,7 @@ def test_beyond_the_image_is_unlabelled_and_grey():
         top, left = known.nonzero().min(0).values.tolist()
         places.add((top, left))
         assert torch.equal(labels[top : top + 6, left : left + 5], sample.labels.long())
-        assert torch.equal(image[:, top : top + 6, left : left + 5], sample.image / 255)
+        torch.testing.assert_close(image[:, top : top + 6, left : left + 5], sample.image / 255)
         assert known.sum() == 30
         torch.testing.assert_close(image * ~known, PADDING * ~known)
     assert places == {(top, left) for top in range(3) for left in range(3)}

@@ -31,7 +31,8 @@ def freeze_encoder(model: nn.Module, stages: int) -> list[nn.Module]:
     elif stages == _ALL_STAGES:
         frozen = [encoder]
     elif hasattr(encoder, "stage_modules"):
-        frozen = [module for stage in encoder.stage_modules()[:stages] for module in stage]
+        parts: list[list[nn.Module]] = encoder.stage_modules()  # type: ignore[operator]
+        frozen = [module for stage in parts[:stages] for module in stage]
     else:
         raise ValueError(
             f"freeze={stages} needs an encoder that tells its stages apart, as fpn-small and "

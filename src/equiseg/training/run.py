@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Iterable
@@ -35,6 +36,12 @@ from equiseg.training.weights import ModelCard, save_weights
 
 RESULT = "result.json"
 PROGRESS = "progress"
+_EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",  # loading in the training process is a choice
+    ".*in eval mode at the start of training.*",  # frozen stages are meant to be
+    ".*Checkpoint directory .* exists and is not empty.*",  # that is what resuming means
+    ".*isinstance.treespec, LeafSpec.*",
+)
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -68,6 +75,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
         return read_result(out)
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     L.seed_everything(config.seed, verbose=False)
@@ -139,10 +147,11 @@ def _fit(
         deterministic="warn",
     )
     resume = folder / "last.ckpt"
+    checkpoint = str(resume) if resume.is_file() else None
     with warnings.catch_warnings():
-        # Loading in the training process is a choice here, small and cached as the data are.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        trainer.fit(task, training, validation, ckpt_path=str(resume) if resume.is_file() else None)
+        for message in _EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        trainer.fit(task, training, validation, ckpt_path=checkpoint, weights_only=True)
     return best, clock
 
 

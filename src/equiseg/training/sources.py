@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from equiseg.data import CachedData, DataCard, SegmentationData, survey
+from equiseg.data import CachedData, DataCard, DataError, SegmentationData, survey
 from equiseg.data.scenes import SceneData
 from equiseg.imbalance import ClassStatistics
 from equiseg.training.config import DataConfig
@@ -45,16 +45,31 @@ def open_split(config: DataConfig, split: str) -> SegmentationData:
     return ImageFolder(DataCard.load(config.card, config.root), split, config.size)
 
 
+def split_names(config: DataConfig) -> list[str]:
+    """The splits the data have, of train, val and test.
+
+    Raises:
+        DataError: If train or val is missing.
+    """
+    if config.card == "scenes":
+        return list(SPLITS)
+    card = DataCard.load(config.card, config.root)
+    if missing := [name for name in ("train", "val") if name not in card.splits]:
+        raise DataError(
+            f"card {card.name} has no split {' or '.join(missing)}, only {list(card.splits)}; "
+            "training needs both, val to choose the weights by"
+        )
+    return [name for name in SPLITS if name in card.splits]
+
+
 def open_data(
     config: DataConfig,
-    names: Iterable[str] = SPLITS,
     track: Callable[[Iterable[int], str], Iterable[int]] = lambda indices, _: indices,
 ) -> OpenedData:
-    """Open splits, read every file once, keep what fits in memory.
+    """Open all splits, read every file once, keep what fits in memory.
 
     Args:
         config: Which data.
-        names: The splits to open.
         track: Wraps (indices, split name), to show progress.
 
     Raises:
@@ -63,7 +78,7 @@ def open_data(
     splits: dict[str, SegmentationData] = {}
     statistics: dict[str, ClassStatistics] = {}
     budget = int(config.cache_gb * 1e9)
-    for name in names:
+    for name in split_names(config):
         cached = CachedData(open_split(config, name), budget)
         statistics[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
         budget -= cached.kept_bytes
