@@ -1,6 +1,10 @@
 """The smallest run that goes through everything."""
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from equiseg.data.scenes import SceneConfig
 from equiseg.data.transforms import AugmentConfig
@@ -14,3 +18,19 @@ def tiny_config(**changes: Any) -> TrainConfig:
         augment=AugmentConfig(scale=(0.8, 1.25)),
     )
     return TrainConfig(**({"data": data, "epochs": 2, "batch_size": 4, "threads": 1} | changes))
+
+
+def write_street(folder: Path, sizes: tuple[tuple[int, int], ...]) -> None:
+    """A card with two images a split, of the given (H, W), without a test split."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in ("images", "annotations"):
+            (folder / kind / split).mkdir(parents=True)
+        for number, size in enumerate(sizes):
+            labels = rng.integers(0, 3, size, dtype=np.uint8)
+            pixels = np.stack([labels * 80] * 3, -1)
+            Image.fromarray(pixels).save(folder / "images" / split / f"{number}.png")
+            Image.fromarray(labels).save(folder / "annotations" / split / f"{number}.png")
+    (folder / "street.yaml").write_text(
+        "name: street\nroot: .\nclasses: [road, car, sign]\nsplits: {train: train, val: val}\n"
+    )

@@ -27,11 +27,11 @@ def test_rare_classes_have_their_full_color_and_an_outline():
         [image], [labels], {"ceco": [missed]}, ["a", "b", "c"], highlight=[2], order=[0, 1, 2]
     )
     photo, truth, predicted = (axes.images[0].get_array() for axes in figure.axes)
-    assert truth[320, 320].tolist() == class_colors(3)[2].tolist()
+    assert truth[240, 240].tolist() == class_colors(3)[2].tolist()
     for picture in (photo, truth, predicted):
-        assert np.all(picture[320, 159] == 20)  # just outside the labelled square
-    assert photo[320, 320].tolist() == [100, 100, 100]
-    assert predicted[320, 320].tolist() == predicted[32, 32].tolist()  # missed: as around it
+        assert np.all(picture[240, 119] == 20)  # just outside the labelled square
+    assert photo[240, 240].tolist() == [100, 100, 100]
+    assert predicted[240, 240].tolist() == predicted[24, 24].tolist()  # missed: as around it
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["a", "c"]  # b is nowhere to be seen
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from equiseg.training.config import ModelConfig, OptimizerConfig
+from equiseg.data.transforms import AugmentConfig
+from equiseg.training.config import DataConfig, ModelConfig, OptimizerConfig
 from equiseg.training.config_file import read_config
 from equiseg.training.run import train
 from equiseg.training.task import SegmentationTask
 from equiseg.training.weights import load_weights
-from runs import tiny_config
+from runs import tiny_config, write_street
 
 
 def test_a_run_leaves_everything_it_promises(finished_run: Path):
@@ -102,3 +103,14 @@ def test_sgd_and_early_stopping(tmp_path: Path):
     train(config, tmp_path)  # nothing learns, so nothing gets better
     last = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
     assert last["epoch"] + 1 < 6
+
+
+def test_images_of_several_sizes_need_a_size_or_a_crop(tmp_path: Path):
+    write_street(tmp_path / "data", sizes=((40, 50), (48, 64)))
+    data = DataConfig(card=str(tmp_path / "data/street.yaml"))
+    with pytest.raises(ValueError, match=r"2 sizes \(from \(40, 50\) to \(48, 64\)\)"):
+        train(tiny_config(data=data, batch_size=2), tmp_path / "run")
+    cropped = replace(data, augment=AugmentConfig(crop=(32, 32)))
+    result = train(tiny_config(data=cropped, batch_size=2, epochs=1), tmp_path / "cropped")
+    assert "val" in result
+    assert "test" not in result  # the card has none

@@ -22,6 +22,10 @@ class CachedData:
     Args:
         data: The data set to read.
         max_bytes: Most bytes to keep. 0 keeps nothing.
+
+    Attributes:
+        kept_bytes: Bytes kept so far.
+        sizes: The different (H, W) seen so far.
     """
 
     def __init__(self, data: SegmentationData, max_bytes: int) -> None:
@@ -31,6 +35,7 @@ class CachedData:
         self.background = data.background
         self.max_bytes = max_bytes
         self.kept_bytes = 0
+        self.sizes: set[tuple[int, ...]] = set()
         self._kept: dict[int, Sample] = {}
 
     def __len__(self) -> int:
@@ -42,6 +47,7 @@ class CachedData:
         if index in self._kept:
             return self._kept[index]
         sample = self.data[index]
+        self.sizes.add(tuple(sample.labels.shape))
         size = sample.image.nbytes + sample.labels.nbytes
         if self.kept_bytes + size <= self.max_bytes:
             self.kept_bytes += size

@@ -142,7 +142,7 @@ def _predict(
     return F.interpolate(ids[None].float(), tuple(shape), mode="nearest")[0, 0].long()
 
 
-_CLASSES = "Classes from the most to the least frequent in training, the tail shaded darkest."
+_CLASSES = "Classes from the most to the least frequent in training, the tail shaded most."
 _MARKS = (
     "Large dots are means over seeds, small dots single seeds, bars 95 % intervals of the paired "
     "difference; a bar that meets the border goes on beyond it."

@@ -16,11 +16,12 @@ from equiseg.report.drawing import INK, MUTED, STYLE, short
 try:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.patches import Patch
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
-_SIDE = 640  # pixels across a shown picture, about
+_SIDE = 480  # pixels across a shown picture: sharp on dense screens, and no more
 _FADED = 0.42  # what the other classes keep of their colour
 _LEGEND = 30
 
@@ -90,8 +91,8 @@ def example_figure(
     seen = _seen(labels, predictions, order)[:_LEGEND]
     columns = min(6, max(1, len(seen)))
     legend_height = 0.2 * math.ceil(len(seen) / columns) + 0.1
-    figure = Figure(figsize=(9.4, sum(heights) + 0.15 + legend_height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure = Figure(figsize=(9.4, sum(heights) + 0.15 + legend_height), layout=layout)
     grid = figure.subplots(len(images), len(titles), squeeze=False, height_ratios=heights)
     for row, (image, mask) in enumerate(zip(images, labels, strict=True)):
         size = [round(side * _SIDE / mask.shape[1]) for side in mask.shape]

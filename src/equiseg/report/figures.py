@@ -23,6 +23,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 except ImportError as error:  # pragma: no cover - depends on what is installed
@@ -42,7 +43,8 @@ def class_figure(comparison: Comparison) -> Figure:
     total = max(1, sum(comparison.pixels))
     compared = variants[1:]
     row = (0.16 if len(order) > 60 else 0.2) + 0.035 * len(variants)  # inches
-    figure = Figure(figsize=(9.4, 1.0 + row * len(order)), layout="constrained")
+    layout = ConstrainedLayoutEngine(wspace=0.04)
+    figure = Figure(figsize=(9.4, 1.0 + row * len(order)), layout=layout)
     widths = [1.2, 4, 3.2] if compared else [1.2, 4]
     panels = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     shares, scores = panels[0], panels[1]
@@ -93,7 +95,6 @@ def class_figure(comparison: Comparison) -> Figure:
         axes.spines["left"].set_visible(False)
         axes.tick_params(length=0)
     _shade_groups(panels, comparison.groups)
-    figure.get_layout_engine().set(wspace=0.04)  # type: ignore[union-attr]
     figure.legend(handles=_handles(variants), loc="outside upper left", ncols=len(variants))
     return figure
 
@@ -199,7 +200,7 @@ def cosine_figure(
     bar = figure.colorbar(picture, ax=panels, shrink=0.6, aspect=30, pad=0.01)
     bar.set_ticks([-1, ideal, 1], labels=["−1", "ideal", "1"])
     bar.ax.tick_params(length=0, labelcolor=MUTED)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -219,7 +220,7 @@ def _cosines(centers_KD: Tensor, present_K: Tensor, order: list[int]) -> np.ndar
     centers = centers_KD.double().cpu().numpy()
     centered = centers - centers[present].mean(0)
     unit = centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
-    cosines = unit @ unit.T
+    cosines: np.ndarray = unit @ unit.T
     cosines[~present] = np.nan
     cosines[:, ~present] = np.nan
     np.fill_diagonal(cosines, np.nan)

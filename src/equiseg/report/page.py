@@ -106,15 +106,15 @@ def _scores(comparison: Comparison) -> str:
 
 def _classes(comparison: Comparison) -> str:
     total = max(1, sum(comparison.pixels))
-    rows, starts = [], []
+    rows: list[str] = []
+    starts: list[int] = []
     for group, ids in comparison.groups.items():
         starts.append(len(rows))
         for k in ids:
             share = 100 * comparison.pixels[k] / total
             digits = ".1f" if share >= 1 else ".2g"
             cells = [
-                f"<th scope=row>{escape(comparison.classes[k])}</th>",
-                f"<td><i>{group}</i></td>",
+                f"<th scope=row>{escape(comparison.classes[k])} <i>{group}</i></th>",
                 _td(f"{share:{digits}} %" if share else NONE),
             ]
             for name in comparison.runs:
@@ -122,7 +122,7 @@ def _classes(comparison: Comparison) -> str:
                 if name != comparison.baseline:
                     cells += _difference(comparison.class_difference(name, k))
             rows.append("".join(cells))
-    columns = ["class", "group", "training pixels", *_columns(comparison, "")[1:]]
+    columns = ["class", "training pixels", *_columns(comparison, "")[1:]]
     caption = "IoU in percent, most frequent class first. " + _reading(comparison)
     intervals = len(comparison.classes) * (len(comparison.runs) - 1)
     if len(comparison.seeds) > 1 and intervals >= 20:

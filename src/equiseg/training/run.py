@@ -159,6 +159,13 @@ def _training_samples(
     config: TrainConfig, task: SegmentationTask, data: OpenedData, console: Console
 ) -> TrainingView | KeptViews:
     """Augmented images, or what frozen stages make of them."""
+    sizes = sorted(data.splits["train"].sizes)
+    if len(sizes) > 1 and config.data.augment.crop is None:
+        raise ValueError(
+            f"training images come in {len(sizes)} sizes (from {sizes[0]} to {sizes[-1]}) and a "
+            "batch holds one; resize them with data.size or cut them with data.augment.crop, "
+            "as in --data.augment.crop '[512, 512]'"
+        )
     view = TrainingView(data.splits["train"], config.data.augment, config.seed)
     if not config.model.keep_views:
         return view

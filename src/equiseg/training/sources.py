@@ -25,7 +25,7 @@ class OpenedData:
         background: The class that stands for "nothing named", if there is one.
     """
 
-    splits: dict[str, SegmentationData]
+    splits: dict[str, CachedData]
     statistics: dict[str, ClassStatistics]
     classes: tuple[str, ...]
     ignore_index: int
@@ -75,7 +75,7 @@ def open_data(
     Raises:
         DataError: Listing everything that cannot be used.
     """
-    splits: dict[str, SegmentationData] = {}
+    splits: dict[str, CachedData] = {}
     statistics: dict[str, ClassStatistics] = {}
     budget = int(config.cache_gb * 1e9)
     for name in split_names(config):
