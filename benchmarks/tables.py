@@ -16,7 +16,9 @@ MEASURES = ("equinorm", "equiangularity", "maximal_separation", "self_duality")
 
 def table(comparison: Comparison) -> str:
     variants = list(comparison.runs)
-    lines = [f"| {comparison.split}, {len(comparison.seeds)} seeds | " + " | ".join(variants) + " |"]
+    lines = [
+        f"| {comparison.split}, {len(comparison.seeds)} seeds | " + " | ".join(variants) + " |"
+    ]
     lines.append("|---" * (len(variants) + 1) + "|")
 
     def row(name: str, values: dict[str, str]) -> None:

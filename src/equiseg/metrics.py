@@ -11,7 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.imbalance import FrequencyGroups
-from equiseg.labels import check_label_dtype, check_labels, check_num_classes, is_checkable
+from equiseg.labels import (
+    check_label_dtype,
+    check_labels,
+    check_num_classes,
+    fold_ignored,
+    is_checkable,
+)
 
 try:
     from torchmetrics import Metric
@@ -165,12 +171,11 @@ class SegmentationScore(Metric):
         predicted = self._class_ids(predictions, labels)
         if is_checkable(labels):
             check_labels(labels, self.num_classes, self.ignore_index)
-        truth = labels.flatten().long()
-        valid = (truth != self.ignore_index) & (truth >= 0) & (truth < self.num_classes)
-        # Pixels without a label all go to one cell past the end of the matrix.
+        # Row K of this matrix takes the pixels without a label, and is dropped.
+        truth = fold_ignored(labels, self.num_classes, self.ignore_index)
+        cell = (truth * self.num_classes + predicted).flatten()
         cells = self.num_classes**2
-        cell = torch.where(valid, truth * self.num_classes + predicted.flatten(), cells)
-        counts = torch.bincount(cell, minlength=cells + 1)[:cells]
+        counts = torch.bincount(cell, minlength=cells + self.num_classes)[:cells]
         # Not in place: what inference mode made could not be added to outside of it.
         self.confusion_KK = self.confusion_KK + counts.view(self.num_classes, self.num_classes)
 
