@@ -1,6 +1,6 @@
 """Neural collapse, measured."""
 
-from equiseg.collapse.measures import CollapseMeasures
+from equiseg.collapse.measures import UNDEFINED, CollapseMeasures
 from equiseg.collapse.moments import CenterMoments
 
-__all__ = ["CenterMoments", "CollapseMeasures"]
+__all__ = ["UNDEFINED", "CenterMoments", "CollapseMeasures"]

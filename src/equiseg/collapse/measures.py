@@ -6,6 +6,7 @@ an absent class has no center, and a zero in its place would spoil every angle.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -84,3 +85,7 @@ class CollapseMeasures:
             self_duality=duality,
             num_classes=count,
         )
+
+
+UNDEFINED = CollapseMeasures(math.nan, math.nan, math.nan, math.nan, 0)
+"""What fewer than two classes give."""

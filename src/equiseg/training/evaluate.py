@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from equiseg.collapse import CenterMoments, CollapseMeasures
+from equiseg.collapse import UNDEFINED, CenterMoments, CollapseMeasures
 from equiseg.data import SegmentationData
 from equiseg.data.loading import Loader, evaluation_loader
 from equiseg.imbalance import FrequencyGroups
@@ -78,9 +78,10 @@ def evaluate(
     centers_KD, present_K = moments.centers()
     # A classifier that looks at a neighbourhood has no single row to compare with a center.
     rows_KD = weight.flatten(1) if weight.numel() == centers_KD.numel() else None
+    measurable = int(present_K.sum()) > 1  # a split with a single class has no angles
     return Evaluation(
         score.compute(),
-        CollapseMeasures.of(centers_KD, present_K, rows_KD),
+        CollapseMeasures.of(centers_KD, present_K, rows_KD) if measurable else UNDEFINED,
         centers_KD,
         present_K,
         score.confusion_KK.cpu(),
