@@ -1,4 +1,4 @@
-"""The tables of README and docs, as Markdown, from the comparisons in benchmarks/results.
+"""The tables of docs/results.md as Markdown, from the comparisons in benchmarks/results.
 
 python benchmarks/tables.py [NAME ...]
 """
@@ -7,51 +7,34 @@ import sys
 from pathlib import Path
 from statistics import mean
 
-from equiseg.cli.tables import cell, spread
+from equiseg.cli.tables import COLLAPSE, cell, spread
 from equiseg.training.compare import Comparison
 
 RESULTS = Path(__file__).parent / "results"
-MEASURES = ("equinorm", "equiangularity", "maximal_separation", "self_duality")
 
 
-def table(comparison: Comparison) -> str:
-    variants = list(comparison.runs)
-    lines = [
-        f"| {comparison.split}, {len(comparison.seeds)} seeds | " + " | ".join(variants) + " |"
-    ]
-    lines.append("|---" * (len(variants) + 1) + "|")
-
-    def row(name: str, values: dict[str, str]) -> None:
-        lines.append(f"| {name} | " + " | ".join(values.values()) + " |")
-
-    def against(name: str, get, difference) -> str:
-        return cell(get(name), None if name == comparison.baseline else difference(name))
-
+def scores(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """A row for each score and collapse measure, a cell for each variant."""
+    rows = []
     for metric in comparison.metrics:
-        row(
-            metric.replace("_", " "),
-            {
-                v: against(
-                    v,
-                    lambda n, m=metric: comparison.values(n, m),
-                    lambda n, m=metric: comparison.difference(n, m),
-                )
-                for v in variants
-            },
-        )
-    for measure in MEASURES:
-        row(
-            measure.replace("_", " "),
-            {v: spread(comparison.collapse_values(v, measure), 1) for v in variants},
-        )
-    return "\n".join(lines)
+        cells = [
+            cell(
+                comparison.values(variant, metric),
+                None if variant == comparison.baseline else comparison.difference(variant, metric),
+            )
+            for variant in comparison.runs
+        ]
+        rows.append((metric.replace("_", " "), cells))
+    for measure in COLLAPSE:
+        cells = [spread(comparison.collapse_values(v, measure), 1) for v in comparison.runs]
+        rows.append((measure.replace("_", " "), cells))
+    return rows
 
 
-def classes(comparison: Comparison) -> str:
-    variants = list(comparison.runs)
+def classes(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """A row for each class, most frequent first."""
     total = sum(comparison.pixels)
-    lines = ["| class | group | training pixels | " + " | ".join(variants) + " |"]
-    lines.append("|---" * (len(variants) + 3) + "|")
+    rows = []
     for group, ids in comparison.groups.items():
         for k in ids:
             cells = [
@@ -59,12 +42,16 @@ def classes(comparison: Comparison) -> str:
                     comparison.class_values(v, k),
                     None if v == comparison.baseline else comparison.class_difference(v, k),
                 )
-                for v in variants
+                for v in comparison.runs
             ]
             share = f"{100 * comparison.pixels[k] / total:.2g} %"
-            lines.append(
-                f"| {comparison.classes[k]} | {group} | {share} | " + " | ".join(cells) + " |"
-            )
+            rows.append((comparison.classes[k], [group, share, *cells]))
+    return rows
+
+
+def markdown(header: list[str], rows: list[tuple[str, list[str]]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    lines += ["| " + " | ".join([name, *cells]) + " |" for name, cells in rows]
     return "\n".join(lines)
 
 
@@ -85,4 +72,8 @@ if __name__ == "__main__":
     names = sys.argv[1:] or sorted(path.stem for path in RESULTS.glob("*.json"))
     for name in names:
         comparison = Comparison.load(RESULTS / f"{name}.json")
-        print(f"## {name}\n\n{facts(comparison)}\n\n{table(comparison)}\n\n{classes(comparison)}\n")
+        variants = list(comparison.runs)
+        title = f"{comparison.split}, {len(comparison.seeds)} seeds"
+        print(f"## {name}\n\n{facts(comparison)}\n")
+        print(markdown([title, *variants], scores(comparison)) + "\n")
+        print(markdown(["class", "group", "pixels", *variants], classes(comparison)) + "\n")
