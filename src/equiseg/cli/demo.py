@@ -16,8 +16,8 @@ DEMO = TrainConfig(
         num_scenes=(400, 100, 200),
     ),
     optimizer=OptimizerConfig(lr=2e-3),
-    epochs=20,
-    val_every=4,
+    epochs=15,
+    val_every=3,
     threads=1,
 )
 
