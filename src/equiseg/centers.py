@@ -9,7 +9,7 @@ is ever formed, and the features are read once at their own resolution.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -53,6 +53,8 @@ class LabelSide:
         weight_E: (E,) float32.
         counts_K: (K,) int64, valid label pixels of each class.
         feature_shape: (B, *spatial) of the feature maps these labels meet.
+        ignore_index: The label value left out.
+        align_corners: The convention of the resize.
     """
 
     class_E: Tensor
@@ -60,15 +62,17 @@ class LabelSide:
     weight_E: Tensor
     counts_K: Tensor
     feature_shape: tuple[int, ...]
+    ignore_index: int
+    align_corners: bool
 
     def to(self, device: torch.device | str) -> LabelSide:
         """The same entries on another device."""
-        return LabelSide(
-            self.class_E.to(device),
-            self.cell_E.to(device),
-            self.weight_E.to(device),
-            self.counts_K.to(device),
-            self.feature_shape,
+        return replace(
+            self,
+            class_E=self.class_E.to(device),
+            cell_E=self.cell_E.to(device),
+            weight_E=self.weight_E.to(device),
+            counts_K=self.counts_K.to(device),
         )
 
 
@@ -87,7 +91,8 @@ def class_centers(
     Equal to ``F.interpolate(features, labels.shape[1:], mode="bilinear")`` followed by a masked
     mean, to float rounding, for any size ratio (linear and trilinear in 1D and 3D).
     Differentiable in the features; sums run in float32 under any autocast; traced by
-    ``torch.compile(fullgraph=True)``.
+    ``torch.compile(fullgraph=True)``. Features must be finite, also where labels are ignored: an
+    infinite one times a weight of zero is NaN.
 
     Args:
         features: (B, D, *spatial) maps with one to three spatial dimensions, or (N, D) points.
@@ -114,6 +119,12 @@ def class_centers(
     with torch.autocast(features.device.type, enabled=False):
         features = features.to(_sum_dtype(features))
         if label_side is not None:
+            if (label_side.ignore_index, label_side.align_corners) != (ignore_index, align_corners):
+                raise ValueError(
+                    f"label_side was made with ignore_index={label_side.ignore_index} and "
+                    f"align_corners={label_side.align_corners}, got {ignore_index} and "
+                    f"{align_corners}; pass the same to both"
+                )
             counts_K = label_side.counts_K
             sums_KD = _sums_from_entries(features, label_side, num_classes)
         else:
@@ -172,6 +183,8 @@ def label_side(
         weights_BKU[image_E, class_E, cell_E],
         count_labels(labels, num_classes, ignore_index),
         (labels.shape[0], *feature_size),
+        ignore_index,
+        align_corners,
     )
 
 

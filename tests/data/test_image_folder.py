@@ -349,3 +349,15 @@ def test_camvid_is_as_uneven_as_it_is_known_to_be():
     statistics = survey(real("camvid", "train", (180, 240)), "train")
     assert statistics.num_images == 367
     assert statistics.pixel_imbalance == pytest.approx(108.5, abs=1)
+
+
+def test_turned_photographs_are_read_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by a quarter
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, 30:] = 255  # the right half: the lower half when upright
+    Image.fromarray(pixels).save(tmp_path / "photo.jpg", exif=exif)
+    image = read_image(tmp_path / "photo.jpg")
+    assert image.shape == (3, 60, 40)
+    assert image[:, :25].max() < 20
+    assert image[:, 35:].min() > 235

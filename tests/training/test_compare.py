@@ -31,6 +31,9 @@ def test_variants_change_the_base():
     assert changed.config.ceco.weight == 0.8
     assert changed.config.epochs == 5
     assert changed.config.data == base.data
+    cropped = Variant.parse("cropped:data.augment.crop=[32,48],epochs=4", base)
+    assert cropped.config.data.augment.crop == (32, 48)
+    assert cropped.config.epochs == 4
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,7 @@ def test_variants_change_the_base():
     [
         ("focal", "method='focal' in 'focal' does not fit"),
         ("a:method", "must read field=value"),
+        ("a/b:epochs=3", "a name is made of letters"),
         ("a:ceco.wait=1", "is none of the fields"),
         ("a:ceco.weight=heavy", "does not fit"),
     ],
@@ -66,6 +70,8 @@ def test_comparing_trains_once_and_pairs_by_seed(tmp_path: Path):
 
 def test_a_failed_run_names_its_log(tmp_path: Path):
     config = tiny_config(batch_size=1000)
+    with pytest.raises(ValueError, match=r"split must be one of \['val', 'test'\], got 'train'"):
+        compare([Variant.parse("ceco", config)], [0], tmp_path, split="train")
     with pytest.raises(RuntimeError, match=r"1 of 1 runs failed; see .*output\.log"):
         compare([Variant.parse("ceco", config)], [0], tmp_path)
     log = (tmp_path / "ceco/seed0/output.log").read_text()

@@ -52,6 +52,7 @@ def test_scales_are_averaged_as_probabilities():
         (EvaluationConfig(scales=()), "scales must be positive"),
         (EvaluationConfig(window=(0, 5)), "window must be at least 1"),
         (EvaluationConfig(stride=(4, 4)), "stride needs evaluation.window"),
+        (EvaluationConfig(window=(4, 8), stride=(5, 8)), "stride must not exceed the window"),
     ],
 )
 def test_configurations_that_cannot_work(config, message):

@@ -114,3 +114,17 @@ def test_images_of_several_sizes_need_a_size_or_a_crop(tmp_path: Path):
     result = train(tiny_config(data=cropped, batch_size=2, epochs=1), tmp_path / "cropped")
     assert "val" in result
     assert "test" not in result  # the card has none
+
+
+def test_a_run_that_diverges_stops_and_says_so(tmp_path: Path):
+    config = tiny_config(optimizer=OptimizerConfig("sgd", lr=1e30, warmup=0.0, clip=0.0))
+    with pytest.raises(
+        ValueError, match=r"loss is nan after epoch \d; lower optimizer.lr"
+    ):
+        train(config, tmp_path)
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_the_last_epoch_must_be_validated():
+    with pytest.raises(ValueError, match="epochs must be a multiple of val_every=2"):
+        tiny_config(epochs=3, val_every=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,6 +66,7 @@ def run_comparison(
                 bars[name] = progress.add_task(name, total=1.0)
             progress.update(bars[name], completed=share)
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
         comparison = run(variants, seeds, out, jobs=jobs, split=split, report=show)
     console.print(comparison_table(comparison))
     page = report_comparison(out, comparison, command)

@@ -17,7 +17,7 @@ def evaluate(
     run: Path,
     split: str = "test",
     root: str | None = None,
-    evaluation: EvaluationConfig | None = None,
+    evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
     out: Path | None = None,
 ) -> None:
     """Score a trained network on a split of its data set.
@@ -26,10 +26,12 @@ def evaluate(
         run: Folder of a run.
         split: The split to score.
         root: Folder of the data, if it has moved since training.
-        evaluation: How images are predicted; None as in training. Windows, mirror images and
-            several scales cost time and usually help.
+        evaluation: How images are predicted; each whole and once if not said otherwise. Windows,
+            mirror images and several scales cost time and usually help.
         out: File to write the scores to, as JSON.
     """
+    import torch
+
     from equiseg.training.config_file import read_config
     from equiseg.training.evaluate import evaluate as score
     from equiseg.training.run import evaluation_record
@@ -39,11 +41,12 @@ def evaluate(
     console = Console()
     config = read_config(run / "config.yaml")
     model, card = load_weights(run)
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
     data = open_split(replace(config.data, root=root or config.data.root), split)
     result = score(
         model,
         data,
-        evaluation or config.evaluation,
+        evaluation,
         card.groups,
         num_workers=config.data.num_workers,
         track=lambda batches: track(batches, "scoring", console=console, transient=True),

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from equiseg.cli.compare import compare
-from equiseg.cli.demo import demo
-from equiseg.cli.evaluate import evaluate
-from equiseg.cli.predict import predict
-from equiseg.cli.train import train
-
-VERBS: dict[str, Callable[..., Any]] = {
-    "demo": demo,
-    "train": train,
-    "evaluate": evaluate,
-    "compare": compare,
-    "predict": predict,
-}
+VERBS = ("demo", "train", "evaluate", "compare", "predict")
 _DESCRIPTION = "Semantic segmentation of imbalanced data with center collapse regularization."
 
 
@@ -32,14 +20,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         from jsonargparse import ArgumentParser
-    except ImportError:
-        sys.exit('the command line needs more packages: pip install "equiseg[train]"')
-    from equiseg.training.config import TrainConfig
 
+        from equiseg.training.config import TrainConfig
+
+        functions = {name: _verb(name) for name in VERBS}
+    except ImportError as error:
+        sys.exit(f'equiseg: {error}; the command line needs pip install "equiseg[train]"')
     parser = ArgumentParser(prog="equiseg", description=_DESCRIPTION)
     verbs = parser.add_subcommands(dest="verb", metavar="VERB")
     parsers = {}
-    for name, function in VERBS.items():
+    for name, function in functions.items():
         text = inspect.getdoc(function) or ""
         verb = ArgumentParser(description=text.split("\n\nArgs:")[0])
         if "config" in inspect.signature(function).parameters:
@@ -50,14 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parsers[name] = verb
     chosen = parser.parse_args(arguments)
     name = chosen.verb
-    options = vars(parsers[name].instantiate(chosen[name]))
-    if "config" in inspect.signature(VERBS[name]).parameters:
-        fields = [field.name for field in dataclasses.fields(TrainConfig)]
-        config = TrainConfig(**{field: options.pop(field) for field in fields})
-        options["config"] = config
     try:
-        VERBS[name](**options)
+        options = vars(parsers[name].instantiate(chosen[name]))
+        if "config" in inspect.signature(functions[name]).parameters:
+            fields = [field.name for field in dataclasses.fields(TrainConfig)]
+            config = TrainConfig(**{field: options.pop(field) for field in fields})
+            options["config"] = config
+        functions[name](**options)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         sys.exit(f"equiseg {name}: {error}")
     except KeyboardInterrupt:
         sys.exit(f"equiseg {name}: interrupted; the same command goes on where it stopped")
+
+
+def _verb(name: str) -> Callable[..., None]:
+    """The function of a verb, from the file of its name."""
+    function: Callable[..., None] = getattr(importlib.import_module(f"equiseg.cli.{name}"), name)
+    return function

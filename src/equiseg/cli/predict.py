@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from rich.console import Console
@@ -12,9 +13,9 @@ from equiseg.training.config import EvaluationConfig
 
 def predict(
     weights: Path,
-    images: list[Path],
+    images: Path | list[Path],
     out: Path,
-    evaluation: EvaluationConfig | None = None,
+    evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
     opacity: float = 0.55,
 ) -> None:
     """Predict image files or folders: masks, coloured overlays and a legend.
@@ -23,9 +24,9 @@ def predict(
 
     Args:
         weights: A run's folder or its model.safetensors.
-        images: Image files and folders of images.
+        images: An image file or a folder of images, or several as "[a.jpg, photos/]".
         out: Folder for masks/, overlays/ and legend.png.
-        evaluation: How images are predicted; None predicts each whole, once.
+        evaluation: How images are predicted; each whole and once if not said otherwise.
         opacity: Of the colours in the overlays, 0 to 1.
     """
     import torch
@@ -40,15 +41,17 @@ def predict(
     console = Console()
     model, card = load_weights(weights)
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    files = image_files(images)
-    names = [file.stem for file in files]
+    files = image_files(images if isinstance(images, list) else [images])
+    taken: set[str] = set()
     colors_K3 = class_colors(len(card.classes))
     for folder in ("masks", "overlays"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    for index, file in enumerate(track(files, "predicting", console=console, transient=True)):
-        # Two folders may hold images of one name: the later ones carry their number.
-        name = names[index] if names.index(names[index]) == index else f"{names[index]}-{index}"
-        image, labels = predict_file(model, card, file, evaluation or EvaluationConfig())
+    for file in track(files, "predicting", console=console, transient=True):
+        # Two folders may hold images of one name: the later ones carry a number.
+        numbered = (f"{file.stem}-{number}" for number in itertools.count(2))
+        name = next(n for n in itertools.chain([file.stem], numbered) if n not in taken)
+        taken.add(name)
+        image, labels = predict_file(model, card, file, evaluation)
         save_mask(labels, colors_K3, out / "masks" / f"{name}.png")
         save_rgb(overlay(image, labels, colors_K3, opacity), out / "overlays" / f"{name}.png")
     legend(card.classes, colors_K3, out / "legend.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +24,7 @@ def train(config: TrainConfig, out: Path) -> None:
     """
     from equiseg.training.run import train as run
 
-    console = Console()
+    console = Console(quiet=int(os.environ.get("RANK", 0)) > 0)  # one voice under torchrun
     result = run(config, out, console)
     for split in ("val", "test"):
         if split in result:

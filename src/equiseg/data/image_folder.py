@@ -13,10 +13,12 @@ from equiseg.data.errors import DataError
 from equiseg.data.sample import Sample
 
 try:
-    from PIL import Image
+    from PIL import Image, ImageOps
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('image folders need Pillow: pip install "equiseg[data]"') from error
 
+_ORIENTATION = 0x0112  # the EXIF tag
+_CAMERA_FORMATS = ("JPEG", "MPO", "TIFF", "WEBP")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _CURE = "repair it or leave it out of the split"
 # What Pillow raises on files that are broken, or far too large.
@@ -77,6 +79,7 @@ class ImageFolder:
 
     def _read_labels(self, mask_file: Path, image_file: Path) -> Tensor:
         with _opened(image_file) as image, _opened(mask_file) as mask:
+            image, mask = _upright(image), _upright(mask)
             if image.size != mask.size:
                 raise DataError(
                     f"{mask_file}: mask is {mask.width}x{mask.height} (width x height), its image "
@@ -123,10 +126,22 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
         decoded = _decoded(image, file)
         if decoded.mode.startswith(("I", "F")):
             decoded = _eight_bit(decoded, file)
-        rgb = decoded.convert("RGB")
+        rgb = _upright(decoded).convert("RGB")
         if size is not None and rgb.size != (size[1], size[0]):
             rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         return torch.from_numpy(np.ascontiguousarray(np.asarray(rgb).transpose(2, 0, 1)))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as cameras and viewers show it, where its EXIF data say it was turned."""
+    # Cameras write these formats; asking a PNG for EXIF data would decode it whole.
+    if image.format not in _CAMERA_FORMATS:
+        return image
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
+    except _BROKEN:  # unreadable EXIF data say nothing about the picture
+        return image
 
 
 def _eight_bit(image: Image.Image, file: Path) -> Image.Image:

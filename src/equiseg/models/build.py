@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from equiseg.models.architectures import ARCHITECTURES
 from equiseg.models.fpn import FPN, SmallEncoder
-from equiseg.models.huggingface import build_huggingface
+from equiseg.models.huggingface import build_huggingface, rebuild_huggingface
 from equiseg.models.lite0 import Lite0Encoder
 from equiseg.models.smp import build_smp
 
@@ -68,3 +69,23 @@ def build_model(name: str, num_classes: int, *, weights: str | Path | None = Non
     raise ValueError(
         f"name must be one of {', '.join(model_names())} or {_SMP_FORM}, got {name!r}; {hint}"
     )
+
+
+def rebuild_model(
+    name: str, num_classes: int, configuration: dict[str, Any] | None = None
+) -> nn.Module:
+    """A model as it was built before, its weights still to be loaded.
+
+    Args:
+        name: The name it was built by.
+        num_classes: Number of classes K.
+        configuration: Its ``configuration``, where it has one: pretrained weights bring their own.
+
+    Raises:
+        ValueError: Unknown name.
+    """
+    if name == "fpn-lite0":
+        return FPN(Lite0Encoder(pretrained=False), num_classes)
+    if name in ARCHITECTURES and configuration is not None:
+        return rebuild_huggingface(ARCHITECTURES[name], configuration)
+    return build_model(name, num_classes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -50,9 +51,24 @@ def build_huggingface(
             len(uncovered),
             ", ".join(uncovered),
         )
+    return _wrapped(architecture, network, uncovered)
+
+
+def rebuild_huggingface(
+    architecture: Architecture, configuration: dict[str, Any]
+) -> WrappedNetwork:
+    """A network from the configuration it once had, at random: weights come after."""
+    network_class = _network_class(architecture)
+    return _wrapped(architecture, network_class(network_class.config_class(**configuration)))
+
+
+def _wrapped(
+    architecture: Architecture, network: Any, uncovered: Sequence[str] = ()
+) -> WrappedNetwork:
     return WrappedNetwork(
         network,
         architecture.logits,
+        configuration=json.loads(network.config.to_json_string(use_diff=False)),
         encoder=architecture.encoder,
         classifier=architecture.classifier,
         multiple=architecture.multiple,

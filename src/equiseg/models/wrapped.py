@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class WrappedNetwork(nn.Module):
         mean: Mean of each colour, in [0, 1], that the encoder's weights were trained with.
         std: Deviation of each colour, likewise.
         newly_initialised: Names inside ``network`` that pretrained weights did not cover.
+        configuration: All that is needed to build ``network`` again, as JSON holds it; None where
+            the name of the model says it.
 
     Shape:
         (B, 3, H, W) in [0, 1], H and W at least 32, to logits (B, K, h, w), h <= H and w <= W.
@@ -47,11 +50,13 @@ class WrappedNetwork(nn.Module):
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         newly_initialised: Sequence[str] = (),
+        configuration: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.classifier_name = f"network.{classifier}"
         self.newly_initialised = tuple(newly_initialised)
+        self.configuration = configuration
         self._logits, self._encoder, self._multiple = logits, encoder, multiple
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))

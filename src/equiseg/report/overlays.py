@@ -27,8 +27,9 @@ def overlay(image: Tensor, labels: Tensor, colors_K3: Tensor, opacity: float) ->
     Returns:
         uint8 (3, H, W).
     """
+    labels = labels.long()
     known = labels < len(colors_K3)
-    colors = colors_K3[labels.long().clamp(max=len(colors_K3) - 1)].permute(2, 0, 1).float()
+    colors = colors_K3[labels.clamp(max=len(colors_K3) - 1)].permute(2, 0, 1).float()
     mixed = opacity * colors + (1 - opacity) * image.float()
     return torch.where(known, mixed, image.float()).round().to(torch.uint8)
 

@@ -20,11 +20,17 @@ class ValidationTable(L.Callback):
     def __init__(self, console: Console) -> None:
         self.console = console
         self._header: list[str] = []
+        self._validated = False
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Remember that there are scores; the losses of the epoch come a moment later."""
+        self._validated = True
+
+    def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Print the line of this validation, under a header when the columns are new."""
-        if not trainer.is_global_zero:
+        if not (self._validated and trainer.is_global_zero):
             return
+        self._validated = False
         values = trainer.callback_metrics
         losses = [name for name in values if name.startswith("loss")]
         scores = [f"val/{name}" for name in ("miou", "head", "common", "tail")]
@@ -61,8 +67,8 @@ class StepClock(L.Callback):
 
     Attributes:
         step_seconds: Spent from a batch's arrival to the end of its step.
-        wait_seconds: Spent between the end of a step and the next batch, in one epoch.
-        steps: Number of steps measured.
+        wait_seconds: Spent between the end of a step (or the start of an epoch) and the next batch.
+        steps: Number of steps measured, since the run was last started.
     """
 
     def __init__(self) -> None:
@@ -70,17 +76,16 @@ class StepClock(L.Callback):
         self.wait_seconds = 0.0
         self.steps = 0
         self._arrived = 0.0
-        self._finished: float | None = None
+        self._finished = 0.0
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        """Forget the last step: what lies between epochs is validation, not waiting."""
-        self._finished = None
+        """Waiting for the first batch begins; validation lies behind."""
+        self._finished = time.perf_counter()
 
     def on_train_batch_start(self, *_: Any) -> None:
         """A batch has arrived."""
         self._arrived = time.perf_counter()
-        if self._finished is not None:
-            self.wait_seconds += self._arrived - self._finished
+        self.wait_seconds += self._arrived - self._finished
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Its step is over."""

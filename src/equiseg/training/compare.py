@@ -7,9 +7,10 @@ import dataclasses
 import json
 import math
 import os
+import re
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any, get_type_hints
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import plain, read_config, write_config
 from equiseg.training.run import PROGRESS, RESULT, read_result
+from equiseg.training.sources import split_names
 
 METRICS = ("miou", "foreground", "head", "common", "tail", "mean_accuracy", "pixel_accuracy")
 COMPARISON = "comparison.json"
@@ -53,8 +55,12 @@ class Variant:
             ValueError: If a change names no field, or its value has the wrong type.
         """
         name, _, changes = text.partition(":")
+        if not re.fullmatch(r"[\w.+-]+", name):
+            raise ValueError(
+                f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}"
+            )
         config = base if changes else _changed(base, "method", name, text)
-        for change in filter(None, changes.split(",")):
+        for change in filter(None, re.split(r",(?![^\[]*\])", changes)):  # not inside [...]
             key, equals, value = change.partition("=")
             if not equals:
                 raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
@@ -197,12 +203,16 @@ def compare(
         report: Told the share of each run that is done, now and then; 1 when it ends.
 
     Raises:
-        ValueError: If names repeat or there is nothing to run.
+        ValueError: If names repeat, there is nothing to run, or the data have no such split.
         RuntimeError: If runs fail, naming their logs; the others are finished first.
     """
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names) or not names or not seeds:
         raise ValueError(f"methods need distinct names and at least one seed, got {names}, {seeds}")
+    for variant in variants:
+        if split not in (known := split_names(variant.config.data)) or split == "train":
+            scored = [name for name in known if name != "train"]
+            raise ValueError(f"split must be one of {scored}, got {split!r}")
     folders = {v.name: [out / v.name / f"seed{seed}" for seed in seeds] for v in variants}
     # Seed by seed: a comparison that is cut off has pairs to show.
     plan = [
@@ -210,12 +220,20 @@ def compare(
         for i, seed in enumerate(seeds)
         for v in variants
     ]
+    stop = threading.Event()
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         futures = {
-            pool.submit(_run, config, folder, partial(report, str(folder.relative_to(out)))): folder
+            pool.submit(
+                _run, config, folder, partial(report, str(folder.relative_to(out))), stop
+            ): folder
             for config, folder in plan
         }
-        failed = [futures[f] for f in as_completed(futures) if not f.result()]
+        try:
+            failed = [futures[f] for f in as_completed(futures) if not f.result()]
+        except BaseException:
+            stop.set()  # ends the running processes; what has not begun does not begin
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if failed:
         logs = ", ".join(str(folder / "output.log") for folder in failed)
         raise RuntimeError(f"{len(failed)} of {len(plan)} runs failed; see {logs}")
@@ -224,7 +242,9 @@ def compare(
     return comparison
 
 
-def _run(config: TrainConfig, folder: Path, report: Callable[[float], None]) -> bool:
+def _run(
+    config: TrainConfig, folder: Path, report: Callable[[float], None], stop: threading.Event
+) -> bool:
     """Train in a process of its own; whether it finished."""
     if (folder / RESULT).is_file() and plain(read_config(folder / "config.yaml")) == plain(config):
         report(1.0)
@@ -239,13 +259,12 @@ def _run(config: TrainConfig, folder: Path, report: Callable[[float], None]) -> 
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **threads}
         )
-        try:
-            while process.poll() is None:
-                with contextlib.suppress(OSError, ValueError):
-                    report(float((folder / PROGRESS).read_text()))
-                time.sleep(_POLL_SECONDS)
-        finally:
-            process.terminate()
+        while process.poll() is None:
+            with contextlib.suppress(OSError, ValueError):
+                report(float((folder / PROGRESS).read_text()))
+            if stop.wait(_POLL_SECONDS):
+                process.terminate()
+                process.wait()
     report(1.0)
     return process.returncode == 0
 

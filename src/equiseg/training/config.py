@@ -22,7 +22,8 @@ class DataConfig:
         scenes: The built-in scenes, when ``card`` is "scenes".
         num_scenes: Built-in scenes in train, val and test.
         num_workers: Worker processes that load data; 0 loads in the training process.
-        cache_gb: Most memory, in gigabytes, to keep decoded images in. 0 keeps none.
+        cache_gb: Most memory, in gigabytes, in which each process keeps decoded images. 0 keeps
+            none.
     """
 
     card: str = "scenes"
@@ -33,6 +34,20 @@ class DataConfig:
     num_scenes: tuple[int, int, int] = (400, 100, 200)
     num_workers: int = 0
     cache_gb: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.card == "scenes" and self.size is not None:
+            raise ValueError(
+                f"data.size is for image folders, got {self.size}; the built-in scenes are drawn "
+                "at data.scenes.image_size"
+            )
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"data.size must be (H, W) of at least 1 pixel, got {self.size}")
+        if self.num_workers < 0 or self.cache_gb < 0:
+            raise ValueError(
+                f"data.num_workers and data.cache_gb must be >= 0, got {self.num_workers} and "
+                f"{self.cache_gb}"
+            )
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,10 @@ class ModelConfig:
     weights: str | None = None
     freeze: int = 0
     keep_views: int = 0
+
+    def __post_init__(self) -> None:
+        if self.keep_views < 0:
+            raise ValueError(f"model.keep_views must be >= 0, got {self.keep_views}")
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,15 @@ class OptimizerConfig:
     warmup: float = 0.05
     clip: float = 1.0
     accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        if self.accumulate < 1:
+            raise ValueError(f"optimizer.accumulate must be at least 1, got {self.accumulate}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"optimizer.warmup must be a share in [0, 1), got {self.warmup}")
+        for name in ("lr", "encoder_lr", "weight_decay", "clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"optimizer.{name} must be >= 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -157,3 +185,15 @@ class TrainConfig:
     threads: int | None = None
     val_every: int = 1
     patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "val_every", "threads", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.epochs % self.val_every:
+            raise ValueError(
+                f"epochs must be a multiple of val_every={self.val_every}, so that the last one is "
+                f"validated, got {self.epochs}; take {self.epochs // self.val_every + 1} * "
+                f"{self.val_every} epochs or another val_every"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from equiseg.imbalance import ClassStatistics
 from equiseg.losses import CenterCollapseLoss, CrossEntropyLoss
@@ -26,8 +27,19 @@ class Criterion(nn.Module):
         """The parts of the loss by name; their sum is what is minimised."""
         parts = {"pixel": self.pixel(logits, labels)}
         if self.regularizer is not None:
-            parts["center_collapse"] = self.regularizer(features, labels)
+            parts["center_collapse"] = self.regularizer(within(features, labels), labels)
         return parts
+
+
+def within(features: Tensor, labels: Tensor) -> Tensor:
+    """Features no larger than the labels.
+
+    A network of stride 1 that stretches the image to its own multiple has features a little
+    larger; they are resized as its logits are.
+    """
+    if all(f <= s for f, s in zip(features.shape[2:], labels.shape[1:], strict=True)):
+        return features
+    return F.interpolate(features, labels.shape[1:], mode="bilinear", align_corners=False)
 
 
 def build_criterion(

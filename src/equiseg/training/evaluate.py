@@ -15,6 +15,7 @@ from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics import Score, SegmentationScore
 from equiseg.tap import FeatureTap
 from equiseg.training.config import EvaluationConfig
+from equiseg.training.criterion import within
 from equiseg.training.inference import predict_logits
 
 
@@ -70,7 +71,7 @@ def evaluate(
         for images, labels in track(evaluation_loader(data, num_workers=num_workers)):
             images, labels = images.to(device), labels.to(device)
             logits = predict_logits(model, images, plain)
-            moments.update(tap.features, labels)
+            moments.update(within(tap.features, labels), labels)
             if config != plain:
                 logits = predict_logits(model, images, config)
             score.update(logits, labels)

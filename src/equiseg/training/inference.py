@@ -30,7 +30,7 @@ def predict_logits(model: Model, images: Tensor, config: EvaluationConfig) -> Te
     Raises:
         ValueError: If the configuration holds no scale, or a window without extent.
     """
-    _check(config)
+    check_evaluation(config)
     size = images.shape[2:]
     views: list[Tensor] = []
     for scale in config.scales:
@@ -80,7 +80,12 @@ def _resized(maps: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Te
     return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
 
 
-def _check(config: EvaluationConfig) -> None:
+def check_evaluation(config: EvaluationConfig) -> None:
+    """Refuse views that cannot be made.
+
+    Raises:
+        ValueError: If there is no scale, or window and stride do not fit.
+    """
     if not config.scales or min(config.scales) <= 0:
         raise ValueError(f"evaluation.scales must be positive factors, got {config.scales}")
     for name in ("window", "stride"):
@@ -88,4 +93,10 @@ def _check(config: EvaluationConfig) -> None:
         if value is not None and min(value) < 1:
             raise ValueError(f"evaluation.{name} must be at least 1 on both sides, got {value}")
     if config.stride and not config.window:
-        raise ValueError("evaluation.stride needs evaluation.window")
+        raise ValueError("evaluation.stride needs evaluation.window; give both or neither")
+    pairs = zip(config.stride or (), config.window or (), strict=False)
+    if any(step > side for step, side in pairs):
+        raise ValueError(
+            f"evaluation.stride must not exceed the window {config.window}, or parts of the image "
+            f"are never seen; got {config.stride}"
+        )

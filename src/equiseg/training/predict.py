@@ -14,6 +14,8 @@ from equiseg.training.config import EvaluationConfig
 from equiseg.training.inference import predict_logits
 from equiseg.training.weights import ModelCard
 
+_LEAST_SIDE = 32  # below it the deepest maps of some networks are empty
+
 
 def image_files(sources: list[Path]) -> list[Path]:
     """The images among files and folders, in the order given, folders sorted.
@@ -44,7 +46,14 @@ def predict_file(
 ) -> tuple[Tensor, Tensor]:
     """An image and its predicted classes.
 
-    The image is resized as in training, its logits back to the size on disk.
+    The image is resized as in training (and to at least 32 pixels a side), its logits back to the
+    size on disk.
+
+    Args:
+        model: The network; runs where its weights are.
+        card: What its weights file says of it.
+        file: The image.
+        config: How it is predicted.
 
     Returns:
         Image uint8 (3, H, W) and class ids uint8 (H, W); int64 above 256 classes.
@@ -53,7 +62,9 @@ def predict_file(
         DataError: If the file cannot be read.
     """
     image = read_image(file)
-    shown = image if card.size is None else read_image(file, card.size)
+    height, width = card.size or image.shape[1:]
+    size = (max(height, _LEAST_SIDE), max(width, _LEAST_SIDE))
+    shown = image if size == tuple(image.shape[1:]) else read_image(file, size)
     device = next(model.parameters()).device
     logits = predict_logits(model, shown[None].to(device).float() / 255, config)
     if logits.shape[2:] != image.shape[1:]:

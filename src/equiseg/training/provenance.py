@@ -17,10 +17,12 @@ def provenance() -> dict[str, str]:
         **{name: metadata.version(name) for name in ("equiseg", "torch", "lightning")},
         "machine": _processor(),
     }
-    here = Path(__file__).parent
+    package = Path(__file__).parents[1]
     try:
-        commit = _git(here, "rev-parse", "--short", "HEAD")
-        changed = _git(here, "status", "--porcelain", "--", "*.py")
+        if not _git(package, "ls-files", "--", "__init__.py"):
+            return facts  # installed inside somebody else's repository
+        commit = _git(package, "rev-parse", "--short", "HEAD")
+        changed = _git(package, "status", "--porcelain", "--", ".")
     except (OSError, subprocess.CalledProcessError):
         return facts
     return facts | {"commit": commit + ("+changes" if changed else "")}

@@ -28,6 +28,7 @@ from equiseg.training.callbacks import ProgressFile, StepClock, ValidationTable
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import plain, read_config, write_config
 from equiseg.training.evaluate import Evaluation, evaluate
+from equiseg.training.inference import check_evaluation
 from equiseg.training.kept import KeptViews
 from equiseg.training.provenance import provenance
 from equiseg.training.sources import OpenedData, open_data
@@ -75,18 +76,21 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
         return read_result(out)
 
+    check_evaluation(config.evaluation)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     L.seed_everything(config.seed, verbose=False)
     data = open_data(config.data, track=_progress(console))
     task = SegmentationTask(config, data.classes, data.statistics["train"], data.ignore_index)
-    write_config(config, out / "config.yaml")
+    if int(os.environ.get("RANK", 0)) == 0:
+        write_config(config, out / "config.yaml")
+    origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     best, clock = _fit(config, task, data, out, console, quiet)
 
     result = None
     if task.global_rank == 0:
-        result = _finish(config, task, data, out, best, clock, console)
+        result = _finish(config, task, data, out, best, clock, origin, console)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
@@ -110,7 +114,9 @@ def _fit(
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     folder = out / "checkpoints"
     best = ModelCheckpoint(folder, "best", monitor="val/miou", mode="max")
-    last = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    last = ModelCheckpoint(
+        folder, "last", enable_version_counter=False, save_on_train_epoch_end=True
+    )
     clock = StepClock()
     callbacks: list[L.Callback] = [best, last, clock, ValidationTable(console)]
     callbacks.append(ProgressFile(out / PROGRESS))
@@ -187,15 +193,24 @@ def _finish(
     out: Path,
     best: ModelCheckpoint,
     clock: StepClock,
+    origin: dict[str, str],
     console: Console,
 ) -> dict[str, Any]:
     """Score the best weights and write them and the result."""
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     epoch = int(state["epoch"]) + 1
     task.load_state_dict(state["state_dict"])
+    task.model.to(task.trainer.strategy.root_device)  # Lightning leaves it on the CPU
     groups = task.score.groups
     assert groups is not None
-    card = ModelCard(config.model.name, data.classes, data.ignore_index, config.data.size, groups)
+    card = ModelCard(
+        config.model.name,
+        data.classes,
+        data.ignore_index,
+        config.data.size,
+        groups,
+        getattr(task.model, "configuration", None),
+    )
     save_weights(task.model, card, out / "model.safetensors")
     evaluations = {
         name: evaluate(
@@ -218,9 +233,9 @@ def _finish(
         "images": data.statistics["train"].images_K.tolist(),
         "best_epoch": epoch,
         **{name: evaluation_record(e, data.background) for name, e in evaluations.items()},
-        "step_seconds": clock.step_seconds / max(clock.steps, 1),
-        "data_wait_share": clock.wait_share,
-        "provenance": provenance(),
+        "step_seconds": clock.step_seconds / clock.steps if clock.steps else None,
+        "data_wait_share": clock.wait_share if clock.steps else None,
+        "provenance": origin,
         "config": plain(config),
     }
     temporary = out / f"{RESULT}.part"

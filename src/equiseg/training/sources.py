@@ -39,6 +39,8 @@ def open_split(config: DataConfig, split: str) -> SegmentationData:
         DataError: If the card, the folders or file partners are missing.
     """
     if config.card == "scenes":
+        if split not in SPLITS:
+            raise DataError(f"the built-in scenes have the splits {list(SPLITS)}, got {split!r}")
         return SceneData(config.scenes, split, config.num_scenes[SPLITS.index(split)])
     from equiseg.data.image_folder import ImageFolder
 
@@ -77,11 +79,18 @@ def open_data(
     """
     splits: dict[str, CachedData] = {}
     statistics: dict[str, ClassStatistics] = {}
+    problems: list[str] = []
     budget = int(config.cache_gb * 1e9)
     for name in split_names(config):
-        cached = CachedData(open_split(config, name), budget)
-        statistics[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
+        try:
+            cached = CachedData(open_split(config, name), budget)
+            statistics[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
+        except DataError as error:
+            problems.append(str(error))
+            continue
         budget -= cached.kept_bytes
         splits[name] = cached
+    if problems:
+        raise DataError("\n".join(problems))
     first = next(iter(splits.values()))
     return OpenedData(splits, statistics, first.classes, first.ignore_index, first.background)

@@ -67,6 +67,16 @@ class SegmentationTask(L.LightningModule):
         self.log("loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
+    def on_train_epoch_end(self) -> None:
+        """Stop a run that has diverged: its scores would look like scores."""
+        loss = self.trainer.callback_metrics.get("loss")
+        if loss is not None and not torch.isfinite(loss):
+            raise ValueError(
+                f"the training loss is {float(loss)} after epoch {self.current_epoch + 1}; lower "
+                f"optimizer.lr={self.config.optimizer.lr}, clip the gradient (optimizer.clip) or "
+                "train in precision 32, in a new folder"
+            )
+
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         """Count the predictions of one batch."""
         images, labels = batch
@@ -95,11 +105,15 @@ class SegmentationTask(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random state: dropout goes on where it stopped."""
         checkpoint["rng_state"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the random state back."""
         if "rng_state" in checkpoint:
-            torch.set_rng_state(checkpoint["rng_state"])
+            torch.set_rng_state(checkpoint["rng_state"].cpu())
+        if "cuda_rng_state" in checkpoint and torch.cuda.is_available():
+            torch.cuda.set_rng_state(checkpoint["cuda_rng_state"].cpu())
 
 
 def build_optimizer(

@@ -6,11 +6,12 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from equiseg.imbalance import FrequencyGroups
-from equiseg.models import build_model
+from equiseg.models import rebuild_model
 
 _KEY = "equiseg"
 
@@ -21,6 +22,7 @@ class ModelCard:
 
     Attributes:
         model: Name of the architecture.
+        configuration: What else building it takes (see ``equiseg.models.rebuild_model``).
         classes: Names of the classes.
         ignore_index: Label of what was not labelled in training.
         size: (H, W) the images were resized to; None for their own size.
@@ -32,10 +34,17 @@ class ModelCard:
     ignore_index: int
     size: tuple[int, int] | None
     groups: FrequencyGroups
+    configuration: dict[str, Any] | None = None
 
 
 def save_weights(model: nn.Module, card: ModelCard, path: Path) -> None:
-    """Write weights and card as one safetensors file."""
+    """Write weights and card as one safetensors file.
+
+    Args:
+        model: The network.
+        card: What it needs to be used.
+        path: The file.
+    """
     from safetensors.torch import save_file
 
     state = model.state_dict()
@@ -72,7 +81,8 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelCard]:
         values["ignore_index"],
         tuple(values["size"]) if values["size"] else None,
         FrequencyGroups.from_mapping(values["groups"]),
+        values.get("configuration"),
     )
-    model = build_model(card.model, len(card.classes))
+    model = rebuild_model(card.model, len(card.classes), card.configuration)
     model.load_state_dict(tensors)
     return model.eval(), card
