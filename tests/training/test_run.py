@@ -118,9 +118,7 @@ def test_images_of_several_sizes_need_a_size_or_a_crop(tmp_path: Path):
 
 def test_a_run_that_diverges_stops_and_says_so(tmp_path: Path):
     config = tiny_config(optimizer=OptimizerConfig("sgd", lr=1e30, warmup=0.0, clip=0.0))
-    with pytest.raises(
-        ValueError, match=r"loss is nan after epoch \d; lower optimizer.lr"
-    ):
+    with pytest.raises(ValueError, match=r"loss is nan after epoch \d; lower optimizer.lr"):
         train(config, tmp_path)
     assert not (tmp_path / "result.json").exists()
 

@@ -33,8 +33,8 @@ class CenterCollapseLoss(nn.Module):
 
     Zhong et al., "Understanding Imbalanced Semantic Segmentation Through Neural Collapse", CVPR
     2023 (arXiv 2301.01100). :meth:`published` builds their branch step by step; the defaults here
-    differ where measurements spoke: no ReLU (it keeps the cosine to the own vertex below 0.71), no
-    frozen random projection, no prior.
+    are simpler: the features themselves, without the random maps, the ReLU (under which no cosine
+    to a random vertex passes 0.71 on average) and the prior.
 
     Args:
         num_classes: Number of classes K, at least 2.
@@ -44,7 +44,7 @@ class CenterCollapseLoss(nn.Module):
         dim: Dimension D of the frame. None takes ``in_features`` without a projection; with one,
             the larger of ``in_features`` and K - 1, where the exact simplex exists.
         projection: Linear map C -> D of the centers before the frame: "none", "frozen" (random,
-            seeded) or "learnable". "none" needs ``dim`` to be ``in_features``.
+            seeded) or "learnable". "none" needs ``dim`` to be ``in_features`` (or ``reduce``).
         prior: (K,) positive class shares; their logarithm is added to the logits. None adds none.
         min_count: Classes with fewer valid pixels in the batch count as absent. 1 drops none.
         ignore_index: Label value to leave out.
@@ -92,9 +92,12 @@ class CenterCollapseLoss(nn.Module):
             _check_at_least("reduce", reduce, 1)
         for name, value in (("weight", weight), ("scale", scale)):
             if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a finite number >= 0, got {value}")
+                raise ValueError(
+                    f"{name} must be a finite number >= 0, got {value}; the default is "
+                    f"{0.4 if name == 'weight' else 5}"
+                )
         if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}; 0 switches it off")
         if projection not in ("none", "frozen", "learnable"):
             raise ValueError(
                 f"projection must be 'none', 'frozen' or 'learnable', got {projection!r}"
@@ -308,7 +311,7 @@ def _log_prior(prior: Tensor | Sequence[float] | None, num_classes: int) -> Tens
     if prior_K.shape != (num_classes,):
         raise ValueError(
             f"prior must hold one share per class, shape ({num_classes},), got "
-            f"{tuple(prior_K.shape)}"
+            f"{tuple(prior_K.shape)}; ClassStatistics.image_prior makes one from labels"
         )
     wrong = ~(prior_K.isfinite() & (prior_K > 0))
     if bool(wrong.any()):

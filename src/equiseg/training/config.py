@@ -61,7 +61,7 @@ class ModelConfig:
         freeze: Encoder stages that keep their weights and batch statistics, counted from the
             image, 0 to 4. For pretrained weights and little data or time.
         keep_views: Keep what the frozen stages make of this many augmented views of each training
-            image, and train on those: several times faster, at the price of that much variety. 0
+            image, and train on those: faster, at the price of variety. 0
             runs the frozen stages anew each time.
     """
 

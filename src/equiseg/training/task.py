@@ -41,7 +41,7 @@ class SegmentationTask(L.LightningModule):
         self.config = config
         self.classes = classes
         model = build_model(config.model.name, len(classes), weights=config.model.weights)
-        # Convolutions run faster with channels last, on a CPU by a fifth.
+        # Convolutions run faster with channels last.
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._frozen = freeze_encoder(self.model, config.model.freeze)
         layer: str = self.model.classifier_name
