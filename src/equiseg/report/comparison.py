@@ -150,7 +150,7 @@ _MARKS = (
 _EXAMPLES = (
     "Images chosen by their labels alone for many rare classes ({}). Tail classes have their full "
     "colour, the others a pale one; an outline marks where a tail class is labelled, in every "
-    "picture of a row. White is not labelled."
+    "picture of a row. The palest grey is not labelled."
 )
 _COSINES = (
     "Cosines between the centered class centers of the last features, most frequent class first "

@@ -34,7 +34,8 @@ class ValidationTable(L.Callback):
         values = trainer.callback_metrics
         losses = [name for name in values if name.startswith("loss")]
         scores = [f"val/{name}" for name in ("miou", "head", "common", "tail")]
-        header = ["epoch", *losses, *scores]
+        names = [name.removeprefix("loss/") for name in losses]
+        header = ["epoch", *names, "mIoU", "head", "common", "tail"]
         cells = [str(trainer.current_epoch + 1)]
         cells += [f"{float(values[name]):.3f}" for name in losses]
         cells += [f"{100 * float(values[name]):.1f}" for name in scores]

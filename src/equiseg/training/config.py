@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from equiseg.data.scenes import SceneConfig
@@ -43,6 +44,9 @@ class DataConfig:
             )
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"data.size must be (H, W) of at least 1 pixel, got {self.size}")
+        if Path(self.card).suffix in (".yaml", ".yml"):
+            # A run must find its card again, from wherever it is evaluated.
+            object.__setattr__(self, "card", str(Path(self.card).resolve()))
         if self.num_workers < 0 or self.cache_gb < 0:
             raise ValueError(
                 f"data.num_workers and data.cache_gb must be >= 0, got {self.num_workers} and "
@@ -55,7 +59,8 @@ class ModelConfig:
     """Which network.
 
     Attributes:
-        name: A name of :func:`equiseg.models.model_names`.
+        name: fpn-small, fpn-lite0, segformer-b0 to b5, upernet-swin-t/s/b, upernet-convnext-t/s/b,
+            deeplabv3plus-mobilenetv2, beit-b/l, or smp/ARCHITECTURE/ENCODER.
         weights: Pretrained weights: a local folder or hub name for transformers architectures.
             None takes what the name implies.
         freeze: Encoder stages that keep their weights and batch statistics, counted from the

@@ -44,3 +44,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def differences(there: Any, here: Any, name: str = "") -> list[str]:
+    """Which fields two configurations set differently, as "name is A there, B here"."""
+    if dataclasses.is_dataclass(here):
+        prefix = f"{name}." if name else ""
+        return [
+            line
+            for field in dataclasses.fields(here)
+            for line in differences(
+                getattr(there, field.name), getattr(here, field.name), prefix + field.name
+            )
+        ]
+    return [] if there == here else [f"{name} is {there} there, {here} here"]

@@ -26,7 +26,7 @@ from equiseg.data.loading import (
 )
 from equiseg.training.callbacks import ProgressFile, StepClock, ValidationTable
 from equiseg.training.config import TrainConfig
-from equiseg.training.config_file import plain, read_config, write_config
+from equiseg.training.config_file import differences, plain, read_config, write_config
 from equiseg.training.evaluate import Evaluation, evaluate
 from equiseg.training.inference import check_evaluation
 from equiseg.training.kept import KeptViews
@@ -67,11 +67,13 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     """
     quiet = console is None
     console = console or Console(quiet=True)
-    if (out / "config.yaml").is_file() and plain(read_config(out / "config.yaml")) != plain(config):
-        raise ValueError(
-            f"out: {out} holds a run of another configuration (compare its config.yaml); choose "
-            "another folder, or remove this one"
-        )
+    if (out / "config.yaml").is_file():
+        changes = differences(read_config(out / "config.yaml"), config)
+        if changes:
+            raise ValueError(
+                f"out: {out} holds a run of another configuration ({'; '.join(changes)}); choose "
+                "another folder, or remove this one"
+            )
     if (out / RESULT).is_file():
         console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
         return read_result(out)
@@ -83,8 +85,6 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     L.seed_everything(config.seed, verbose=False)
     data = open_data(config.data, track=_progress(console))
     task = SegmentationTask(config, data.classes, data.statistics["train"], data.ignore_index)
-    if int(os.environ.get("RANK", 0)) == 0:
-        write_config(config, out / "config.yaml")
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     best, clock = _fit(config, task, data, out, console, quiet)
 
@@ -154,6 +154,10 @@ def _fit(
     )
     resume = folder / "last.ckpt"
     checkpoint = str(resume) if resume.is_file() else None
+    if checkpoint:
+        console.print(f"[dim]goes on from {checkpoint}[/dim]")
+    if rank == 0:
+        write_config(config, out / "config.yaml")  # only now: a refused run leaves no trace
     with warnings.catch_warnings():
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)

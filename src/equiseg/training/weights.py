@@ -64,6 +64,8 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelCard]:
     from safetensors import SafetensorError, safe_open
 
     file = path / "model.safetensors" if path.is_dir() else path
+    if (path / "checkpoints").is_dir() and not file.is_file():
+        raise ValueError(f"{path}: this run is not finished; start its train command again")
     if not file.is_file():
         raise ValueError(f"{file}: no such weights; give a run's folder or its model.safetensors")
     try:
