@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from statistics import mean
 
-from equiseg.cli.tables import COLLAPSE, cell, spread
+from equiseg.cli.tables import COLLAPSE, class_cells, metric_cells, spread
 from equiseg.training.compare import Comparison
 
 RESULTS = Path(__file__).parent / "results"
@@ -15,16 +15,10 @@ RESULTS = Path(__file__).parent / "results"
 
 def scores(comparison: Comparison) -> list[tuple[str, list[str]]]:
     """A row for each score and collapse measure, a cell for each variant."""
-    rows = []
-    for metric in comparison.metrics:
-        cells = [
-            cell(
-                comparison.values(variant, metric),
-                None if variant == comparison.baseline else comparison.difference(variant, metric),
-            )
-            for variant in comparison.runs
-        ]
-        rows.append((metric.replace("_", " "), cells))
+    rows = [
+        (metric.replace("_", " "), metric_cells(comparison, metric))
+        for metric in comparison.metrics
+    ]
     for measure in COLLAPSE:
         cells = [spread(comparison.collapse_values(v, measure), 1) for v in comparison.runs]
         rows.append((measure.replace("_", " "), cells))
@@ -37,15 +31,8 @@ def classes(comparison: Comparison) -> list[tuple[str, list[str]]]:
     rows = []
     for group, ids in comparison.groups.items():
         for k in ids:
-            cells = [
-                cell(
-                    comparison.class_values(v, k),
-                    None if v == comparison.baseline else comparison.class_difference(v, k),
-                )
-                for v in comparison.runs
-            ]
             share = f"{100 * comparison.pixels[k] / total:.2g} %"
-            rows.append((comparison.classes[k], [group, share, *cells]))
+            rows.append((comparison.classes[k], [group, share, *class_cells(comparison, k)]))
     return rows
 
 

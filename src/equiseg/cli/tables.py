@@ -51,30 +51,40 @@ def comparison_table(comparison: Comparison) -> Table:
     for name in comparison.runs:
         table.add_column(name, justify="right")
     for metric in comparison.metrics:
-        row = [
-            cell(
-                comparison.values(name, metric),
-                None if name == comparison.baseline else comparison.difference(name, metric),
-            )
-            for name in comparison.runs
-        ]
+        row = metric_cells(comparison, metric)
         table.add_row(metric.replace("_", " "), *row, style=GROUP_STYLE.get(metric))
     table.add_section()
     for group, ids in comparison.groups.items():
         for k in ids:
-            row = [
-                cell(
-                    comparison.class_values(name, k),
-                    None if name == comparison.baseline else comparison.class_difference(name, k),
-                )
-                for name in comparison.runs
-            ]
+            row = class_cells(comparison, k)
             table.add_row(comparison.classes[k], *row, style=GROUP_STYLE[group])
     table.add_section()
     for measure in COLLAPSE:
         row = [spread(comparison.collapse_values(name, measure), 1) for name in comparison.runs]
         table.add_row(measure.replace("_", " "), *row, style="dim")
     return table
+
+
+def metric_cells(comparison: Comparison, metric: str) -> list[str]:
+    """A score of each variant, against the baseline."""
+    return [
+        cell(
+            comparison.values(name, metric),
+            None if name == comparison.baseline else comparison.difference(name, metric),
+        )
+        for name in comparison.runs
+    ]
+
+
+def class_cells(comparison: Comparison, class_id: int) -> list[str]:
+    """The IoU of one class of each variant, against the baseline."""
+    return [
+        cell(
+            comparison.class_values(name, class_id),
+            None if name == comparison.baseline else comparison.class_difference(name, class_id),
+        )
+        for name in comparison.runs
+    ]
 
 
 def percent(value: float) -> str:
