@@ -4,7 +4,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from equiseg.centers import class_centers, label_side
+from equiseg.cells import label_side
+from equiseg.centers import class_centers
 from reference.slow_centers import class_means
 
 K = 4

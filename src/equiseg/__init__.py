@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from equiseg.centers import ClassCenters, LabelSide, class_centers, label_side
+from equiseg.cells import LabelSide, label_side
+from equiseg.centers import ClassCenters, class_centers
 from equiseg.frames import frame, largest_cosine, simplex_etf, softmax_code
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.labels import check_labels

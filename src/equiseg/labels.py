@@ -47,17 +47,21 @@ def check_labels(labels: Tensor, num_classes: int, ignore_index: int = 255) -> N
     """
     check_num_classes(num_classes, ignore_index)
     check_label_dtype(labels)
+    if labels.numel() == 0:
+        return
     ids = labels.long()  # in 8 bits, comparing with 300 or -100 would wrap around
+    lowest, highest = ids.masked_fill(ids == ignore_index, 0).aminmax()
+    if lowest >= 0 and highest < num_classes:
+        return
     wrong = ((ids < 0) | (ids >= num_classes)) & (ids != ignore_index)
-    if bool(wrong.any()):
-        values = torch.unique(ids[wrong])
-        shown = ", ".join(str(int(v)) for v in values[:_MOST_VALUES_SHOWN])
-        more = ", ..." if len(values) > _MOST_VALUES_SHOWN else ""
-        raise ValueError(
-            f"labels must be class ids 0..{num_classes - 1} or ignore_index={ignore_index}, got "
-            f"{shown}{more} in {int(wrong.sum())} of {labels.numel()} places; remap these values, "
-            "or pass the value that marks unlabelled data as ignore_index"
-        )
+    values = torch.unique(ids[wrong])
+    shown = ", ".join(str(int(v)) for v in values[:_MOST_VALUES_SHOWN])
+    more = ", ..." if len(values) > _MOST_VALUES_SHOWN else ""
+    raise ValueError(
+        f"labels must be class ids 0..{num_classes - 1} or ignore_index={ignore_index}, got "
+        f"{shown}{more} in {int(wrong.sum())} of {labels.numel()} places; remap these values, "
+        "or pass the value that marks unlabelled data as ignore_index"
+    )
 
 
 def check_label_dtype(labels: Tensor) -> None:

@@ -10,12 +10,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
+from equiseg.cells import LabelSide
 from equiseg.centers import class_centers
 from equiseg.frames import frame
-from equiseg.labels import check_num_classes, check_shapes
+from equiseg.labels import check_num_classes, check_shapes, is_checkable
 
 _SHORTEST_CENTER = 1e-6
+# Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
+# made anew in backward.
+_MOST_LOGITS = 2**24
 
 
 class CenterCollapseLoss(nn.Module):
@@ -177,12 +182,17 @@ class CenterCollapseLoss(nn.Module):
             sync=False,
         )
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+    def forward(
+        self, features: Tensor, labels: Tensor, *, label_side: LabelSide | None = None
+    ) -> Tensor:
         """The regularizer of one batch, already times ``weight``.
 
         Args:
             features: (B, C, *spatial) input of the pixel classifier, or (N, C) points.
             labels: (B, *Spatial) integer ids of the same or a larger size, or (N,).
+            label_side: What :func:`equiseg.label_side` made of these labels, with this loss's
+                ``ignore_index`` and ``align_corners``: in a data worker, or once for labels that
+                do not change.
 
         Returns:
             Scalar in float32 (float64 for float64 features). Zero, still connected to the graph,
@@ -190,8 +200,9 @@ class CenterCollapseLoss(nn.Module):
 
         Raises:
             TypeError: If dtypes are wrong.
-            ValueError: If shapes disagree, the channels are not ``in_features``, or (on eager CPU
-                tensors) a label is neither a class nor ``ignore_index``.
+            ValueError: If shapes disagree, the channels are not ``in_features``, ``label_side``
+                was made for other maps, or (on eager CPU tensors) a label is neither a class nor
+                ``ignore_index``.
         """
         check_shapes(features, labels)
         if features.shape[1] != self.in_features:
@@ -210,12 +221,35 @@ class CenterCollapseLoss(nn.Module):
                 self.num_classes,
                 ignore_index=self.ignore_index,
                 align_corners=self.align_corners,
+                label_side=label_side,
                 process_group=self._group(),
             )
             return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
 
     def _score(self, centers_KD: Tensor, present_K: Tensor) -> Tensor:
         """Cross entropy of the present centers against the frame, times the weight."""
+        targets_K = torch.arange(self.num_classes, device=centers_KD.device)
+        if is_checkable(present_K):
+            # Which classes are present is known here, and of many classes few are.
+            centers_KD, targets_K = centers_KD[present_K], targets_K[present_K]
+            present_K = present_K[present_K]
+        if len(targets_K) * self.num_classes <= _MOST_LOGITS:
+            losses_K = self._row_losses(centers_KD, targets_K)
+        else:
+            size = max(1, _MOST_LOGITS // self.num_classes)
+            rows = [slice(start, start + size) for start in range(0, len(targets_K), size)]
+            losses_K = torch.cat(
+                [
+                    checkpoint(
+                        self._row_losses, centers_KD[block], targets_K[block], use_reentrant=False
+                    )
+                    for block in rows
+                ]
+            )
+        return self.weight * (losses_K * present_K).sum() / present_K.sum().clamp(min=1)
+
+    def _row_losses(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
+        """Cross entropy of each center against the frame."""
         points_KD = self.projection(centers_KD)
         if self.relu:
             points_KD = points_KD.relu()
@@ -223,9 +257,7 @@ class CenterCollapseLoss(nn.Module):
         logits_KK = self.scale * points_KD @ self.frame_KD.to(points_KD.dtype).T
         if self.log_prior_K is not None:
             logits_KK = logits_KK + self.log_prior_K.to(logits_KK.dtype)
-        targets_K = torch.arange(self.num_classes, device=logits_KK.device)
-        losses_K = F.cross_entropy(logits_KK, targets_K, reduction="none")
-        return self.weight * (losses_K * present_K).sum() / present_K.sum().clamp(min=1)
+        return F.cross_entropy(logits_KK, targets_K, reduction="none")
 
     def _group(self) -> dist.ProcessGroup | None:
         if self.sync and self.training and dist.is_available() and dist.is_initialized():

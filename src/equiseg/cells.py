@@ -1,0 +1,286 @@
+"""The label side of the class centers: how much of each class lies on each feature cell.
+
+Linear resizing has a transpose. Apply it to the labels, and every label pixel puts its
+interpolation weights on the 2 (1D), 4 (2D) or 8 (3D) feature cells it would be interpolated from:
+``S_k(u)``, the weight of class k on cell u. Most cells lie inside one class, so S is sparse: about
+one entry a cell, and never more than 2, 4 or 8 a label pixel.
+
+Shapes: B batch, K classes, E entries, R label rows and P label pixels of a row, C classes in sight.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from equiseg.labels import check_labels, check_num_classes, check_shapes
+
+# A band of cells is small enough for its scratch to stay in a core's cache at 150 classes, and for
+# it to take about 16 MB at most, whatever the number of classes.
+_BAND_CELLS = 2**12
+_BAND_VALUES = 2**22
+
+
+@dataclass(frozen=True)
+class LabelSide:
+    """The half of the class centers that needs no features: S as a sparse list of entries.
+
+    Entry e says that class ``class_E[e]`` puts ``weight_E[e]`` on feature cell ``cell_E[e]``.
+    Made by :func:`label_side`: in a data worker, where :meth:`cat` collates the sides of single
+    images and the loader pins and moves the batch; or once, for labels that do not change.
+
+    Attributes:
+        class_E: (E,) int32.
+        cell_E: (E,) int32, ascending; cells are counted over the whole batch, image after image.
+        weight_E: (E,) float32 (float64 where made so), above zero.
+        counts_K: (K,) int64, valid label pixels or points of each class.
+        feature_shape: (B, *spatial) of the feature maps these labels meet, or (N,) points.
+        ignore_index: The label value left out.
+        align_corners: The convention of the resize.
+    """
+
+    class_E: Tensor
+    cell_E: Tensor
+    weight_E: Tensor
+    counts_K: Tensor
+    feature_shape: tuple[int, ...]
+    ignore_index: int
+    align_corners: bool
+
+    @classmethod
+    def cat(cls, sides: Sequence[LabelSide]) -> LabelSide:
+        """The side of a batch from the sides of its parts, in order: what a collate function needs.
+
+        Raises:
+            ValueError: If there are none, or they were made for different maps or arguments.
+        """
+        if not sides:
+            raise ValueError("sides must hold at least one label side, got none")
+        kinds = {
+            (s.feature_shape[1:], len(s.counts_K), s.ignore_index, s.align_corners) for s in sides
+        }
+        if len(kinds) > 1:
+            raise ValueError(
+                "sides must agree in feature size, number of classes, ignore_index and "
+                f"align_corners, got {sorted(map(str, kinds))}; make all with the same arguments"
+            )
+        cells = [torch.Size(side.feature_shape).numel() for side in sides]
+        starts = [0, *itertools.accumulate(cells)][:-1]
+        return replace(
+            sides[0],
+            class_E=torch.cat([side.class_E for side in sides]),
+            cell_E=torch.cat(
+                [side.cell_E + start for side, start in zip(sides, starts, strict=True)]
+            ),
+            weight_E=torch.cat([side.weight_E for side in sides]),
+            counts_K=torch.stack([side.counts_K for side in sides]).sum(0),
+            feature_shape=(
+                sum(side.feature_shape[0] for side in sides),
+                *sides[0].feature_shape[1:],
+            ),
+        )
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> LabelSide:
+        """The same entries on another device."""
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> LabelSide:
+        """The same entries in page-locked memory, as a data loader asks for."""
+        return self._moved(Tensor.pin_memory)
+
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> LabelSide:
+        return replace(
+            self,
+            class_E=move(self.class_E),
+            cell_E=move(self.cell_E),
+            weight_E=move(self.weight_E),
+            counts_K=move(self.counts_K),
+        )
+
+
+def label_side(
+    labels: Tensor,
+    num_classes: int,
+    feature_size: tuple[int, ...],
+    *,
+    ignore_index: int = 255,
+    align_corners: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> LabelSide:
+    """Prepare the labels' half of :func:`equiseg.class_centers` ahead of the features.
+
+    Runs on the CPU, band of cells by band of cells: beside the result it needs 16 MB at most. The
+    result has 12 bytes an entry: at most 4 entries a label pixel (2 in 1D, 8 in 3D), and on
+    pictures about one a feature cell, for all pixels of a class on a cell share one.
+
+    Args:
+        labels: (B, *Spatial) integer ids, or (N,) for points.
+        num_classes: Number of classes K.
+        feature_size: Spatial size of the feature maps, each side at most the labels'; () for
+            points.
+        ignore_index: Label value to leave out.
+        align_corners: As in :func:`equiseg.class_centers`.
+        dtype: Of the weights. float32, unless the features are float64.
+
+    Returns:
+        The label side, on the device of the labels.
+
+    Raises:
+        TypeError: If the labels are not integers.
+        ValueError: If ``feature_size`` does not fit under the labels or a label is out of range.
+    """
+    check_num_classes(num_classes, ignore_index)
+    check_shapes(torch.empty(len(labels), 1, *feature_size, device=labels.device), labels)
+    check_labels(labels, num_classes, ignore_index)
+    side = transpose_labels(
+        labels.cpu(), num_classes, feature_size, ignore_index, align_corners, dtype
+    )
+    return side.to(labels.device)
+
+
+def transpose_labels(
+    labels: Tensor,
+    num_classes: int,
+    feature_size: tuple[int, ...],
+    ignore_index: int,
+    align_corners: bool,
+    dtype: torch.dtype,
+) -> LabelSide:
+    """:func:`label_side` of labels that have been checked and are on the CPU."""
+    ids = labels.long()
+    ids = ids.masked_fill(ids == ignore_index, num_classes)
+    none = torch.empty(0, dtype=torch.int32)
+    entries = [(none, none, torch.empty(0, dtype=dtype))]
+    if tuple(feature_size) == labels.shape[1:]:
+        # Each label has a cell of its own, and puts a weight of one on it.
+        cell_E = (ids.flatten() < num_classes).nonzero().flatten()
+        class_E = ids.flatten()[cell_E]
+        entries.append((class_E.int(), cell_E.int(), torch.ones(len(cell_E), dtype=dtype)))
+    else:
+        transpose = _Transpose(tuple(feature_size), labels.shape[1:], align_corners, dtype)
+        for image, image_ids in enumerate(ids):
+            entries.extend(transpose.entries(image_ids, num_classes, image))
+    class_E, cell_E, weight_E = map(torch.cat, zip(*entries, strict=True))
+    return LabelSide(
+        class_E,
+        cell_E,
+        weight_E,
+        torch.bincount(ids.flatten(), minlength=num_classes + 1)[:num_classes],
+        (len(labels), *feature_size),
+        ignore_index,
+        align_corners,
+    )
+
+
+class _Transpose:
+    """The transpose of one resize, applied to one labelled image after another.
+
+    Along all axes but the first, pixel by pixel; then along the first, whose weights are the same
+    for all pixels of a row, as a matrix product.
+    """
+
+    def __init__(
+        self,
+        feature_size: tuple[int, ...],
+        label_size: tuple[int, ...],
+        align_corners: bool,
+        dtype: torch.dtype,
+    ) -> None:
+        device = torch.device("cpu")
+        axes = [
+            axis_weights(small, large, align_corners, device)
+            for small, large in zip(feature_size, label_size, strict=True)
+        ]
+        self.rows, self.row_cells = feature_size[0], torch.Size(feature_size[1:]).numel()
+        self.row_indices, row_weights = axes[0]
+        self.first_axis = torch.zeros(self.rows, label_size[0], dtype=dtype)
+        for index_R, weight_R in zip(self.row_indices, row_weights, strict=True):
+            position_R = torch.arange(label_size[0])
+            self.first_axis.index_put_((index_R, position_R), weight_R.to(dtype), accumulate=True)
+        self.corners = [
+            (cell_P, weight_P.to(dtype))
+            for cell_P, weight_P in corners(axes[1:], feature_size[1:], device)
+        ]
+        self.dtype = dtype
+
+    def entries(
+        self, ids: Tensor, num_classes: int, image: int
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Classes, cells and weights of one image, its ids in 0..K, cells ascending."""
+        ids_RP = ids.reshape(len(ids), -1)
+        lower, upper = self.row_indices
+        most = min(_BAND_CELLS, _BAND_VALUES * self.rows // (len(ids) * num_classes))
+        height = max(1, most // self.row_cells)
+        for top in range(0, self.rows, height):
+            bottom = min(top + height, self.rows)
+            reach = slice(
+                int(torch.searchsorted(upper, top)), int(torch.searchsorted(lower, bottom))
+            )
+            class_E, cell_E, weight_E = self._band(
+                ids_RP[reach], self.first_axis[top:bottom, reach], num_classes
+            )
+            first = (image * self.rows + top) * self.row_cells
+            yield class_E.int(), (cell_E + first).int(), weight_E
+
+    def _band(
+        self, ids_RP: Tensor, first_axis: Tensor, num_classes: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The entries of a few rows of cells, from the label rows that reach them."""
+        seen = torch.bincount(ids_RP.flatten(), minlength=num_classes + 1)[:num_classes]
+        classes_C = seen.nonzero().flatten()
+        width = len(classes_C) + 1  # the last column takes the ignored
+        slot = torch.full((num_classes + 1,), width - 1)
+        slot[classes_C] = torch.arange(width - 1)
+        start_R = torch.arange(len(ids_RP)) * (self.row_cells * width)
+        place_RP = slot[ids_RP].add_(start_R.unsqueeze(1))
+        along = torch.zeros(len(ids_RP) * self.row_cells * width, dtype=self.dtype)
+        for cell_P, weight_P in self.corners:
+            weight_RP = weight_P.expand(place_RP.shape)
+            along.index_add_(0, (place_RP + cell_P * width).flatten(), weight_RP.flatten())
+        weights_UC = (first_axis @ along.view(len(ids_RP), -1)).view(-1, width)[:, :-1]
+        cell_E, slot_E = weights_UC.nonzero(as_tuple=True)
+        return classes_C[slot_E], cell_E, weights_UC[cell_E, slot_E]
+
+
+def axis_weights(
+    small: int, large: int, align_corners: bool, device: torch.device
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Along one axis: the two source cells of every label position, and their weights.
+
+    The rule of ``F.interpolate``: sources before the first cell are clamped to it, and past the
+    last cell both neighbours are the last. Both cells ascend with the position.
+    """
+    position = torch.arange(large, device=device, dtype=torch.float64)
+    if align_corners:
+        source = position * ((small - 1) / (large - 1) if large > 1 else 0.0)
+    else:
+        source = ((position + 0.5) * (small / large) - 0.5).clamp(min=0)
+    lower = source.floor().clamp(max=small - 1)
+    upper_weight = source - lower
+    upper = (lower + 1).clamp(max=small - 1)
+    return (lower.long(), upper.long()), (1 - upper_weight, upper_weight)
+
+
+def corners(
+    axes: Sequence[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]],
+    feature_size: Sequence[int],
+    device: torch.device,
+) -> list[tuple[Tensor, Tensor]]:
+    """The source cells of every label pixel, flat over the axes, with their float64 weights.
+
+    One pair of (pixels,) tensors for each choice of lower or upper along each axis.
+    """
+    pairs = []
+    for choice in itertools.product((0, 1), repeat=len(axes)):
+        # Outer product over the axes, first axis outermost.
+        cell = torch.zeros((), dtype=torch.int64, device=device)
+        weight = torch.ones((), dtype=torch.float64, device=device)
+        for side, (indices, axis), small in zip(choice, axes, feature_size, strict=True):
+            cell = cell.unsqueeze(-1) * small + indices[side]
+            weight = weight.unsqueeze(-1) * axis[side]
+        pairs.append((cell.flatten(), weight.flatten()))
+    return pairs

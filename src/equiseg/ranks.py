@@ -1,0 +1,55 @@
+"""Sums over the ranks of a process group, with gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+# A count travels as two floats, high * 2^12 + low: each stays a whole number below 2^24, where
+# float32 is exact, on up to 2^12 ranks and up to 2^36 labels of a class.
+_LOW_BITS = 12
+
+
+def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tensor, Tensor]:
+    """Class sums and counts over all ranks, in one all-reduce of (K, D + 2) values.
+
+    That is 4 K (D + 2) bytes in float32, and 4 K D more for the gradient in backward: 155 kB and
+    154 kB for 150 classes of 256 dimensions. The counts arrive exact.
+
+    Every rank holds the same loss, so the gradients of the N copies add up to N times the
+    single-process one; the mean over ranks that DDP and FSDP take divides by N again.
+
+    Args:
+        sums_KD: (K, D) float32 or float64, this rank's.
+        counts_K: (K,) int64, this rank's.
+        group: The process group.
+
+    Returns:
+        (K, D) sums, differentiable, and (K,) int64 counts of the group.
+    """
+    packed: tuple[Tensor, Tensor] = _SumOverRanks.apply(sums_KD, counts_K, group)  # type: ignore[no-untyped-call]
+    return packed
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """All-reduce whose backward is an all-reduce too."""
+
+    @staticmethod
+    def forward(ctx: Any, sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tensor, Tensor]:
+        ctx.group = group
+        halves_K2 = torch.stack((counts_K >> _LOW_BITS, counts_K % (1 << _LOW_BITS)), 1)
+        packed = torch.cat((sums_KD, halves_K2.to(sums_KD.dtype)), 1)
+        dist.all_reduce(packed, group=group)
+        high_K, low_K = packed[:, -2:].long().unbind(1)
+        total_K = (high_K << _LOW_BITS) + low_K
+        ctx.mark_non_differentiable(total_K)
+        return packed[:, :-2].contiguous(), total_K
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total, group=ctx.group)
+        return total, None, None
