@@ -151,29 +151,41 @@ def transpose_labels(
     dtype: torch.dtype,
 ) -> LabelSide:
     """:func:`label_side` of labels that have been checked and are on the CPU."""
-    ids = labels.long()
-    ids = ids.masked_fill(ids == ignore_index, num_classes)
     none = torch.empty(0, dtype=torch.int32)
     entries = [(none, none, torch.empty(0, dtype=dtype))]
-    if tuple(feature_size) == labels.shape[1:]:
-        # Each label has a cell of its own, and puts a weight of one on it.
-        cell_E = (ids.flatten() < num_classes).nonzero().flatten()
-        class_E = ids.flatten()[cell_E]
-        entries.append((class_E.int(), cell_E.int(), torch.ones(len(cell_E), dtype=dtype)))
-    else:
+    counts_K = torch.zeros(num_classes, dtype=torch.int64)
+    # An image at a time, so that the wide copies of its labels stay small; points as one image.
+    images = labels if feature_size else labels.unsqueeze(0)
+    transpose = None
+    if tuple(feature_size) != labels.shape[1:]:
         transpose = _Transpose(tuple(feature_size), labels.shape[1:], align_corners, dtype)
-        for image, image_ids in enumerate(ids):
-            entries.extend(transpose.entries(image_ids, num_classes, image))
+    for image, image_labels in enumerate(images):
+        ids = image_labels.long()
+        ids = ids.masked_fill(ids == ignore_index, num_classes)
+        counts_K += torch.bincount(ids.flatten(), minlength=num_classes + 1)[:num_classes]
+        if transpose is None:
+            entries.append(_own_cells(ids.flatten(), num_classes, image, dtype))
+        else:
+            entries.extend(transpose.entries(ids, num_classes, image))
     class_E, cell_E, weight_E = map(torch.cat, zip(*entries, strict=True))
     return LabelSide(
         class_E,
         cell_E,
         weight_E,
-        torch.bincount(ids.flatten(), minlength=num_classes + 1)[:num_classes],
+        counts_K,
         (len(labels), *feature_size),
         ignore_index,
         align_corners,
     )
+
+
+def _own_cells(
+    ids: Tensor, num_classes: int, image: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The entries of labels that have a cell each, and put a weight of one on it."""
+    cell_E = (ids < num_classes).nonzero().flatten()
+    weight_E = torch.ones(len(cell_E), dtype=dtype)
+    return ids[cell_E].int(), (cell_E + image * len(ids)).int(), weight_E
 
 
 class _Transpose:

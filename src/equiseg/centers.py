@@ -85,10 +85,7 @@ def class_centers(
     elif is_checkable(labels):
         check_labels(labels, num_classes, ignore_index)
     with torch.autocast(features.device.type, enabled=False):
-        if labels.shape[1:] == features.shape[2:]:
-            ids = fold_ignored(labels, num_classes, ignore_index)
-            sums_KD = row_sums(features, ids, num_classes)
-        elif is_checkable(labels):
+        if features.ndim > 2 and is_checkable(labels):
             label_side = label_side or transpose_labels(
                 labels,
                 num_classes,
@@ -100,7 +97,10 @@ def class_centers(
             sums_KD = sparse_sums(features, label_side)
         else:
             ids = fold_ignored(labels, num_classes, ignore_index)
-            sums_KD = dense_sums(features, ids, num_classes, align_corners, label_side)
+            if labels.shape[1:] == features.shape[2:]:
+                sums_KD = row_sums(features, ids, num_classes)
+            else:
+                sums_KD = dense_sums(features, ids, num_classes, align_corners, label_side)
         if label_side is None:
             counts_K = count_labels(labels, num_classes, ignore_index)
         else:

@@ -2,7 +2,7 @@
 
 Three routes to the (K, D) sums ``sum_u S_k(u) f(u)``, all in float32 or better:
 
-- :func:`row_sums`, where every label has a feature of its own.
+- :func:`row_sums`, for points, and for maps at label size where :func:`sparse_sums` cannot run.
 - :func:`sparse_sums`, in eager mode on the CPU: tile of cells by tile of cells, a dense product
   with the classes that occur in the tile. Its backward is the same walk, writing.
 - :func:`dense_sums`, where shapes may not depend on the labels (an accelerator, where that would

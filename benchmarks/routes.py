@@ -1,0 +1,65 @@
+"""Three routes from a feature map and full-size labels to class centers, and labels to try them on.
+
+Each route is a function of (features, labels, num_classes) and returns (K, D) centers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg import LabelSide, class_centers
+
+IGNORED = -1  # 255 is a class where there are a thousand
+
+
+def published(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Features resized to label size, times a one-hot matrix of the valid pixels."""
+    maps = F.interpolate(features, labels.shape[1:], mode="bilinear")
+    valid = labels != IGNORED
+    rows = maps.permute(0, 2, 3, 1)[valid]
+    one_hot = F.one_hot(labels[valid], num_classes).to(rows.dtype)
+    return one_hot.T @ rows / one_hot.sum(0).clamp(min=1).unsqueeze(1)
+
+
+def nearest(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Labels resized down to the features by taking the nearest: not the same centers."""
+    small = F.interpolate(labels.unsqueeze(1).float(), features.shape[2:], mode="nearest")
+    return ours(features, small.squeeze(1).long(), num_classes)
+
+
+def ours(
+    features: Tensor, labels: Tensor, num_classes: int, side: LabelSide | None = None
+) -> Tensor:
+    """Exact centers from the small map; the label side is made on the way, or given."""
+    return class_centers(
+        features, labels, num_classes, ignore_index=IGNORED, label_side=side
+    ).centers_KD
+
+
+def published_bytes(pixels: int, dim: int, num_classes: int) -> int:
+    """What the published route holds at its peak: one-hot as int64 and as float32, and the resized
+    features three times (map, rows, gradient)."""
+    return pixels * (12 * num_classes + 3 * 4 * dim)
+
+
+def regions(
+    batch: int, num_classes: int, size: int, *, seed: int = 0, per_image: int = 40
+) -> Tensor:
+    """(B, H, W) labels of straight-edged regions, each of one class, a tenth of the pixels ignored.
+
+    As many borders as street scenes have: about 1.2 classes a cell of a four times smaller map.
+    """
+    generator = torch.Generator().manual_seed(0)
+    places = torch.arange(size, dtype=torch.float32)
+    images = []
+    for _ in range(batch):
+        centers = torch.rand(per_image, 2, generator=generator) * size
+        classes = torch.randint(0, num_classes, (per_image,), generator=generator)
+        classes[: per_image // 10] = IGNORED
+        distances = (places[:, None, None] - centers[:, 0]) ** 2 + (
+            places[None, :, None] - centers[:, 1]
+        ) ** 2
+        images.append(classes[distances.argmin(-1)])
+    return torch.stack(images)
