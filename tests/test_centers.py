@@ -1,34 +1,21 @@
 import pytest
 import torch
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from equiseg.cells import label_side
 from equiseg.centers import class_centers
+from maps import (
+    SIZES,
+    K,
+    LargestTensor,
+    NoWait,
+    accelerator,
+    batch,
+    both_conventions,
+    every_kind,
+    every_size,
+)
 from reference.slow_centers import class_means
-
-K = 4
-SIZES = {
-    "1d integer ratio": ((4,), (12,)),
-    "1d other ratio": ((5,), (13,)),
-    "2d integer ratio": ((3, 4), (12, 16)),
-    "2d other ratio": ((3, 5), (7, 11)),
-    "2d from one cell": ((1, 1), (4, 5)),
-    "2d one axis equal": ((4, 3), (4, 8)),
-    "2d equal": ((5, 6), (5, 6)),
-    "3d integer ratio": ((2, 3, 2), (4, 6, 4)),
-    "3d other ratio": ((2, 3, 2), (5, 4, 3)),
-}
-both_conventions = pytest.mark.parametrize("align_corners", [False, True])
-
-
-def batch(feature_size, label_size, *, channels=3, dtype=torch.float32, images=2, seed=0):
-    """Features, and labels in which some pixels are ignored and the last class is absent."""
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.randn(images, channels, *feature_size, generator=generator).to(dtype)
-    labels = torch.randint(0, K, (images, *label_size), generator=generator)
-    return features, torch.where(labels == K - 1, 255, labels)
 
 
 def upsampled_means(features, labels, align_corners):
@@ -40,7 +27,7 @@ def upsampled_means(features, labels, align_corners):
 
 
 @both_conventions
-@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@every_size
 def test_equal_to_the_slow_means(sizes, align_corners):
     features, labels = batch(*sizes)
     centers = class_centers(features, labels, K, align_corners=align_corners)
@@ -74,7 +61,7 @@ def test_values_and_gradients_equal_the_upsampled_route_in_float32(label_size, a
 
 
 @both_conventions
-@pytest.mark.parametrize("sizes", [SIZES["2d other ratio"], SIZES["2d equal"], ((), ())])
+@every_kind
 @pytest.mark.parametrize("prepared", [False, True])
 def test_gradcheck(sizes, align_corners, prepared):
     features, labels = batch(*sizes, dtype=torch.float64)
@@ -112,7 +99,7 @@ def test_sums_and_counts_of_half_features_are_exact(dtype, label_size):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("sizes", [SIZES["2d other ratio"], SIZES["2d equal"], ((), ())])
+@every_kind
 def test_autocast_changes_nothing(sizes, dtype):
     features, labels = batch(*sizes)
     expected = class_centers(features, labels, K)
@@ -123,7 +110,7 @@ def test_autocast_changes_nothing(sizes, dtype):
     torch.testing.assert_close(half, rounded, atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("sizes", [SIZES["2d other ratio"], SIZES["2d equal"], ((), ())])
+@every_kind
 @pytest.mark.parametrize("prepared", [False, True])
 def test_compiles_whole_forward_and_backward(sizes, prepared):
     torch.compiler.reset()
@@ -140,6 +127,28 @@ def test_compiles_whole_forward_and_backward(sizes, prepared):
     torch.testing.assert_close(gradient, expected)
 
 
+@every_kind
+@pytest.mark.parametrize("prepared", [False, True])
+def test_an_accelerator_is_never_waited_for(sizes, prepared):
+    features, labels = batch(*sizes)
+    side = label_side(labels, K, sizes[0]) if prepared else None
+    features.requires_grad_()
+
+    def energy():
+        return class_centers(features, labels, K, label_side=side).centers_KD.square().sum()
+
+    (expected,) = torch.autograd.grad(energy(), features)
+    with accelerator():
+        (gradient,) = torch.autograd.grad(energy(), features)
+    torch.testing.assert_close(gradient, expected)
+
+
+@every_kind
+def test_the_route_of_the_cpu_would_wait(sizes):
+    with NoWait(), pytest.raises(AssertionError, match="would wait for the device"):
+        class_centers(*batch(*sizes), K)
+
+
 def test_labels_out_of_range_raise_when_eager_and_are_left_out_when_compiled():
     torch.compiler.reset()
     features, labels = batch((3, 3), (6, 6))
@@ -151,7 +160,7 @@ def test_labels_out_of_range_raise_when_eager_and_are_left_out_when_compiled():
     torch.testing.assert_close(compiled(features, wrong, K), expected)
 
 
-@pytest.mark.parametrize("sizes", [SIZES["2d other ratio"], SIZES["2d equal"], ((), ())])
+@every_kind
 def test_nothing_valid_gives_zeros_connected_to_the_graph(sizes):
     features, labels = batch(*sizes)
     features.requires_grad_()
@@ -199,19 +208,6 @@ def test_the_memory_format_and_the_label_dtype_do_not_matter(dtype):
     features, labels = batch((3, 5), (7, 11))
     other = class_centers(features.to(memory_format=torch.channels_last), labels.to(dtype), K)
     torch.testing.assert_close(other, class_centers(features, labels, K))
-
-
-class LargestTensor(TorchDispatchMode):
-    """Records the number of elements of the largest tensor any operation returns."""
-
-    numel = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self.numel = max(self.numel, leaf.numel())
-        return result
 
 
 @both_conventions

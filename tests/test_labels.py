@@ -84,6 +84,7 @@ def test_matching_shapes_pass(features, labels):
         ((2, 4, 3, 3), (3, 3, 3), r"same first size, got 2 in \(2, 4, 3, 3\) and 3 in"),
         ((5, 4), (6,), "same first size, got 5"),
         ((2, 4, 3, 5), (2, 6, 4), r"labels \(6, 4\) under features \(3, 5\)"),
+        ((2, 4, 0, 5), (2, 6, 9), r"at least one cell in every direction, got \(2, 4, 0, 5\)"),
     ],
 )
 def test_shapes_that_do_not_match_are_refused(features, labels, message):

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from equiseg.labels import check_labels, check_num_classes, check_shapes
 
-# A band of cells is small enough for its scratch to stay in a core's cache at 150 classes, and for
-# it to take about 16 MB at most, whatever the number of classes.
+# A band of cells is small enough for its scratch to stay in a core's cache at 150 classes. With
+# many classes it narrows to about 16 MB, and at last to one row of cells (one slab in 3D).
 _BAND_CELLS = 2**12
 _BAND_VALUES = 2**22
 
@@ -113,9 +113,10 @@ def label_side(
 ) -> LabelSide:
     """Prepare the labels' half of :func:`equiseg.class_centers` ahead of the features.
 
-    Runs on the CPU, band of cells by band of cells: beside the result it needs 16 MB at most. The
-    result has 12 bytes an entry: at most 4 entries a label pixel (2 in 1D, 8 in 3D), and on
-    pictures about one a feature cell, for all pixels of a class on a cell share one.
+    Runs on the CPU, image by image and band of cells by band of cells, so that its scratch does not
+    grow with the batch: about 16 MB, or one row of cells times the classes near it, if that is
+    more. The result has 12 bytes an entry: at most 4 entries a label pixel (2 in 1D, 8 in 3D), and
+    on pictures about one a feature cell, for all pixels of a class on a cell share one.
 
     Args:
         labels: (B, *Spatial) integer ids, or (N,) for points.

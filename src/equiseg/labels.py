@@ -102,6 +102,11 @@ def check_shapes(features: Tensor, labels: Tensor) -> None:
             f"features and labels must have the same first size, got {features.shape[0]} in "
             f"{tuple(features.shape)} and {labels.shape[0]} in {tuple(labels.shape)}"
         )
+    if 0 in features.shape[2:]:
+        raise ValueError(
+            f"features must have at least one cell in every direction, got "
+            f"{tuple(features.shape)}; the images may be smaller than the network's stride"
+        )
     if any(s > t for s, t in zip(features.shape[2:], labels.shape[1:], strict=True)):
         raise ValueError(
             "labels must be at least as large as the features in every direction, got labels "

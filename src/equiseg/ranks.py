@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 # A count travels as two floats, high * 2^12 + low: each stays a whole number below 2^24, where
 # float32 is exact, on up to 2^12 ranks and up to 2^36 labels of a class.
@@ -49,6 +50,7 @@ class _SumOverRanks(torch.autograd.Function):
         return packed[:, :-2].contiguous(), total_K
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
         total = gradients[0].contiguous().clone()
         dist.all_reduce(total, group=ctx.group)

@@ -18,13 +18,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from equiseg.cells import LabelSide, axis_weights, corners
 
 _TILE_CELLS = 2**11  # with 128 channels, 1 MB: a core's cache
 _TILE_VALUES = 2**22  # of the weights of a tile, however many classes are in it
-_BLOCK_VALUES = 2**26  # of the weights of a block of classes: 256 MB
+_BLOCK_VALUES = 2**26  # of the weights of a block of classes: 256 MB, four times that in the making
 
 
 def sum_dtype(features: Tensor) -> torch.dtype:
@@ -56,8 +57,9 @@ class _SparseSums(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, side: LabelSide) -> Tensor:
-        ctx.side, ctx.like = side, torch.empty_like(features, device="meta")
         maps_BDU = features.flatten(2)
+        ctx.side, ctx.shape = side, features.shape
+        ctx.like = torch.empty_like(maps_BDU, device="meta")
         dtype = sum_dtype(features)
         sums_KD = features.new_zeros(len(side.counts_K), maps_BDU.shape[1], dtype=dtype)
         for image, cells, classes_C, weights_CU in _tiles(side, maps_BDU.shape, dtype):
@@ -67,10 +69,11 @@ class _SparseSums(torch.autograd.Function):
         return sums_KD
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
         gradient_KD = gradients[0]
-        features_gradient = torch.empty_like(ctx.like, device=gradient_KD.device)
-        maps_BDU = features_gradient.flatten(2)
+        # Laid out as the flat maps, not as the features: a transposed map has no flat view.
+        maps_BDU = torch.empty_like(ctx.like, device=gradient_KD.device)
         for image, cells, classes_C, weights_CU in _tiles(
             ctx.side, maps_BDU.shape, gradient_KD.dtype
         ):
@@ -80,7 +83,7 @@ class _SparseSums(torch.autograd.Function):
                 torch.mm(rows_DC, weights_CU, out=tile_DU)
             else:
                 tile_DU.copy_(rows_DC @ weights_CU)
-        return features_gradient, None
+        return maps_BDU.view(ctx.shape), None
 
 
 def _tiles(

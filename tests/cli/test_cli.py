@@ -58,3 +58,22 @@ def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch
         main(arguments)
     assert message in str(stopped.value)
     assert str(stopped.value).startswith(f"equiseg {arguments[0]}: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--mehtod", "ceco", "--out", "o"], "unrecognized arguments: --mehtod ceco"),
+        (["train", "--method", "foo", "--out", "o"], "'cross_entropy', 'ceco', 'ceco_published'"),
+        (["train", "--data.size", "64", "--out", "o"], 'Parser key "data.size"'),
+    ],
+)
+def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    complaint = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert complaint.startswith("equiseg train: ")
+    assert message in complaint
+    assert complaint.endswith("all options: equiseg train --help\n")
+    assert "--epochs" not in complaint

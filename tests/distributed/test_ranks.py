@@ -2,16 +2,20 @@
 
 import multiprocessing
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from equiseg.centers import class_centers
 from equiseg.losses import CenterCollapseLoss
+from equiseg.ranks import sum_over_ranks
 
 K, C = 5, 6
 IMAGES = 4
@@ -34,9 +38,9 @@ def net(**options):
     return Net(**options).double()
 
 
-def whole_batch():
+def whole_batch(seed=0):
     """Rank 0 has nothing valid, class 3 lives on the last rank alone, class 4 nowhere."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     images = torch.randn(IMAGES, 3, 10, 12, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 3, (IMAGES, 10, 12), generator=generator)
     labels[: IMAGES // 2] = 255
@@ -53,6 +57,39 @@ def step(model, batch):
     value = model(*batch)
     value.backward()
     return value.detach(), [parameter.grad for parameter in model.parameters()]
+
+
+def sharded_step(batch, world):
+    """The same under FSDP2, with the whole of each gradient."""
+    model = net()
+    fully_shard(model, mesh=init_device_mesh("cpu", (world,)))
+    value, gradients = step(model, batch)
+    return value, [gradient.full_tensor() for gradient in gradients]
+
+
+def accumulated(batches):
+    """The gradients that two micro-batches add up to."""
+    model = DistributedDataParallel(net())
+    first, second = batches
+    with model.no_sync():
+        step(model, first)
+    return step(model, second)[1]
+
+
+def traffic(batch):
+    """Values in each all-reduce of the loss, those in forward and those in backward."""
+    model = net()
+    with patch.object(dist, "all_reduce", wraps=dist.all_reduce) as all_reduce:
+        value = model(*batch)
+        forward = all_reduce.call_count
+        value.backward()
+    sizes = [call.args[0].numel() for call in all_reduce.call_args_list]
+    return sizes[:forward], sizes[forward:]
+
+
+def large_counts(rank):
+    """Counts which float32 cannot hold."""
+    return torch.tensor([2**24 + 1 + rank, 2**33 + 7, rank])
 
 
 def points(rank):
@@ -83,6 +120,10 @@ def what_a_rank_sees(rank, world):
         "synced": step(DistributedDataParallel(net()), batch),
         "points": class_centers(*points(rank), K, process_group=dist.group.WORLD),
         "default": class_centers(*points(rank), K),
+        "sharded": sharded_step(batch, world),
+        "accumulated": accumulated([shard(whole_batch(seed), rank, world) for seed in (0, 1)]),
+        "traffic": traffic(batch),
+        "large counts": sum_over_ranks(torch.ones(3, C), large_counts(rank), dist.group.WORLD),
     }
     if rank == world - 1:
         # Alone here: a collective would find no partner, or a wrong one below.
@@ -118,6 +159,37 @@ def test_loss_and_gradients_under_ddp_are_those_of_one_process(ranks):
     assert all(gradient.any() for gradient in gradients)
     for seen in ranks:
         assert_equal(seen["synced"], (value, gradients))
+
+
+def test_loss_and_gradients_under_fsdp_are_those_of_one_process(ranks):
+    for seen in ranks:
+        assert_equal(seen["sharded"], step(net(), whole_batch()))
+
+
+def test_micro_batches_accumulate_regularizers_of_their_own(ranks):
+    """k micro-batches regularize k sets of centers, not those of the k times larger batch."""
+    batches = whole_batch(0), whole_batch(1)
+    model = net()
+    for batch in batches:
+        _, gradients = step(model, batch)
+    together = [torch.cat(parts) for parts in zip(*batches, strict=True)]
+    for seen in ranks:
+        assert_equal(seen["accumulated"], gradients)
+    for mean, gradient in zip(gradients, step(net(), together)[1], strict=True):
+        assert (mean / 2 - gradient).norm() > 0.01 * gradient.norm()
+
+
+def test_one_all_reduce_each_way(ranks):
+    for seen in ranks:
+        assert seen["traffic"] == ([K * (C + 2)], [K * C])
+
+
+def test_counts_beyond_the_whole_numbers_of_float32_arrive_exact(ranks):
+    total = sum(large_counts(rank) for rank in range(len(ranks)))
+    for seen in ranks:
+        sums_KD, counts_K = seen["large counts"]
+        assert counts_K.tolist() == total.tolist()
+        assert sums_KD.tolist() == [[len(ranks)] * C] * 3
 
 
 def test_centers_of_unequal_shares_of_points_are_those_of_all_points(ranks):

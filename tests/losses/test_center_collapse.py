@@ -1,13 +1,17 @@
 """What is particular to the center collapse loss; tests/contract judges it with all the others."""
 
 import math
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from equiseg.cells import label_side
 from equiseg.losses import CenterCollapseLoss
+from equiseg.losses import center_collapse as module
+from maps import LargestTensor, NoWait, accelerator, every_kind
 from reference.slow_center_collapse import center_collapse, published
 
 K, C = 5, 7
@@ -19,6 +23,13 @@ def maps(seed=0, *, feature_size=(3, 4), label_size=(7, 10)):
     features = torch.randn(2, C, *feature_size, generator=generator)
     labels = torch.randint(0, K, (2, *label_size), generator=generator)
     return features, torch.where(labels == K - 1, 255, labels)
+
+
+def value_and_gradients(call, loss, features, labels, **side):
+    """The loss, and its gradient in the features and in what the loss learns."""
+    features = features.detach().requires_grad_()
+    value = call(features, labels, **side)
+    return value.detach(), torch.autograd.grad(value, [features, *loss.parameters()])
 
 
 @pytest.mark.parametrize(
@@ -232,3 +243,65 @@ def test_the_state_of_another_seed_is_replaced_by_the_saved_one():
     assert other(*maps()) != saved(*maps())
     other.load_state_dict(saved.state_dict())
     torch.testing.assert_close(other(*maps()), saved(*maps()), atol=0, rtol=0)
+
+
+@every_kind
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_prepared_label_side_changes_nothing(sizes, compiled):
+    torch.compiler.reset()
+    loss = CenterCollapseLoss(K, C, projection="learnable", dim=9)
+    features, labels = maps(feature_size=sizes[0], label_size=sizes[1])
+    side = label_side(labels, K, sizes[0])
+    call = torch.compile(loss, fullgraph=True, backend="aot_eager") if compiled else loss
+    actual = value_and_gradients(call, loss, features, labels, label_side=side)
+    torch.testing.assert_close(actual, value_and_gradients(loss, loss, features, labels))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_blocks_of_logits_change_nothing(compiled, monkeypatch):
+    torch.compiler.reset()
+    loss = CenterCollapseLoss(K, C, projection="learnable", dim=9, prior=PRIOR)
+    features, labels = maps()
+    whole = value_and_gradients(loss, loss, features, labels)
+    monkeypatch.setattr(module, "_MOST_LOGITS", 2 * K)
+    if compiled:
+        call = torch.compile(loss, fullgraph=True, backend="aot_eager")
+        in_blocks = value_and_gradients(call, loss, features, labels)
+    else:
+        checkpoint = Mock(wraps=module.checkpoint)
+        monkeypatch.setattr(module, "checkpoint", checkpoint)
+        in_blocks = value_and_gradients(loss, loss, features, labels)
+        assert checkpoint.call_count == 2  # four classes are present
+    torch.testing.assert_close(in_blocks, whole)
+
+
+@every_kind
+@pytest.mark.parametrize("prepared", [False, True])
+def test_an_accelerator_is_never_waited_for(sizes, prepared):
+    loss = CenterCollapseLoss(K, C, projection="learnable", dim=9, prior=PRIOR)
+    features, labels = maps(feature_size=sizes[0], label_size=sizes[1])
+    side = {"label_side": label_side(labels, K, sizes[0])} if prepared else {}
+    expected = value_and_gradients(loss, loss, features, labels, **side)
+    with accelerator():
+        actual = value_and_gradients(loss, loss, features, labels, **side)
+    torch.testing.assert_close(actual, expected)
+    # What is looked up on the CPU, even with a side at hand: which classes are present.
+    with NoWait(), pytest.raises(AssertionError, match="would wait for the device"):
+        loss(features, labels, **side)
+
+
+def test_of_many_classes_only_the_present_ones_are_scored(monkeypatch):
+    many, dim, present = 2000, 32, 12
+    # Spreading so many vectors takes minutes, and is not what is looked at here.
+    monkeypatch.setattr(module, "frame", lambda *size, generator: F.normalize(torch.randn(size)))
+    torch.manual_seed(0)
+    loss = CenterCollapseLoss(many, dim, ignore_index=-1)
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, dim, 4, 4, generator=generator, requires_grad=True)
+    labels = 150 * torch.randint(0, present, (2, 16, 16), generator=generator)
+    with LargestTensor() as largest:
+        value = loss(features, labels)
+        value.backward()
+    assert largest.numel == many * dim > present * many
+    expected = center_collapse(loss.state_dict(), features, labels)
+    assert value.item() == pytest.approx(expected, rel=1e-5)

@@ -19,19 +19,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fields of :class:`TrainConfig` become options of their own, over a YAML file (``--config``).
     """
     try:
-        from jsonargparse import ArgumentParser
-
+        from equiseg.cli.parser import Parser
         from equiseg.training.config import TrainConfig
 
         functions = {name: _verb(name) for name in VERBS}
     except ImportError as error:
         sys.exit(f'equiseg: {error}; the command line needs pip install "equiseg[train]"')
-    parser = ArgumentParser(prog="equiseg", description=_DESCRIPTION)
+    parser = Parser(prog="equiseg", description=_DESCRIPTION)
     verbs = parser.add_subcommands(dest="verb", metavar="VERB")
     parsers = {}
     for name, function in functions.items():
         text = inspect.getdoc(function) or ""
-        verb = ArgumentParser(description=text.split("\n\nArgs:")[0])
+        verb = Parser(description=text.split("\n\nArgs:")[0])
         if "config" in inspect.signature(function).parameters:
             verb.add_argument("--config", action="config", help="YAML file with any of the options")
             verb.add_class_arguments(TrainConfig, as_group=False)

@@ -1,0 +1,19 @@
+"""A parser whose complaints fit on the screen."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from jsonargparse import ArgumentParser
+
+
+class Parser(ArgumentParser):
+    """An ``ArgumentParser`` that says what is wrong, without all options before it."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the complaint and where to look, and exit with status 2."""
+        parser = getattr(ex, "subcommand_parser", None) or self
+        command = parser.prog.replace(" [options]", "")
+        sys.stderr.write(f"{command}: {message}\nall options: {command} --help\n")
+        sys.exit(2)
