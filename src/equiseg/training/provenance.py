@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import platform
 import subprocess
@@ -14,7 +15,7 @@ def provenance() -> dict[str, str]:
     facts = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in ("equiseg", "torch", "lightning")},
+        **_versions("equiseg", "torch", "lightning"),
         "machine": _processor(),
     }
     package = Path(__file__).parents[1]
@@ -26,6 +27,15 @@ def provenance() -> dict[str, str]:
     except (OSError, subprocess.CalledProcessError):
         return facts
     return facts | {"commit": commit + ("+changes" if changed else "")}
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    """Those that are installed; a package on the path alone has no version."""
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
 
 
 def _git(folder: Path, *arguments: str) -> str:

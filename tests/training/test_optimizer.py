@@ -4,7 +4,7 @@ from torch import nn
 
 from equiseg.models import build_model
 from equiseg.training.config import OptimizerConfig
-from equiseg.training.task import build_optimizer, learning_rate_factor
+from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 
 
 @pytest.mark.parametrize("schedule", ["poly", "cosine", "constant"])

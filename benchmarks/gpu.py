@@ -1,0 +1,215 @@
+"""Every check and measurement that needs a GPU, in one call of at most 8 minutes.
+
+python benchmarks/gpu.py --data FOLDER --out FOLDER [--minutes 8] [--device cuda] [--seeds 0 1 2]
+                         [--sections checks centers ...] [--commit TEXT] [--tiny]
+
+FOLDER of --data is what benchmarks/gpu_inputs.py made; only the section "training" needs it. Needs
+torch, numpy, pillow, PyYAML, safetensors, torchmetrics and transformers; the package itself may be
+there as PYTHONPATH=src. No network.
+
+The sections run one after the other, each in its share of the time. What no longer fits in it is
+left out and named; what fails is reported with its traceback, and the next one goes on. Training
+gets all that the others leave. Every finished row is at once in OUT/gpu.json (a training run also
+in OUT/training.jsonl, with its validation curve); OUT/gpu.md has the tables.
+
+--device cpu --tiny walks through all of it in small sizes, to try the script: its numbers mean
+nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import gc
+import json
+import platform
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import gpu_checks
+import gpu_speed
+import gpu_training
+import torch
+from measure import table
+
+_PLANNED_MINUTES = 8.0  # what the shares below are meant for
+_ASIDE = 20.0  # seconds kept for the imports before, and for the tables after
+_GRACE = 20.0  # seconds a section may overrun its share before it is interrupted
+
+
+@dataclass
+class Section:
+    """One section: what it may use, and what it found.
+
+    Attributes:
+        device: "cuda" or "cpu".
+        tiny: Small sizes, to try the script.
+        data: The folder of benchmarks/gpu_inputs.py, or None.
+        out: The folder of results.
+        seeds: Of the trainings.
+        shared: What one section found and another needs.
+        save: Writes everything found so far.
+        ends: When its share is over, on the monotonic clock.
+        rows: The rows of its table.
+        skipped: What was left out, and why.
+        facts: What does not fit a table.
+        error: Traceback, where it failed.
+        seconds: What it took.
+    """
+
+    device: str
+    tiny: bool
+    data: Path | None
+    out: Path
+    seeds: tuple[int, ...]
+    shared: dict[str, Any]
+    save: Callable[[], None]
+    ends: float = 0.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    seconds: float = 0.0
+
+    def left(self) -> float:
+        """Seconds left of its share."""
+        return self.ends - time.monotonic()
+
+    def fits(self, what: str, seconds: float) -> bool:
+        """Whether there is time for it; if not, it is noted."""
+        if self.left() >= seconds:
+            return True
+        self.skipped.append(f"{what}: no time left")
+        return False
+
+    def add(self, row: dict[str, Any]) -> None:
+        """A finished row."""
+        self.rows.append(row)
+        self.save()
+
+    def text(self, name: str) -> str:
+        """Table and notes in Markdown."""
+        parts = [f"## {name} ({self.seconds:.0f} s)"]
+        parts += [table(self.rows)] if self.rows else []
+        for key, value in self.facts.items():
+            lines = value if isinstance(value, list) else [value]
+            parts.append(f"{key}:\n" + "\n".join(f"    {line}" for line in lines))
+        parts += ["Left out: " + "; ".join(self.skipped)] if self.skipped else []
+        parts += [f"FAILED:\n```\n{self.error}```"] if self.error else []
+        return "\n\n".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything found."""
+        keys = ("seconds", "rows", "skipped", "facts", "error")
+        return {key: getattr(self, key) for key in keys if getattr(self, key)}
+
+
+# Each section and its share in seconds, of 8 minutes on an H100; training takes the rest.
+SECTIONS: dict[str, tuple[Callable[[Section], None], float]] = {
+    "checks": (gpu_checks.checks, 75),
+    "floor": (gpu_speed.floor, 5),
+    "centers": (gpu_speed.centers, 50),
+    "step": (gpu_speed.step, 50),
+    "score": (gpu_speed.score, 10),
+    "training": (gpu_training.training, float("inf")),
+}
+
+
+def where(commit: str) -> dict[str, Any]:
+    """Date, versions and machine."""
+    versions = {}
+    for package in ("torch", "triton", "numpy", "transformers", "torchmetrics"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    facts = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "commit": commit,
+        "python": platform.python_version(),
+        **versions,
+    }
+    if torch.cuda.is_available():
+        facts |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    return facts
+
+
+def run(name: str, section: Section, end: float, minutes: float) -> None:
+    """One section, within its share of the time."""
+    function, share = SECTIONS[name]
+    start = time.monotonic()
+    section.ends = min(start + share * min(1.0, minutes / _PLANNED_MINUTES), end)
+    signal.setitimer(signal.ITIMER_REAL, max(section.left(), 0) + _GRACE)
+    try:
+        if section.fits(name, 1):
+            function(section)
+    except Exception:
+        section.error = traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    section.seconds = time.monotonic() - start
+    section.save()
+    gc.collect()
+    if section.device == "cuda" and name != "training":
+        try:
+            torch.cuda.empty_cache()  # the next section may measure memory or start processes
+        except RuntimeError as error:  # a broken device fails here too, and was reported
+            section.skipped.append(f"emptying the cache: {error}")
+
+
+def _interrupt(*_: object) -> None:
+    raise TimeoutError("the section did not end in its share of the time")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run the sections asked for."""
+    end = time.monotonic() + 60 * arguments.minutes - _ASIDE
+    signal.signal(signal.SIGALRM, _interrupt)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    head = where(arguments.commit) | {"device": arguments.device, "tiny": arguments.tiny}
+    print(json.dumps(head), flush=True)
+    found: dict[str, Section] = {}
+
+    def save() -> None:
+        results = {name: section.as_json() for name, section in found.items()}
+        text = json.dumps({"measured": head, "sections": results}, indent=1)
+        (arguments.out / "gpu.json").write_text(text + "\n", encoding="utf-8")
+
+    shared: dict[str, Any] = {}
+    for name in SECTIONS:
+        if name not in arguments.sections:
+            continue
+        found[name] = section = Section(
+            arguments.device,
+            arguments.tiny,
+            arguments.data,
+            arguments.out,
+            tuple(arguments.seeds),
+            shared,
+            save,
+        )
+        run(name, section, end, arguments.minutes)
+        print(section.text(name) + "\n", flush=True)
+    texts = [f"# GPU\n\n{json.dumps(head)}", *(s.text(name) for name, s in found.items())]
+    (arguments.out / "gpu.md").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=_PLANNED_MINUTES)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--commit", default="", help="what was measured, where git cannot say")
+    parser.add_argument("--tiny", action="store_true")
+    main(parser.parse_args())
