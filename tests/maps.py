@@ -26,6 +26,17 @@ every_kind = pytest.mark.parametrize(
     [SIZES["2d other ratio"], SIZES["2d equal"], ((), ())],
     ids=["larger labels", "equal sizes", "points"],
 )
+every_kind_and_preparation = pytest.mark.parametrize(
+    ("sizes", "prepared"),
+    [
+        (SIZES["2d other ratio"], False),
+        (SIZES["2d other ratio"], True),
+        (SIZES["2d equal"], False),
+        (SIZES["2d equal"], True),
+        (((), ()), False),
+    ],
+    ids=["larger labels", "larger, prepared", "equal sizes", "equal, prepared", "points"],
+)
 both_conventions = pytest.mark.parametrize("align_corners", [False, True])
 
 

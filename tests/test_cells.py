@@ -7,7 +7,7 @@ from equiseg import cells
 from equiseg.cells import LabelSide, label_side
 from equiseg.centers import class_centers
 from equiseg.losses import CenterCollapseLoss
-from maps import SIZES, K, LargestTensor, batch, both_conventions, every_kind, every_size
+from maps import SIZES, K, LargestTensor, batch, both_conventions, every_size
 from reference.slow_centers import resize
 
 
@@ -39,7 +39,7 @@ def test_the_entries_are_the_transpose_of_the_resize(sizes, align_corners, dtype
 
 
 @both_conventions
-@pytest.mark.parametrize("sizes", [*SIZES.values(), ((), ())])
+@every_size
 def test_the_entries_are_sorted_positive_and_add_up_to_the_counts(sizes, align_corners):
     _, labels = batch(*sizes)
     side = label_side(labels, K, sizes[0], align_corners=align_corners)
@@ -86,17 +86,10 @@ def test_the_scratch_does_not_grow_with_the_number_of_classes(monkeypatch):
     assert len(side.cell_E) < scratch.numel <= 24 * 10 * (10 * 96 + 1) < classes * 16 * 24
 
 
-@every_kind
+@every_size
 def test_the_sides_of_single_images_make_the_side_of_the_batch(sizes):
     _, labels = batch(*sizes, images=5)
     parts = [label_side(part, K, sizes[0]) for part in labels.split((1, 1, 3))]
-    assert_same(LabelSide.cat(parts), label_side(labels, K, sizes[0]), atol=0, rtol=0)
-
-
-def test_3d_sides_make_a_batch():
-    sizes = SIZES["3d other ratio"]
-    _, labels = batch(*sizes)
-    parts = [label_side(image, K, sizes[0]) for image in labels.split(1)]
     assert_same(LabelSide.cat(parts), label_side(labels, K, sizes[0]), atol=0, rtol=0)
 
 
@@ -133,6 +126,26 @@ def test_all_of_a_side_moves_to_another_device():
     moved = [value for value in vars(side.to("meta")).values() if isinstance(value, torch.Tensor)]
     assert [tensor.device.type for tensor in moved] == ["meta"] * 4
     assert_same(side.to("cpu"), side)
+
+
+def test_a_side_can_be_kept_in_a_file(tmp_path):
+    side = label_side(batch((3, 5), (7, 11))[1], K, (3, 5))
+    torch.save(side, tmp_path / "side.pt")
+    assert_same(torch.load(tmp_path / "side.pt", weights_only=True), side)
+
+
+@pytest.mark.parametrize(
+    ("labels", "size", "message"),
+    [
+        ((2, 7, 11), (8, 5), r"between 1 and the labels' size \(7, 11\).*got \(8, 5\)"),
+        ((2, 7, 11), (0, 5), r"between 1 and the labels' size \(7, 11\).*got \(0, 5\)"),
+        ((2, 7, 11), (3,), r"got \(3,\) for labels \(2, 7, 11\)"),
+        ((9,), (), r"got \(\) for labels \(9,\); points need no label side"),
+    ],
+)
+def test_sizes_that_cannot_work_are_refused(labels, size, message):
+    with pytest.raises(ValueError, match=message):
+        label_side(torch.zeros(labels, dtype=torch.int64), K, size)
 
 
 class Prepared(Dataset):

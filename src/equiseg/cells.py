@@ -11,13 +11,15 @@ Shapes: B batch, K classes, E entries, R label rows and P label pixels of a row,
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from equiseg.labels import check_labels, check_num_classes, check_shapes
+from equiseg.labels import check_label_dtype, check_labels, check_num_classes
+from equiseg.resize import axis_of, corners
 
 # A band of cells is small enough for its scratch to stay in a core's cache at 150 classes. With
 # many classes it narrows to about 16 MB, and at last to one row of cells (one slab in 3D).
@@ -25,7 +27,7 @@ _BAND_CELLS = 2**12
 _BAND_VALUES = 2**22
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelSide:
     """The half of the class centers that needs no features: S as a sparse list of entries.
 
@@ -38,7 +40,7 @@ class LabelSide:
         cell_E: (E,) int32, ascending; cells are counted over the whole batch, image after image.
         weight_E: (E,) float32 (float64 where made so), above zero.
         counts_K: (K,) int64, valid label pixels or points of each class.
-        feature_shape: (B, *spatial) of the feature maps these labels meet, or (N,) points.
+        feature_shape: (B, *spatial) of the feature maps these labels meet.
         ignore_index: The label value left out.
         align_corners: The convention of the resize.
     """
@@ -102,6 +104,10 @@ class LabelSide:
         )
 
 
+# Only tensors and plain values: files of it open under torch.load's weights_only, its default.
+torch.serialization.add_safe_globals([LabelSide])
+
+
 def label_side(
     labels: Tensor,
     num_classes: int,
@@ -113,16 +119,17 @@ def label_side(
 ) -> LabelSide:
     """Prepare the labels' half of :func:`equiseg.class_centers` ahead of the features.
 
-    Runs on the CPU, image by image and band of cells by band of cells, so that its scratch does not
-    grow with the batch: about 16 MB, or one row of cells times the classes near it, if that is
-    more. The result has 12 bytes an entry: at most 4 entries a label pixel (2 in 1D, 8 in 3D), and
-    on pictures about one a feature cell, for all pixels of a class on a cell share one.
+    Runs on the CPU, image by image and band of cells by band of cells. Its scratch does not grow
+    with the batch or with K: 16 bytes a label pixel of one image, and a band of about 16 MB (or one
+    row of cells times the classes near it, if that is more). The result has 12 bytes an entry: at
+    most 4 entries a label pixel (2 in 1D, 8 in 3D), and on pictures about one a feature cell, for
+    all pixels of a class on a cell share one.
 
     Args:
-        labels: (B, *Spatial) integer ids, or (N,) for points.
+        labels: (B, *Spatial) integer ids with one to three spatial dimensions. Points need no
+            label side: each is its own cell.
         num_classes: Number of classes K.
-        feature_size: Spatial size of the feature maps, each side at most the labels'; () for
-            points.
+        feature_size: Spatial size of the feature maps, each side at most the labels'.
         ignore_index: Label value to leave out.
         align_corners: As in :func:`equiseg.class_centers`.
         dtype: Of the weights. float32, unless the features are float64.
@@ -135,11 +142,20 @@ def label_side(
         ValueError: If ``feature_size`` does not fit under the labels or a label is out of range.
     """
     check_num_classes(num_classes, ignore_index)
-    check_shapes(torch.empty(len(labels), 1, *feature_size, device=labels.device), labels)
+    check_label_dtype(labels)
+    size, label_size = tuple(feature_size), tuple(labels.shape[1:])
+    if not 1 <= len(size) <= 3 or len(label_size) != len(size):
+        raise ValueError(
+            "feature_size must be the one to three spatial sizes of maps under labels "
+            f"(B, *Spatial), got {size} for labels {tuple(labels.shape)}; points need no label side"
+        )
+    if any(not 0 < small <= large for small, large in zip(size, label_size, strict=True)):
+        raise ValueError(
+            f"feature_size must lie between 1 and the labels' size {label_size} in every "
+            f"direction, got {size}; pass the labels at full resolution"
+        )
     check_labels(labels, num_classes, ignore_index)
-    side = transpose_labels(
-        labels.cpu(), num_classes, feature_size, ignore_index, align_corners, dtype
-    )
+    side = transpose_labels(labels.cpu(), num_classes, size, ignore_index, align_corners, dtype)
     return side.to(labels.device)
 
 
@@ -155,19 +171,19 @@ def transpose_labels(
     none = torch.empty(0, dtype=torch.int32)
     entries = [(none, none, torch.empty(0, dtype=dtype))]
     counts_K = torch.zeros(num_classes, dtype=torch.int64)
-    # An image at a time, so that the wide copies of its labels stay small; points as one image.
-    images = labels if feature_size else labels.unsqueeze(0)
     transpose = None
-    if tuple(feature_size) != labels.shape[1:]:
-        transpose = _Transpose(tuple(feature_size), labels.shape[1:], align_corners, dtype)
-    for image, image_labels in enumerate(images):
+    if feature_size != labels.shape[1:]:
+        transpose = _Transpose(feature_size, labels.shape[1:], align_corners, dtype)
+    for image, image_labels in enumerate(labels):  # one at a time: their wide copies stay small
         ids = image_labels.long()
         ids = ids.masked_fill(ids == ignore_index, num_classes)
-        counts_K += torch.bincount(ids.flatten(), minlength=num_classes + 1)[:num_classes]
+        image_counts_K = torch.bincount(ids.flatten(), minlength=num_classes + 1)[:num_classes]
+        counts_K += image_counts_K
         if transpose is None:
             entries.append(_own_cells(ids.flatten(), num_classes, image, dtype))
         else:
-            entries.extend(transpose.entries(ids, num_classes, image))
+            most_classes = int((image_counts_K > 0).sum())
+            entries.extend(transpose.entries(ids, num_classes, image, most_classes))
     class_E, cell_E, weight_E = map(torch.cat, zip(*entries, strict=True))
     return LabelSide(
         class_E,
@@ -204,29 +220,32 @@ class _Transpose:
         dtype: torch.dtype,
     ) -> None:
         device = torch.device("cpu")
-        axes = [
-            axis_weights(small, large, align_corners, device)
+        first, *others = (
+            axis_of(small, large, align_corners, device)
             for small, large in zip(feature_size, label_size, strict=True)
-        ]
+        )
         self.rows, self.row_cells = feature_size[0], torch.Size(feature_size[1:]).numel()
-        self.row_indices, row_weights = axes[0]
+        self.row_indices = first.cells
         self.first_axis = torch.zeros(self.rows, label_size[0], dtype=dtype)
-        for index_R, weight_R in zip(self.row_indices, row_weights, strict=True):
-            position_R = torch.arange(label_size[0])
-            self.first_axis.index_put_((index_R, position_R), weight_R.to(dtype), accumulate=True)
+        position_R = torch.arange(label_size[0])
+        for index_R, units_R in zip(first.cells, first.units, strict=True):
+            weight_R = (units_R.double() / first.denominator).to(dtype)
+            self.first_axis.index_put_((index_R, position_R), weight_R, accumulate=True)
+        denominator = math.prod(axis.denominator for axis in others)
         self.corners = [
-            (cell_P, weight_P.to(dtype))
-            for cell_P, weight_P in corners(axes[1:], feature_size[1:], device)
+            (cell_P, (units_P.double() / denominator).to(dtype))
+            for cell_P, units_P in corners(others, device)
         ]
         self.dtype = dtype
 
     def entries(
-        self, ids: Tensor, num_classes: int, image: int
+        self, ids: Tensor, num_classes: int, image: int, most_classes: int
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Classes, cells and weights of one image, its ids in 0..K, cells ascending."""
         ids_RP = ids.reshape(len(ids), -1)
         lower, upper = self.row_indices
-        most = min(_BAND_CELLS, _BAND_VALUES * self.rows // (len(ids) * num_classes))
+        values_a_cell = (most_classes + 1) * len(ids) // self.rows
+        most = min(_BAND_CELLS, _BAND_VALUES // values_a_cell)
         height = max(1, most // self.row_cells)
         for top in range(0, self.rows, height):
             bottom = min(top + height, self.rows)
@@ -257,43 +276,3 @@ class _Transpose:
         weights_UC = (first_axis @ along.view(len(ids_RP), -1)).view(-1, width)[:, :-1]
         cell_E, slot_E = weights_UC.nonzero(as_tuple=True)
         return classes_C[slot_E], cell_E, weights_UC[cell_E, slot_E]
-
-
-def axis_weights(
-    small: int, large: int, align_corners: bool, device: torch.device
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Along one axis: the two source cells of every label position, and their weights.
-
-    The rule of ``F.interpolate``: sources before the first cell are clamped to it, and past the
-    last cell both neighbours are the last. Both cells ascend with the position.
-    """
-    position = torch.arange(large, device=device, dtype=torch.float64)
-    if align_corners:
-        source = position * ((small - 1) / (large - 1) if large > 1 else 0.0)
-    else:
-        source = ((position + 0.5) * (small / large) - 0.5).clamp(min=0)
-    lower = source.floor().clamp(max=small - 1)
-    upper_weight = source - lower
-    upper = (lower + 1).clamp(max=small - 1)
-    return (lower.long(), upper.long()), (1 - upper_weight, upper_weight)
-
-
-def corners(
-    axes: Sequence[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]],
-    feature_size: Sequence[int],
-    device: torch.device,
-) -> list[tuple[Tensor, Tensor]]:
-    """The source cells of every label pixel, flat over the axes, with their float64 weights.
-
-    One pair of (pixels,) tensors for each choice of lower or upper along each axis.
-    """
-    pairs = []
-    for choice in itertools.product((0, 1), repeat=len(axes)):
-        # Outer product over the axes, first axis outermost.
-        cell = torch.zeros((), dtype=torch.int64, device=device)
-        weight = torch.ones((), dtype=torch.float64, device=device)
-        for side, (indices, axis), small in zip(choice, axes, feature_size, strict=True):
-            cell = cell.unsqueeze(-1) * small + indices[side]
-            weight = weight.unsqueeze(-1) * axis[side]
-        pairs.append((cell.flatten(), weight.flatten()))
-    return pairs

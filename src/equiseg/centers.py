@@ -54,9 +54,11 @@ def class_centers(
 
     Equal to ``F.interpolate(features, labels.shape[1:], mode="bilinear")`` followed by a masked
     mean, to float rounding, for any size ratio (linear and trilinear in 1D and 3D).
-    Differentiable in the features; sums run in float32 under any autocast; traced by
-    ``torch.compile(fullgraph=True)``. Features must be finite, also where labels are ignored: an
-    infinite one times a weight of zero is NaN.
+    Differentiable in the features (once); sums run in float32 under any autocast; traced by
+    ``torch.compile(fullgraph=True)``. The same input gives the same bits, on a GPU too. There the
+    sums are a matrix product, in float32 unless ``torch.set_float32_matmul_precision`` has lowered
+    that: "high" rounds features and weights to 10 bits. Features must be finite, also where labels
+    are ignored: an infinite one times a weight of zero is NaN.
 
     Args:
         features: (B, D, *spatial) maps with one to three spatial dimensions, or (N, D) points.
@@ -68,6 +70,7 @@ def class_centers(
         align_corners: The convention of the resize, as in ``F.interpolate``. False is what
             today's segmentation code uses; the code published with CeCo uses True.
         label_side: What :func:`equiseg.label_side` made of these same labels, to skip that work.
+            Its shapes are checked, not whether the labels are the same. None for points.
         process_group: Average over the ranks of this group, with gradient. None stays local.
 
     Returns:
@@ -95,12 +98,13 @@ def class_centers(
                 sum_dtype(features),
             )
             sums_KD = sparse_sums(features, label_side)
-        else:
+        elif labels.shape[1:] == features.shape[2:] and features.device.type == "cpu":
             ids = fold_ignored(labels, num_classes, ignore_index)
-            if labels.shape[1:] == features.shape[2:]:
-                sums_KD = row_sums(features, ids, num_classes)
-            else:
-                sums_KD = dense_sums(features, ids, num_classes, align_corners, label_side)
+            sums_KD = row_sums(features, ids, num_classes)
+        else:
+            sums_KD = dense_sums(
+                features, labels, num_classes, ignore_index, align_corners, label_side
+            )
         if label_side is None:
             counts_K = count_labels(labels, num_classes, ignore_index)
         else:

@@ -31,8 +31,8 @@ def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tenso
     Returns:
         (K, D) sums, differentiable, and (K,) int64 counts of the group.
     """
-    packed: tuple[Tensor, Tensor] = _SumOverRanks.apply(sums_KD, counts_K, group)  # type: ignore[no-untyped-call]
-    return packed
+    totals: tuple[Tensor, Tensor] = _SumOverRanks.apply(sums_KD, counts_K, group)  # type: ignore[no-untyped-call]
+    return totals
 
 
 class _SumOverRanks(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 Three routes to the (K, D) sums ``sum_u S_k(u) f(u)``, all in float32 or better:
 
-- :func:`row_sums`, for points, and for maps at label size where :func:`sparse_sums` cannot run.
+- :func:`row_sums`, for points on the CPU.
 - :func:`sparse_sums`, in eager mode on the CPU: tile of cells by tile of cells, a dense product
   with the classes that occur in the tile. Its backward is the same walk, writing.
 - :func:`dense_sums`, where shapes may not depend on the labels (an accelerator, where that would
@@ -13,6 +13,7 @@ Shapes: B batch, K classes, D dim, U cells of one map, N points, E entries, C cl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,8 +22,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from equiseg.cells import LabelSide, axis_weights, corners
+from equiseg.cells import LabelSide
+from equiseg.labels import fold_ignored
+from equiseg.resize import axis_of, corners
 
+_CHUNK_ROWS = 2**11
 _TILE_CELLS = 2**11  # with 128 channels, 1 MB: a core's cache
 _TILE_VALUES = 2**22  # of the weights of a tile, however many classes are in it
 _BLOCK_VALUES = 2**26  # of the weights of a block of classes: 256 MB, four times that in the making
@@ -36,14 +40,23 @@ def sum_dtype(features: Tensor) -> torch.dtype:
 def row_sums(features: Tensor, ids: Tensor, num_classes: int) -> Tensor:
     """(K, D) sums where every label has a feature of its own: points, or maps at label size.
 
+    In chunks of rows, because a float32 that a million rows are added to one after the other is
+    wrong in the third digit. Its scratch is at most as large as the features, for few classes much
+    smaller (K / 2048 of them).
+
     Args:
         features: (B, D, *spatial) or (N, D).
         ids: (B, *spatial) or (N,) int64 in 0..K, K where ignored.
         num_classes: Number of classes K.
     """
     rows_ND = features.movedim(1, -1).reshape(-1, features.shape[1]).to(sum_dtype(features))
-    sums_KD = rows_ND.new_zeros(num_classes + 1, features.shape[1])
-    return sums_KD.index_add(0, ids.flatten(), rows_ND)[:num_classes]
+    rows, dim = rows_ND.shape
+    size, width = max(_CHUNK_ROWS, num_classes), num_classes + 1
+    chunks = -(-rows // size)
+    chunk_N = torch.arange(rows, device=ids.device) // size
+    sums = rows_ND.new_zeros(chunks * width, dim)
+    sums = sums.index_add(0, chunk_N * width + ids.flatten(), rows_ND)
+    return sums.view(chunks, width, dim).sum(0)[:num_classes]
 
 
 def sparse_sums(features: Tensor, side: LabelSide) -> Tensor:
@@ -91,7 +104,8 @@ def _tiles(
 ) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
     """Image, cells, classes in them and their dense (C, cells) weights, tile by tile."""
     batch, _, map_cells = shape
-    size = max(1, min(_TILE_CELLS, _TILE_VALUES // len(side.counts_K)))
+    present = int((side.counts_K > 0).sum())
+    size = max(1, min(_TILE_CELLS, _TILE_VALUES // max(present, 1)))
     places = [
         (image, start, min(start + size, map_cells))
         for image in range(batch)
@@ -110,19 +124,29 @@ def _tiles(
 
 
 def dense_sums(
-    features: Tensor, ids: Tensor, num_classes: int, align_corners: bool, side: LabelSide | None
+    features: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    ignore_index: int,
+    align_corners: bool,
+    side: LabelSide | None,
 ) -> Tensor:
     """(K, D) sums in shapes that do not depend on the labels.
 
     Args:
-        features: (B, D, *spatial) maps.
-        ids: (B, *Spatial) int64 in 0..K, K where ignored.
+        features: (B, D, *spatial) maps, or (N, D) points, which are one map of N cells.
+        labels: (B, *Spatial) or (N,) integers.
         num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
         align_corners: The convention of the resize.
-        side: Takes the place of the ids where given.
+        side: Takes the place of the labels where given.
     """
+    if features.ndim == 2:
+        features, labels = features.T.unsqueeze(0), labels.unsqueeze(0)
     features = features.to(sum_dtype(features))
     maps_BDU = features.flatten(2)
+    if side is None:
+        ids = fold_ignored(labels, num_classes, ignore_index)
 
     def weights_of(first: int, last: int) -> Tensor:
         if side is not None:
@@ -158,12 +182,12 @@ def _weights_from_labels(
 ) -> Tensor:
     """S of the classes from ``first`` to ``last``, dense: (B, last - first, U).
 
-    Added up in integers, multiples of 2^-40: their sum does not depend on the order in which an
+    Added up in integers (see ``resize``): their sum does not depend on the order in which an
     accelerator gets to it.
     """
     feature_size, classes = features.shape[2:], last - first
     axes = [
-        axis_weights(small, large, align_corners, ids.device)
+        axis_of(small, large, align_corners, ids.device)
         for small, large in zip(feature_size, ids.shape[1:], strict=True)
     ]
     cells = feature_size.numel()
@@ -171,11 +195,10 @@ def _weights_from_labels(
     image = torch.arange(len(ids), device=ids.device).unsqueeze(1)
     row = (image * (classes + 1) + local) * cells
     total = torch.zeros(len(ids) * (classes + 1) * cells, dtype=torch.int64, device=ids.device)
-    for cell, weight in corners(axes, feature_size, ids.device):
-        units = (weight * 2.0**40).round().long().expand(row.shape)
-        total.index_add_(0, (row + cell).flatten(), units.flatten())
-    weights = total.view(len(ids), classes + 1, cells)[:, :classes]
-    return weights.to(features.dtype) * 2.0**-40
+    for cell, units in corners(axes, ids.device):
+        total.index_add_(0, (row + cell).flatten(), units.expand(row.shape).flatten())
+    weights = total.view(len(ids), classes + 1, cells)[:, :classes].to(features.dtype)
+    return weights / math.prod([axis.denominator for axis in axes])
 
 
 @torch.no_grad()

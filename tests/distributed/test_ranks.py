@@ -125,6 +125,11 @@ def what_a_rank_sees(rank, world):
         "traffic": traffic(batch),
         "large counts": sum_over_ranks(torch.ones(3, C), large_counts(rank), dist.group.WORLD),
     }
+    own_groups = [dist.new_group([member]) for member in range(world)]
+    seen["own group"] = step(net(process_group=own_groups[rank]), batch)
+    if world == 2:
+        compiled = torch.compile(net(), fullgraph=True, backend="aot_eager")
+        seen["compiled"], seen["eager"] = step(compiled, batch), step(net(), batch)
     if rank == world - 1:
         # Alone here: a collective would find no partner, or a wrong one below.
         seen["evaluated"] = net().eval()(*batch).detach()
@@ -164,6 +169,17 @@ def test_loss_and_gradients_under_ddp_are_those_of_one_process(ranks):
 def test_loss_and_gradients_under_fsdp_are_those_of_one_process(ranks):
     for seen in ranks:
         assert_equal(seen["sharded"], step(net(), whole_batch()))
+
+
+def test_a_group_of_ones_own_is_no_company(ranks):
+    for rank, seen in enumerate(ranks):
+        assert_equal(seen["own group"], step(net(), shard(whole_batch(), rank, len(ranks))))
+
+
+def test_the_sum_over_ranks_compiles_whole(folder):
+    for rank in range(2):
+        seen = torch.load(folder / f"2-{rank}.pt", weights_only=False)
+        assert_equal(seen["compiled"], seen["eager"])
 
 
 def test_micro_batches_accumulate_regularizers_of_their_own(ranks):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from equiseg.cells import label_side
 from equiseg.losses import CenterCollapseLoss
 from equiseg.losses import center_collapse as module
-from maps import LargestTensor, NoWait, accelerator, every_kind
+from maps import SIZES, LargestTensor, NoWait, accelerator, every_kind_and_preparation
 from reference.slow_center_collapse import center_collapse, published
 
 K, C = 5, 7
@@ -245,7 +245,7 @@ def test_the_state_of_another_seed_is_replaced_by_the_saved_one():
     torch.testing.assert_close(other(*maps()), saved(*maps()), atol=0, rtol=0)
 
 
-@every_kind
+@pytest.mark.parametrize("sizes", [SIZES["2d other ratio"], SIZES["2d equal"]])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_prepared_label_side_changes_nothing(sizes, compiled):
     torch.compiler.reset()
@@ -275,8 +275,7 @@ def test_blocks_of_logits_change_nothing(compiled, monkeypatch):
     torch.testing.assert_close(in_blocks, whole)
 
 
-@every_kind
-@pytest.mark.parametrize("prepared", [False, True])
+@every_kind_and_preparation
 def test_an_accelerator_is_never_waited_for(sizes, prepared):
     loss = CenterCollapseLoss(K, C, projection="learnable", dim=9, prior=PRIOR)
     features, labels = maps(feature_size=sizes[0], label_size=sizes[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NoReturn
 
 from jsonargparse import ArgumentParser
@@ -15,5 +14,4 @@ class Parser(ArgumentParser):
         """Print the complaint and where to look, and exit with status 2."""
         parser = getattr(ex, "subcommand_parser", None) or self
         command = parser.prog.replace(" [options]", "")
-        sys.stderr.write(f"{command}: {message}\nall options: {command} --help\n")
-        sys.exit(2)
+        self.exit(2, f"{command}: {message}\nall options: {command} --help\n")

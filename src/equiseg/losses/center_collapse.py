@@ -54,9 +54,13 @@ class CenterCollapseLoss(nn.Module):
         min_count: Classes with fewer valid pixels in the batch count as absent. 1 drops none.
         ignore_index: Label value to leave out.
         sync: Take centers over all ranks while training under ``torch.distributed``, so that a
-            rare class on one rank is present on all. Never communicates in eval mode.
+            rare class on one rank is present on all. Never communicates in eval mode. With
+            gradient accumulation each micro-batch has centers of its own.
+        process_group: The ranks that ``sync`` takes together: those among which the batch is
+            split. None takes all.
         reduce: Channels of a frozen random 1x1 convolution with batch normalisation ahead of the
-            averaging, as published with 128. None averages the features as they are.
+            averaging, as published with 128. None averages the features as they are. Its batch
+            statistics are of this rank, also with ``sync``.
         relu: Clip the projected centers at zero, as published.
         dropout: Dropout on the normalised centers, as published with 0.1.
         align_corners: Convention of the (never formed) upsampling of features to labels.
@@ -83,6 +87,7 @@ class CenterCollapseLoss(nn.Module):
         min_count: int = 1,
         ignore_index: int = 255,
         sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
         reduce: int | None = None,
         relu: bool = False,
         dropout: float = 0.0,
@@ -125,6 +130,7 @@ class CenterCollapseLoss(nn.Module):
         self.min_count = min_count
         self.ignore_index = ignore_index
         self.sync = sync
+        self.process_group = process_group
         self.relu = relu
         self.align_corners = align_corners
 
@@ -213,8 +219,6 @@ class CenterCollapseLoss(nn.Module):
             )
         # Autocast would round the branch to half precision; it is tiny and it is a mean.
         with torch.autocast(features.device.type, enabled=False):
-            if features.dtype != torch.float64:
-                features = features.float()
             centers = class_centers(
                 self.reduction(features),
                 labels,
@@ -261,7 +265,7 @@ class CenterCollapseLoss(nn.Module):
 
     def _group(self) -> dist.ProcessGroup | None:
         if self.sync and self.training and dist.is_available() and dist.is_initialized():
-            return dist.group.WORLD
+            return self.process_group or dist.group.WORLD
         return None
 
     def extra_repr(self) -> str:
@@ -317,6 +321,8 @@ class _FrozenReduction(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         points = features.ndim == 2
         rows = features.T.unsqueeze(0) if points else features.flatten(2)
+        if rows.dtype != torch.float64:
+            rows = rows.float()
         rows = self.weight.to(rows.dtype) @ rows
         # Copies: autograd keeps what it is given, and the buffers are about to change.
         mean = self.running_mean.to(rows.dtype, copy=True)

@@ -23,7 +23,7 @@ def provenance() -> dict[str, str]:
         if not _git(package, "ls-files", "--", "__init__.py"):
             return facts  # installed inside somebody else's repository
         commit = _git(package, "rev-parse", "--short", "HEAD")
-        changed = _git(package, "status", "--porcelain", "--", ".")
+        changed = _git(package, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
         return facts
     return facts | {"commit": commit + ("+changes" if changed else "")}
