@@ -135,7 +135,10 @@ def _centers_row(
     steps["ready"] = _step(ours, features, labels, classes, side)
     runs_published = "published" in steps
     if runs_published and device == "cuda":
-        needed, free = published_bytes(labels.numel(), dim, classes), torch.cuda.mem_get_info()[0]
+        needed, free = (
+            published_bytes(labels.numel(), labels.numel(), dim, classes),
+            torch.cuda.mem_get_info()[0],
+        )
         if needed > 0.8 * free:
             del steps["published"]
             runs_published = False
@@ -244,7 +247,7 @@ def _step_row(section: Section, name: str) -> dict[str, Any]:
     features.grad = torch.zeros_like(features)
     branches = {
         "ours": CenterCollapseLoss(CLASSES, tap.in_features, ignore_index=IGNORED).to(device),
-        "published": PublishedBranch(tap.in_features).to(device),
+        "published": PublishedBranch(tap.in_features, torch.full((CLASSES,), 0.1)).to(device),
     }
 
     def alone(branch: nn.Module) -> None:

@@ -39,7 +39,8 @@ RANK_ROUNDS = 20
 def cost(size: int, D: int, K: int, rounds: int, bandwidth: float) -> dict[str, Any]:
     """Time and memory of one configuration, and its floor."""
     features = torch.randn(BATCH, D, size // STRIDE, size // STRIDE, requires_grad=True)
-    labels = regions(BATCH, K, size)
+    # As many regions an area at every size: a larger image shows more, not the same larger.
+    labels = regions(BATCH, K, size, per_image=max(10, 40 * size**2 // 512**2))
 
     def step() -> None:
         features.grad = None
@@ -118,5 +119,6 @@ if __name__ == "__main__":
         rows += some
         fits.append(exponents(some, varied))
     rank_rows = [ranks(world) for world in (1, 2, 4)]
-    print(save("growth", rows + fits + rank_rows, copy_GB_per_s=bandwidth / 1e9))
+    facts = {"exponents": fits, "ranks": rank_rows, "copy_GB_per_s": bandwidth / 1e9}
+    print(save("growth", rows, **facts))
     print(table(rows), table(fits), table(rank_rows), sep="\n\n")
