@@ -1,4 +1,5 @@
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,19 @@ def test_a_finished_run_is_not_trained_again(finished_run: Path):
 def test_another_configuration_is_refused(finished_run: Path):
     with pytest.raises(ValueError, match="another configuration"):
         train(tiny_config(epochs=3), finished_run)
+
+
+def test_an_interrupt_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SegmentationTask, "training_step", interrupt)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny_config(), tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning switches it off
 
 
 @pytest.mark.parametrize("method", ["ceco", "ceco_published"])

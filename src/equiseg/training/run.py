@@ -161,7 +161,12 @@ def _fit(
     with warnings.catch_warnings():
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(task, training, validation, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(task, training, validation, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:
+            if trainer.interrupted:  # Lightning leaves without a word
+                raise KeyboardInterrupt from None
+            raise
     return best, clock
 
 
