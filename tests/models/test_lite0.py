@@ -59,7 +59,7 @@ def test_first_block_by_hand(encoder, weights):
     with torch.no_grad():
         encoder(images)
     handle.remove()
-    torch.testing.assert_close(seen[0], x)
+    torch.testing.assert_close(seen[0], x, rtol=1e-4, atol=1e-4)  # sums in another order
 
 
 def test_random_start_needs_no_package(monkeypatch):
