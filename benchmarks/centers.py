@@ -90,5 +90,6 @@ if __name__ == "__main__":
         for noise in (False, True) if case == (4, 128, 150) else (False,):
             rows.append(measure(*case, arguments.rounds, noise=noise))
             print(rows[-1], flush=True)
-    print(save("centers_quick" if arguments.quick else "centers", rows))
+            path = save("centers_quick" if arguments.quick else "centers", rows)
+    print(path)
     print(table(rows))
