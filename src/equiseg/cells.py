@@ -39,7 +39,7 @@ class LabelSide:
         class_E: (E,) int32.
         cell_E: (E,) int32, ascending; cells are counted over the whole batch, image after image.
         weight_E: (E,) float32 (float64 where made so), above zero.
-        counts_K: (K,) int64, valid label pixels or points of each class.
+        counts_K: (K,) int64, valid label pixels of each class.
         feature_shape: (B, *spatial) of the feature maps these labels meet.
         ignore_index: The label value left out.
         align_corners: The convention of the resize.

@@ -55,10 +55,11 @@ def class_centers(
     Equal to ``F.interpolate(features, labels.shape[1:], mode="bilinear")`` followed by a masked
     mean, to float rounding, for any size ratio (linear and trilinear in 1D and 3D).
     Differentiable in the features (once); sums run in float32 under any autocast; traced by
-    ``torch.compile(fullgraph=True)``. The same input gives the same bits, on a GPU too. There the
-    sums are a matrix product, in float32 unless ``torch.set_float32_matmul_precision`` has lowered
-    that: "high" rounds features and weights to 10 bits. Features must be finite, also where labels
-    are ignored: an infinite one times a weight of zero is NaN.
+    ``torch.compile(fullgraph=True)``. The same input gives the same bits; on a GPU by
+    construction, untried so far. There the sums are a matrix product, in float32 unless
+    ``torch.set_float32_matmul_precision`` has lowered that: "high" rounds features and weights to
+    10 bits. Features must be finite, also where labels are ignored: an infinite one times a weight
+    of zero is NaN.
 
     Args:
         features: (B, D, *spatial) maps with one to three spatial dimensions, or (N, D) points.

@@ -170,7 +170,14 @@ def _sums_by_blocks(
         return block(maps_BDU, 0, num_classes)
     return torch.cat(
         [
-            checkpoint(block, maps_BDU, first, min(first + size, num_classes), use_reentrant=False)
+            checkpoint(
+                block,
+                maps_BDU,
+                first,
+                min(first + size, num_classes),
+                use_reentrant=False,
+                preserve_rng_state=False,  # nothing in it is drawn
+            )
             for first in range(0, num_classes, size)
         ]
     )
