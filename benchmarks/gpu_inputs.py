@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import save_file
 
-from equiseg.data import DataCard
+from equiseg.data import load_card
 from equiseg.data.image_folder import ImageFolder
 from equiseg.models.lite0 import Lite0Encoder
 
@@ -30,7 +30,7 @@ SIZES = {"camvid": (360, 480), "ccp": (384, 256)}  # (H, W)
 
 def carry(name: str, size: tuple[int, int], source: Path, out: Path, quality: int) -> int:
     """Write every split of a card at a size; returns the number of images."""
-    card = DataCard.load(name, source / name)
+    card = load_card(name, source / name)
     pairs = [pair for split in card.splits for pair in ImageFolder(card, split).pairs]
     for image_file, mask_file in pairs:
         image = _target(image_file, card.path, out / name, ".jpg")

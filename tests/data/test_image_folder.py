@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from equiseg.data import DataCard, DataError, survey
+from equiseg.data import DataError, ImageCard, load_card, survey
 from equiseg.data.image_folder import ImageFolder, read_image
 from equiseg.imbalance import ClassStatistics
 
@@ -39,7 +39,7 @@ def card(root, **changes):
         "splits": {"train": "train"},
         "root": str(root),
     }
-    return DataCard(**(fields | changes))
+    return ImageCard(**(fields | changes))
 
 
 def opened(root, size=None, **changes):
@@ -327,7 +327,7 @@ def test_survey_reports_every_broken_file_at_once(root):
 def real(name, split, size=None):
     if not (REAL / name).is_dir():
         pytest.skip(f"the {name} images are not beside the checkout, at {REAL / name}")
-    return ImageFolder(DataCard.load(name, root=REAL / name), split, size)
+    return ImageFolder(load_card(name, root=REAL / name), split, size)
 
 
 @pytest.mark.parametrize(("name", "sizes"), [("camvid", (367, 101, 233)), ("ccp", (560, 80, 160))])

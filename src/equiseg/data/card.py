@@ -1,4 +1,4 @@
-"""DataCard: a folder of images and masks, described on half a page of YAML."""
+"""Data cards: a folder of images and masks, or of point clouds, on half a page of YAML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from equiseg.data.errors import DataError
 
@@ -16,22 +16,17 @@ MOST_VALUES = 1 << 16  # a mask has at most 16 bit
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataCard:
-    """Where the images and masks of a data set lie and what the mask values mean.
+    """What the files of a data set mean; a card is of images or of point clouds.
 
     Attributes:
         name: Name of the data set.
-        classes: What each mask value stands for: a list of names (values 0, 1, ...), a mapping
-            from mask value to name, or the name of a text file under the root with one name a
-            line. In a mapping, values may share a name: they become one class. Classes are numbered
-            in the order given.
-        splits: For each split (train, val, test) the name to put for ``{split}`` in the folder
-            patterns, or the list of its image names without suffix.
-        images: Folder of the images under the root; ``{split}`` is replaced, by nothing where
-            the split lists its images.
-        annotations: Folder of the masks, named as their images. ``{split}`` as above.
-        ignore_values: Mask values that mean "not labelled", besides ``ignore_index``.
+        classes: What each value in a mask (each code of a point) stands for: a list of names
+            (values 0, 1, ...), a mapping from value to name, or the name of a text file under the
+            root with one name a line. In a mapping, values may share a name: they become one
+            class. Classes are numbered in the order given.
+        ignore_values: Values that mean "not labelled", besides ``ignore_index``.
         ignore_index: The label given to them.
         background: Name of the class that stands for "nothing named", if there is one.
         root: Folder of the data, relative to the card's own file; usually given when it is opened.
@@ -43,9 +38,7 @@ class DataCard:
 
     name: str
     classes: Sequence[str] | Mapping[int, str] | str
-    splits: Mapping[str, str | Sequence[str]]
-    images: str = "images/{split}"
-    annotations: str = "annotations/{split}"
+    splits: Any
     ignore_values: Sequence[int] = field(default_factory=tuple)
     ignore_index: int = 255
     background: str | None = None
@@ -53,51 +46,56 @@ class DataCard:
     about: str = ""
 
     def __post_init__(self) -> None:
-        if problems := list(_problems(self)):
+        if problems := [*_common_problems(self), *self._own_problems()]:
             raise DataError.listing(f"card {self.name}: fields that cannot work", problems)
 
-    @classmethod
-    def load(cls, source: str | Path, root: str | Path | None = None) -> DataCard:
-        """Read a card.
-
-        Args:
-            source: Path of a YAML file, or the name of a card that comes with equiseg.
-            root: Folder of the data; overrides the card's own.
-
-        Raises:
-            DataError: If there is no such card, it does not parse, or the data folder is missing.
-        """
-        values, folder = _read(source)
-        known = {f.name for f in dataclasses.fields(cls)}
-        required = {"name", "classes", "splits"}
-        if unknown := sorted(set(values) - known):
-            raise DataError(f"{source}: unknown fields {unknown}; a card has {sorted(known)}")
-        if missing := sorted(required - set(values)):
-            raise DataError(
-                f"{source}: missing fields {missing}; every card needs {sorted(required)}"
-            )
-        card = cls(**values)
-        if root is None:
-            if card.root is None:
-                raise DataError(
-                    f"{source}: the card names no data folder; give one (--data.root FOLDER)"
-                )
-            root = folder / card.root
-        if not Path(root).is_dir():
-            raise DataError(f"{source}: data folder {root} does not exist; give it as --data.root")
-        return dataclasses.replace(card, root=str(root))
+    def _own_problems(self) -> Iterator[str]:
+        """What is wrong with the fields of this kind of card."""
+        raise NotImplementedError
 
     @property
     def path(self) -> Path:
         """The data folder."""
         return Path(self.root or ".")
 
+    def split_names(self) -> list[str]:
+        """Names of the splits, each once."""
+        return list(dict.fromkeys(self.splits))
+
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their ids."""
-        return tuple(dict.fromkeys(self._names_by_value().values()))
+        """Names of the classes, in the order of their ids.
+
+        Raises:
+            DataError: If they cannot be read, repeat, or are fewer than two.
+        """
+        names = tuple(dict.fromkeys(self._names_by_value().values()))
+        if len(names) < 2:
+            raise DataError(f"card {self.name}: classes must be at least 2, got {names}")
+        if 0 <= self.ignore_index < len(names):
+            raise DataError(
+                f"card {self.name}: ignore_index={self.ignore_index} is also the id of class "
+                f"{names[self.ignore_index]!r}; choose a value >= {len(names)}"
+            )
+        return names
+
+    def background_id(self) -> int | None:
+        """Id of the background class.
+
+        Raises:
+            DataError: If it is not one of the classes.
+        """
+        if self.background is None:
+            return None
+        names = self.class_names()
+        if self.background not in names:
+            raise DataError(
+                f"card {self.name}: background must be one of the classes {list(names)}, got "
+                f"{self.background!r}"
+            )
+        return names.index(self.background)
 
     def ids_by_value(self) -> dict[int, int]:
-        """The class id (or ``ignore_index``) of every mask value the card knows."""
+        """The class id (or ``ignore_index``) of every value the card knows."""
         ids = {name: k for k, name in enumerate(self.class_names())}
         table = {value: ids[name] for value, name in self._names_by_value().items()}
         ignored = {int(value): self.ignore_index for value in self.ignore_values}
@@ -106,7 +104,7 @@ class DataCard:
                 f"card {self.name}: values {both} are both classes and ignored; remove them from "
                 "classes or from ignore_values"
             )
-        return {self.ignore_index: self.ignore_index} | table | ignored
+        return ignored | table
 
     def _names_by_value(self) -> dict[int, str]:
         classes = self.classes
@@ -125,39 +123,182 @@ class DataCard:
         if twice := sorted({name for name in classes if classes.count(name) > 1}):
             raise DataError(
                 f"card {self.name}: a list of classes must not repeat names, got {twice} more than "
-                "once; to merge mask values into one class, write classes as a mapping"
+                "once; to merge values into one class, write classes as a mapping"
             )
         return dict(enumerate(classes))
 
 
-def _problems(card: DataCard) -> Iterator[str]:
-    """Fields of the wrong form; YAML takes 0001 for a number and null for nothing."""
-    for field_name in ("images", "annotations"):
-        folder = getattr(card, field_name)
-        try:
-            folder.format(split="")
-        except (AttributeError, LookupError, ValueError):
-            yield f"{field_name} must be a folder name, with or without {{split}}, got {folder!r}"
-    splits = card.splits
-    if not isinstance(splits, Mapping) or not splits:
-        yield f"splits must map split names to folders or lists of image names, got {splits!r}"
-    else:
-        for split, chosen in splits.items():
-            if not isinstance(chosen, str) and (wrong := _not_all(str, chosen)):
+@dataclass(frozen=True, kw_only=True)
+class ImageCard(DataCard):
+    """A folder of images and masks.
+
+    Attributes:
+        splits: For each split (train, val, test) the name to put for ``{split}`` in the folder
+            patterns, or the list of its image names without suffix.
+        images: Folder of the images under the root; ``{split}`` is replaced, by nothing where
+            the split lists its images.
+        annotations: Folder of the masks, named as their images. ``{split}`` as above.
+    """
+
+    splits: Mapping[str, str | Sequence[str]]
+    images: str = "images/{split}"
+    annotations: str = "annotations/{split}"
+
+    def ids_by_value(self) -> dict[int, int]:
+        """As of any card; ``ignore_index`` itself may stand in a mask."""
+        return {self.ignore_index: self.ignore_index} | super().ids_by_value()
+
+    def _own_problems(self) -> Iterator[str]:
+        for field_name in ("images", "annotations"):
+            yield from _pattern_problems(field_name, getattr(self, field_name))
+        yield from _split_problems(self.splits, "image")
+        if _not_all(int, [self.ignore_index]) or self.ignore_index < 0:
+            yield f"ignore_index must be an integer >= 0 (255 is usual), got {self.ignore_index!r}"
+        values = list(self.classes) if isinstance(self.classes, Mapping) else []
+        for field_name, given in (("classes", values), ("ignore_values", self.ignore_values)):
+            if _not_all(int, given):
+                continue  # said already
+            if wrong := [v for v in given if not 0 <= v < MOST_VALUES]:
                 yield (
-                    f"splits: {split} must be a folder name or a list of image names, got "
-                    f"{wrong}; put names that look like numbers in quotes"
+                    f"{field_name} must have mask values 0..{MOST_VALUES - 1}, got {wrong[:_SHOWN]}"
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointCard(DataCard):
+    """A folder of labelled point clouds.
+
+    Attributes:
+        form: How the files are written: "las" (also LAZ), "ply", "arrays" (NPZ files or folders of
+            NPY files), "semantic_kitti" or "scannet200" (their official layouts).
+        points: Files (folders for NPY) under the root, as a pattern like ``{split}/*.laz``.
+            "semantic_kitti" and "scannet200" know their own.
+        splits: For each split (train, val, test) the name to put for ``{split}``, or the list of
+            its scans' names without suffix. Or a list of split names, such as
+            ``[train, train, val, test]``: blocks are then dealt to the splits in this pattern,
+            stratified by class (``equiseg.data.points.deal``).
+        features: What the network sees of a point besides its place: rgb, nir, intensity, returns,
+            normal, height (above ground, computed), or a scalar of the files by its name. None of
+            them leaves a constant.
+        voxel: Side of a voxel, in meters.
+        block: Side of the square blocks that scans are cut into, in meters. None takes each whole.
+        margin: Width around a block, in meters, from which points are shown to the network but
+            neither learned nor scored.
+        ignore_others: Ignore codes that the card does not name, instead of refusing them.
+        groups: Names of the classes in head, common and tail where a benchmark fixes them. None
+            takes thirds by training frequency.
+    """
+
+    form: Literal["las", "ply", "arrays", "semantic_kitti", "scannet200"]
+    splits: Mapping[str, str | Sequence[str]] | Sequence[str]
+    points: str = ""
+    features: Sequence[str] = field(default_factory=tuple)
+    voxel: float = 0.05
+    block: float | None = None
+    margin: float = 0.0
+    ignore_others: bool = False
+    groups: Mapping[str, Sequence[str]] | None = None
+
+    def _own_problems(self) -> Iterator[str]:
+        if self.form not in get_args(_FORM):
+            yield f"form must be one of {', '.join(get_args(_FORM))}, got {self.form!r}"
+        elif self.form not in _KNOWN_LAYOUTS:
+            if not self.points:
+                yield f"points must be given for form {self.form!r}, as in '{{split}}/*.laz'"
+            yield from _pattern_problems("points", self.points)
+        if isinstance(self.splits, Mapping):
+            yield from _split_problems(self.splits, "scan")
+        elif not self.splits or _not_all(str, self.splits):
+            yield (
+                "splits must map split names to folders or lists of scan names, or be a list of "
+                f"split names such as [train, train, val, test], got {self.splits!r}"
+            )
+        elif self.block is None:
+            yield "splits that deal blocks need block, the side of a block in meters"
+        if wrong := _not_all(str, self.features):
+            yield f"features must be a list of names, got {wrong}"
+        sizes = {"voxel": self.voxel, "block": self.block, "margin": self.margin}
+        for field_name, value in sizes.items():
+            if value is None and field_name == "block":
+                continue
+            least = "" if field_name == "margin" else " above 0"
+            if not isinstance(value, (int, float)) or value < 0 or (least and value == 0):
+                yield f"{field_name} must be a length in meters{least}, got {value!r}"
+        if self.groups is not None:
+            if set(self.groups) != {"head", "common", "tail"}:
+                yield f"groups must be head, common and tail, got {sorted(self.groups)}"
+            names = [name for group in self.groups.values() for name in group]
+            known = self.classes.values() if isinstance(self.classes, Mapping) else self.classes
+            if not isinstance(self.classes, str) and sorted(names) != sorted(set(known)):
+                odd = sorted(set(names) ^ set(known)) or "repeated names"
+                yield f"groups must hold every class exactly once, got {odd} in one list only"
+
+
+_FORM = Literal["las", "ply", "arrays", "semantic_kitti", "scannet200"]
+_KNOWN_LAYOUTS = ("semantic_kitti", "scannet200")
+
+
+def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard | PointCard:
+    """Read a card: of point clouds if it has the field ``form``, of images otherwise.
+
+    Args:
+        source: Path of a YAML file, or the name of a card that comes with equiseg.
+        root: Folder of the data; overrides the card's own.
+
+    Raises:
+        DataError: If there is no such card, it does not parse, or the data folder is missing.
+    """
+    values, folder = _read(source)
+    kind: type[ImageCard | PointCard] = PointCard if "form" in values else ImageCard
+    known = {f.name for f in dataclasses.fields(kind)}
+    required = {"name", "classes", "splits"}
+    if unknown := sorted(set(values) - known):
+        raise DataError(
+            f"{source}: unknown fields {unknown}; a card of "
+            f"{'point clouds' if kind is PointCard else 'images'} has {sorted(known)}"
+        )
+    if missing := sorted(required - set(values)):
+        raise DataError(f"{source}: missing fields {missing}; every card needs {sorted(required)}")
+    card = kind(**values)
+    if root is None:
+        if card.root is None:
+            raise DataError(
+                f"{source}: the card names no data folder; give one (--data.root FOLDER)"
+            )
+        root = folder / card.root
+    if not Path(root).is_dir():
+        raise DataError(f"{source}: data folder {root} does not exist; give it as --data.root")
+    return dataclasses.replace(card, root=str(root))
+
+
+def _common_problems(card: DataCard) -> Iterator[str]:
+    """Fields of the wrong form; YAML takes 0001 for a number and null for nothing."""
     names = list(card.classes.values()) if isinstance(card.classes, Mapping) else card.classes
     if not isinstance(names, str) and (wrong := _not_all(str, names)):
         yield f"classes must be names, got {wrong}; put names such as null, no or 1 in quotes"
     values = list(card.classes) if isinstance(card.classes, Mapping) else []
     for field_name, given in (("classes", values), ("ignore_values", card.ignore_values)):
-        wrong = _not_all(int, given) or [v for v in given if not 0 <= v < MOST_VALUES]
-        if wrong:
-            yield f"{field_name} must have mask values 0..{MOST_VALUES - 1}, got {wrong[:_SHOWN]}"
-    if _not_all(int, [card.ignore_index]) or card.ignore_index < 0:
-        yield f"ignore_index must be an integer >= 0 (255 is usual), got {card.ignore_index!r}"
+        if wrong := _not_all(int, given):
+            yield f"{field_name} must have whole numbers for values, got {wrong}"
+
+
+def _pattern_problems(field_name: str, pattern: object) -> Iterator[str]:
+    try:
+        pattern.format(split="")  # type: ignore[attr-defined]
+    except (AttributeError, LookupError, ValueError):
+        yield f"{field_name} must be a folder name, with or without {{split}}, got {pattern!r}"
+
+
+def _split_problems(splits: object, kind: str) -> Iterator[str]:
+    if not isinstance(splits, Mapping) or not splits:
+        yield f"splits must map split names to folders or lists of {kind} names, got {splits!r}"
+        return
+    for split, chosen in splits.items():
+        if not isinstance(chosen, str) and (wrong := _not_all(str, chosen)):
+            yield (
+                f"splits: {split} must be a folder name or a list of {kind} names, got "
+                f"{wrong}; put names that look like numbers in quotes"
+            )
 
 
 def _not_all(kind: type, values: object) -> list[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiseg.data.card import MOST_VALUES, DataCard
+from equiseg.data.card import MOST_VALUES, ImageCard
 from equiseg.data.errors import DataError
 from equiseg.data.sample import Sample
 
@@ -42,7 +42,7 @@ class ImageFolder:
         DataError: If the split or a folder does not exist, is empty, or files lack partners.
     """
 
-    def __init__(self, card: DataCard, split: str, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, card: ImageCard, split: str, size: tuple[int, int] | None = None) -> None:
         if split not in card.splits:
             raise DataError(f"card {card.name} has no split {split!r}, only {list(card.splits)}")
         if size is not None and (len(size) != 2 or min(size) < 1):
@@ -51,14 +51,7 @@ class ImageFolder:
         self.size = size
         self.classes = card.class_names()
         self.ignore_index = card.ignore_index
-        if len(self.classes) < 2:
-            raise DataError(f"card {card.name}: classes must be at least 2, got {self.classes}")
-        if 0 <= self.ignore_index < len(self.classes):
-            raise DataError(
-                f"card {card.name}: ignore_index={self.ignore_index} is also the id of class "
-                f"{self.classes[self.ignore_index]!r}; choose a value >= {len(self.classes)}"
-            )
-        self.background = _background(card)
+        self.background = card.background_id()
         self._lookup = _lookup_table(card)
         self.pairs = _find_pairs(card, split)
 
@@ -178,7 +171,7 @@ def _nearest(source: int, target: int) -> np.ndarray:
     return ((np.arange(target) + 0.5) * source / target).astype(np.int64)
 
 
-def _lookup_table(card: DataCard) -> np.ndarray:
+def _lookup_table(card: ImageCard) -> np.ndarray:
     """Class id of every possible mask value; -1 where the card says nothing."""
     table = np.full(MOST_VALUES, -1, dtype=np.int64)
     for value, label in card.ids_by_value().items():
@@ -187,20 +180,7 @@ def _lookup_table(card: DataCard) -> np.ndarray:
     return table
 
 
-def _background(card: DataCard) -> int | None:
-    """Id of the background class."""
-    if card.background is None:
-        return None
-    names = card.class_names()
-    if card.background not in names:
-        raise DataError(
-            f"card {card.name}: background must be one of the classes {list(names)}, got "
-            f"{card.background!r}"
-        )
-    return names.index(card.background)
-
-
-def _find_pairs(card: DataCard, split: str) -> list[tuple[Path, Path]]:
+def _find_pairs(card: ImageCard, split: str) -> list[tuple[Path, Path]]:
     """Image and mask files of one split, in the order of their names."""
     chosen = card.splits[split]
     whole = isinstance(chosen, str)

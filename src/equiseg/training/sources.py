@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from equiseg.data import CachedData, DataCard, DataError, SegmentationData, survey
+from equiseg.data import CachedData, DataError, SegmentationData, load_card, survey
 from equiseg.data.scenes import SceneData
 from equiseg.imbalance import ClassStatistics
 from equiseg.training.config import DataConfig
@@ -44,7 +44,7 @@ def open_split(config: DataConfig, split: str) -> SegmentationData:
         return SceneData(config.scenes, split, config.num_scenes[SPLITS.index(split)])
     from equiseg.data.image_folder import ImageFolder
 
-    return ImageFolder(DataCard.load(config.card, config.root), split, config.size)
+    return ImageFolder(load_card(config.card, config.root), split, config.size)
 
 
 def split_names(config: DataConfig) -> list[str]:
@@ -55,7 +55,7 @@ def split_names(config: DataConfig) -> list[str]:
     """
     if config.card == "scenes":
         return list(SPLITS)
-    card = DataCard.load(config.card, config.root)
+    card = load_card(config.card, config.root)
     if missing := [name for name in ("train", "val") if name not in card.splits]:
         raise DataError(
             f"card {card.name} has no split {' or '.join(missing)}, only {list(card.splits)}; "
