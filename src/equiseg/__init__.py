@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from equiseg.cells import LabelSide, label_side
+from equiseg.cells import LabelSide, label_side, voxel_side
 from equiseg.centers import ClassCenters, class_centers
 from equiseg.frames import frame, largest_cosine, simplex_etf, softmax_code
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
@@ -31,6 +31,7 @@ __all__ = [
     "largest_cosine",
     "simplex_etf",
     "softmax_code",
+    "voxel_side",
 ]
 
 

@@ -3,9 +3,11 @@
 Linear resizing has a transpose. Apply it to the labels, and every label pixel puts its
 interpolation weights on the 2 (1D), 4 (2D) or 8 (3D) feature cells it would be interpolated from:
 ``S_k(u)``, the weight of class k on cell u. Most cells lie inside one class, so S is sparse: about
-one entry a cell, and never more than 2, 4 or 8 a label pixel.
+one entry a cell, and never more than 2, 4 or 8 a label pixel. For points that share voxels, S
+counts: ``S_k(v)`` points of class k lie in voxel v.
 
-Shapes: B batch, K classes, E entries, R label rows and P label pixels of a row, C classes in sight.
+Shapes: B batch, K classes, E entries, R label rows and P label pixels of a row, C classes in sight,
+N points, V voxels.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equiseg.labels import check_label_dtype, check_labels, check_num_classes
+from equiseg.labels import check_label_dtype, check_labels, check_num_classes, check_shapes
 from equiseg.resize import axis_of, corners
 
 # A band of cells is small enough for its scratch to stay in a core's cache at 150 classes. With
@@ -32,15 +34,16 @@ class LabelSide:
     """The half of the class centers that needs no features: S as a sparse list of entries.
 
     Entry e says that class ``class_E[e]`` puts ``weight_E[e]`` on feature cell ``cell_E[e]``.
-    Made by :func:`label_side`: in a data worker, where :meth:`cat` collates the sides of single
-    images and the loader pins and moves the batch; or once, for labels that do not change.
+    Made by :func:`label_side` or, for points in voxels, :func:`voxel_side`: in a data worker, where
+    :meth:`cat` collates the sides of single images or scans and the loader pins and moves the
+    batch; or once, for labels that do not change.
 
     Attributes:
         class_E: (E,) int32.
         cell_E: (E,) int32, ascending; cells are counted over the whole batch, image after image.
         weight_E: (E,) float32 (float64 where made so), above zero.
         counts_K: (K,) int64, valid label pixels of each class.
-        feature_shape: (B, *spatial) of the feature maps these labels meet.
+        feature_shape: (B, *spatial) of the feature maps these labels meet; (V,) for voxels.
         ignore_index: The label value left out.
         align_corners: The convention of the resize.
     """
@@ -157,6 +160,68 @@ def label_side(
     check_labels(labels, num_classes, ignore_index)
     side = transpose_labels(labels.cpu(), num_classes, size, ignore_index, align_corners, dtype)
     return side.to(labels.device)
+
+
+def voxel_side(
+    labels: Tensor,
+    inverse: Tensor,
+    num_voxels: int,
+    num_classes: int,
+    *,
+    ignore_index: int = 255,
+    dtype: torch.dtype = torch.float32,
+) -> LabelSide:
+    """The label side of points in voxels: how many points of each class lie in each voxel.
+
+    An entry is a voxel and a class that occurs in it, about one a voxel; no feature is copied to
+    the points. Scans of different size collate with :meth:`LabelSide.cat`.
+
+    Args:
+        labels: (N,) integer ids of the points.
+        inverse: (N,) int64, the voxel of every point.
+        num_voxels: Number of voxels V.
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+        dtype: Of the counts. float32 (exact to 2^24 points of a class in one voxel), unless the
+            features are float64.
+
+    Returns:
+        The label side, on the device of the labels.
+
+    Raises:
+        TypeError: If the labels are not integers.
+        ValueError: If the shapes disagree, a label is out of range, or a point lies in no voxel.
+    """
+    check_num_classes(num_classes, ignore_index)
+    check_shapes(torch.empty(num_voxels, 1, device=labels.device), labels, inverse)
+    check_labels(labels, num_classes, ignore_index)
+    side = count_in_voxels(
+        labels.cpu(), inverse.cpu(), num_voxels, num_classes, ignore_index, dtype
+    )
+    return side.to(labels.device)
+
+
+def count_in_voxels(
+    labels: Tensor,
+    inverse: Tensor,
+    num_voxels: int,
+    num_classes: int,
+    ignore_index: int,
+    dtype: torch.dtype,
+) -> LabelSide:
+    """:func:`voxel_side` of labels that have been checked and are on the CPU."""
+    known = labels != ignore_index
+    ids = labels[known].long()
+    key_E, count_E = torch.unique(inverse[known] * num_classes + ids, return_counts=True)
+    return LabelSide(
+        (key_E % num_classes).int(),
+        (key_E // num_classes).int(),
+        count_E.to(dtype),
+        torch.bincount(ids, minlength=num_classes),
+        (num_voxels,),
+        ignore_index,
+        align_corners=False,
+    )
 
 
 def transpose_labels(

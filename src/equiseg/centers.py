@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from equiseg.cells import LabelSide, transpose_labels
+from equiseg.cells import LabelSide, count_in_voxels, transpose_labels
 from equiseg.labels import (
     check_labels,
     check_num_classes,
@@ -47,6 +47,7 @@ def class_centers(
     *,
     ignore_index: int = 255,
     align_corners: bool = False,
+    inverse: Tensor | None = None,
     label_side: LabelSide | None = None,
     process_group: Any = None,
 ) -> ClassCenters:
@@ -62,7 +63,8 @@ def class_centers(
     of zero is NaN.
 
     Args:
-        features: (B, D, *spatial) maps with one to three spatial dimensions, or (N, D) points.
+        features: (B, D, *spatial) maps with one to three spatial dimensions, (N, D) points, or
+            (V, D) voxels with an ``inverse`` map.
         labels: (B, *Spatial) integer ids, each side at least the feature's, or (N,). Values are
             checked on eager CPU tensors; elsewhere call :func:`equiseg.check_labels` once when
             loading, for a value out of range is left out there.
@@ -70,8 +72,11 @@ def class_centers(
         ignore_index: Label value to leave out.
         align_corners: The convention of the resize, as in ``F.interpolate``. False is what
             today's segmentation code uses; the code published with CeCo uses True.
-        label_side: What :func:`equiseg.label_side` made of these same labels, to skip that work.
-            Its shapes are checked, not whether the labels are the same. None for points.
+        inverse: (N,) int64, the row of ``features`` that each labelled point lies in: the centers
+            are then the means over the points, exactly, by counting them; no feature is copied.
+        label_side: What :func:`equiseg.label_side` (:func:`equiseg.voxel_side`) made of these same
+            labels, to skip that work. Its shapes are checked, not whether the labels are the same.
+            None for points without voxels.
         process_group: Average over the ranks of this group, with gradient. None stays local.
 
     Returns:
@@ -80,31 +85,39 @@ def class_centers(
     Raises:
         TypeError: If the features are not floating point or the labels not integers.
         ValueError: If shapes disagree, labels are smaller than the features, a label is out of
-            range, or ``label_side`` was made for other maps.
+            range, ``inverse`` names no row, or ``label_side`` was made for other maps.
     """
     check_num_classes(num_classes, ignore_index)
-    check_shapes(features, labels)
+    check_shapes(features, labels, inverse)
     if label_side is not None:
         _check_side(label_side, features, num_classes, ignore_index, align_corners)
     elif is_checkable(labels):
         check_labels(labels, num_classes, ignore_index)
     with torch.autocast(features.device.type, enabled=False):
-        if features.ndim > 2 and is_checkable(labels):
-            label_side = label_side or transpose_labels(
-                labels,
-                num_classes,
-                tuple(features.shape[2:]),
-                ignore_index,
-                align_corners,
-                sum_dtype(features),
-            )
+        dtype = sum_dtype(features)
+        if label_side is None and is_checkable(labels):
+            if inverse is not None:
+                label_side = count_in_voxels(
+                    labels, inverse, len(features), num_classes, ignore_index, dtype
+                )
+            elif features.ndim > 2:
+                label_side = transpose_labels(
+                    labels,
+                    num_classes,
+                    tuple(features.shape[2:]),
+                    ignore_index,
+                    align_corners,
+                    dtype,
+                )
+        on_cpu = features.device.type == "cpu"
+        if label_side is not None and is_checkable(labels):
             sums_KD = sparse_sums(features, label_side)
-        elif labels.shape[1:] == features.shape[2:] and features.device.type == "cpu":
+        elif inverse is None and labels.shape[1:] == features.shape[2:] and on_cpu:
             ids = fold_ignored(labels, num_classes, ignore_index)
             sums_KD = row_sums(features, ids, num_classes)
         else:
             sums_KD = dense_sums(
-                features, labels, num_classes, ignore_index, align_corners, label_side
+                features, labels, num_classes, ignore_index, align_corners, label_side, inverse
             )
         if label_side is None:
             counts_K = count_labels(labels, num_classes, ignore_index)

@@ -77,20 +77,27 @@ def check_label_dtype(labels: Tensor) -> None:
         )
 
 
-def check_shapes(features: Tensor, labels: Tensor) -> None:
+def check_shapes(features: Tensor, labels: Tensor, inverse: Tensor | None = None) -> None:
     """Refuse features (or logits) and labels that do not belong together.
 
     Args:
-        features: (B, C, *spatial) with one to three spatial dimensions, or (N, C).
+        features: (B, C, *spatial) with one to three spatial dimensions, or (N, C); (V, C) voxels
+            where an inverse map is given.
         labels: (B, *Spatial), each side at least the feature's, or (N,).
+        inverse: (N,) int64 voxel of every labelled point, in 0..V-1. Its values are read on eager
+            CPU tensors only.
 
     Raises:
         TypeError: If the features are not floating point or the labels are not integers.
-        ValueError: If ranks, batch sizes, devices or spatial sizes disagree.
+        ValueError: If ranks, batch sizes, devices or spatial sizes disagree, or a point lies in no
+            voxel.
     """
     check_label_dtype(labels)
     if not features.is_floating_point():
         raise TypeError(f"features must be floating point, got dtype {features.dtype}")
+    if inverse is not None:
+        _check_inverse(features, labels, inverse)
+        return
     if features.ndim < 2 or labels.ndim != features.ndim - 1 or features.ndim > 5:
         raise ValueError(
             "features must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with (N,); got "
@@ -118,6 +125,30 @@ def check_shapes(features: Tensor, labels: Tensor) -> None:
             f"features and labels must be on one device, got {features.device} and "
             f"{labels.device}; move the labels with labels.to(features.device)"
         )
+
+
+def _check_inverse(features: Tensor, labels: Tensor, inverse: Tensor) -> None:
+    """Refuse voxels, point labels and an inverse map that do not belong together."""
+    if inverse.dtype != torch.int64:
+        raise TypeError(f"inverse must be int64, got dtype {inverse.dtype}; use inverse.long()")
+    if features.ndim != 2 or labels.ndim != 1 or inverse.shape != labels.shape:
+        raise ValueError(
+            "with an inverse map, features must be (V, C) and labels and inverse (N,), got "
+            f"features {tuple(features.shape)}, labels {tuple(labels.shape)} and inverse "
+            f"{tuple(inverse.shape)}; give each label the row of its voxel"
+        )
+    if not features.device == labels.device == inverse.device:
+        raise ValueError(
+            f"features, labels and inverse must be on one device, got {features.device}, "
+            f"{labels.device} and {inverse.device}; move them to {features.device}"
+        )
+    if is_checkable(labels) and inverse.numel():
+        lowest, highest = (int(value) for value in inverse.aminmax())
+        if lowest < 0 or highest >= len(features):
+            raise ValueError(
+                f"inverse must hold rows 0..{len(features) - 1} of the features, got "
+                f"{lowest}..{highest}; it belongs to another voxelisation"
+            )
 
 
 def is_checkable(labels: Tensor) -> bool:

@@ -60,7 +60,9 @@ def row_sums(features: Tensor, ids: Tensor, num_classes: int) -> Tensor:
 
 
 def sparse_sums(features: Tensor, side: LabelSide) -> Tensor:
-    """(K, D) sums of (B, D, *spatial) maps, over the entries of a label side."""
+    """(K, D) sums of (B, D, *spatial) maps or (V, D) voxels, over the entries of a label side."""
+    if features.ndim == 2:
+        features = features.T.unsqueeze(0)  # one map of V cells
     sums_KD: Tensor = _SparseSums.apply(features, side)  # type: ignore[no-untyped-call]
     return sums_KD
 
@@ -130,16 +132,18 @@ def dense_sums(
     ignore_index: int,
     align_corners: bool,
     side: LabelSide | None,
+    inverse: Tensor | None = None,
 ) -> Tensor:
     """(K, D) sums in shapes that do not depend on the labels.
 
     Args:
-        features: (B, D, *spatial) maps, or (N, D) points, which are one map of N cells.
+        features: (B, D, *spatial) maps, or (N, D) points or (V, D) voxels, which are one map.
         labels: (B, *Spatial) or (N,) integers.
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
         align_corners: The convention of the resize.
         side: Takes the place of the labels where given.
+        inverse: (N,) the voxel of each label, where the features are of voxels.
     """
     if features.ndim == 2:
         features, labels = features.T.unsqueeze(0), labels.unsqueeze(0)
@@ -151,6 +155,8 @@ def dense_sums(
     def weights_of(first: int, last: int) -> Tensor:
         if side is not None:
             return _weights_from_entries(side, maps_BDU, first, last)
+        if inverse is not None:
+            return _weights_from_points(ids[0], inverse, maps_BDU, first, last)
         return _weights_from_labels(ids, features, first, last, align_corners)
 
     return _sums_by_blocks(maps_BDU, num_classes, weights_of)
@@ -206,6 +212,18 @@ def _weights_from_labels(
         total.index_add_(0, (row + cell).flatten(), units.expand(row.shape).flatten())
     weights = total.view(len(ids), classes + 1, cells)[:, :classes].to(features.dtype)
     return weights / math.prod([axis.denominator for axis in axes])
+
+
+@torch.no_grad()
+def _weights_from_points(
+    ids: Tensor, inverse: Tensor, maps_BDU: Tensor, first: int, last: int
+) -> Tensor:
+    """Points of each class in each voxel: (1, last - first, V). Counted in integers, as above."""
+    voxels, classes = maps_BDU.shape[2], last - first
+    local = torch.where((ids >= first) & (ids < last), ids - first, classes)
+    total = torch.zeros((classes + 1) * voxels, dtype=torch.int64, device=ids.device)
+    total.index_add_(0, local * voxels + inverse, torch.ones_like(ids))
+    return total.view(1, classes + 1, voxels)[:, :classes].to(maps_BDU.dtype)
 
 
 @torch.no_grad()

@@ -248,3 +248,28 @@ def test_inputs_that_cannot_work_raise(case):
         loss(inputs, labels.unsqueeze(1))
     with pytest.raises(ValueError, match=f"ignore_index .* got {K - 1}"):
         case.build(K - 1)
+
+
+@every_loss
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_voxels_under_labelled_points_equal_their_copies(case, compiled):
+    inputs, labels = batch(case, SIZES["points"], torch.float64)
+    inverse = torch.randint(0, 12, (len(labels),), generator=torch.Generator().manual_seed(1))
+    voxels = inputs[:12].detach().requires_grad_()
+    loss = case.build(255)
+    expected = value_and_gradient(loss, voxels[inverse], labels)[0]
+    (expected_gradient,) = torch.autograd.grad(loss(voxels[inverse], labels), voxels)
+    if compiled:
+        loss = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    value = loss(voxels, labels, inverse=inverse)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(torch.autograd.grad(value, voxels)[0], expected_gradient)
+
+
+@every_loss
+def test_a_point_in_no_voxel_is_named(case):
+    inputs, labels = batch(case, SIZES["points"])
+    with pytest.raises(ValueError, match=r"inverse must hold rows 0\.\.11 .* got -1\.\.11"):
+        case.build(255)(inputs[:12], labels, inverse=torch.arange(len(labels)) % 13 - 1)
+    with pytest.raises(ValueError, match=r"inverse \(39,\); give each label the row"):
+        case.build(255)(inputs[:12], labels, inverse=torch.zeros(39, dtype=torch.int64))

@@ -23,18 +23,21 @@ class CenterMoments:
         self.counts_K = torch.zeros(num_classes, dtype=torch.int64)
 
     @torch.no_grad()
-    def update(self, features: Tensor, labels: Tensor) -> None:
+    def update(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> None:
         """Add one batch.
 
         Args:
             features: As in :func:`equiseg.class_centers`, with the same C every time.
             labels: As there.
+            inverse: As there.
 
         Raises:
             TypeError: If features are not floating point or labels are not integers.
             ValueError: If the shapes, the labels or C do not fit.
         """
-        batch = class_centers(features, labels, self.num_classes, ignore_index=self.ignore_index)
+        batch = class_centers(
+            features, labels, self.num_classes, ignore_index=self.ignore_index, inverse=inverse
+        )
         counts_K = batch.counts_K.cpu()
         sums_KD = batch.centers_KD.double().cpu() * counts_K.unsqueeze(1)
         if self.sums_KD is not None and self.sums_KD.shape != sums_KD.shape:

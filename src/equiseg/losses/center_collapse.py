@@ -189,13 +189,20 @@ class CenterCollapseLoss(nn.Module):
         )
 
     def forward(
-        self, features: Tensor, labels: Tensor, *, label_side: LabelSide | None = None
+        self,
+        features: Tensor,
+        labels: Tensor,
+        *,
+        inverse: Tensor | None = None,
+        label_side: LabelSide | None = None,
     ) -> Tensor:
         """The regularizer of one batch, already times ``weight``.
 
         Args:
-            features: (B, C, *spatial) input of the pixel classifier, or (N, C) points.
+            features: (B, C, *spatial) input of the pixel classifier, (N, C) points, or (V, C)
+                voxels with an ``inverse`` map.
             labels: (B, *Spatial) integer ids of the same or a larger size, or (N,).
+            inverse: (N,) int64, the voxel of each labelled point.
             label_side: What :func:`equiseg.label_side` made of these labels, with this loss's
                 ``ignore_index`` and ``align_corners``: in a data worker, or once for labels that
                 do not change.
@@ -210,7 +217,7 @@ class CenterCollapseLoss(nn.Module):
                 was made for other maps, or (on eager CPU tensors) a label is neither a class nor
                 ``ignore_index``.
         """
-        check_shapes(features, labels)
+        check_shapes(features, labels, inverse)
         if features.shape[1] != self.in_features:
             raise ValueError(
                 f"features must have in_features={self.in_features} channels, got "
@@ -225,6 +232,7 @@ class CenterCollapseLoss(nn.Module):
                 self.num_classes,
                 ignore_index=self.ignore_index,
                 align_corners=self.align_corners,
+                inverse=inverse,
                 label_side=label_side,
                 process_group=self._group(),
             )

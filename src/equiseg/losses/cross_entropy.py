@@ -31,18 +31,20 @@ class CrossEntropyLoss(nn.Module):
         self.num_classes = num_classes
         self.ignore_index = ignore_index
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
         """Scalar loss of one batch.
 
         Args:
-            logits: (B, K, *spatial) or (N, K).
+            logits: (B, K, *spatial) or (N, K); (V, K) voxels with an ``inverse`` map.
             labels: (B, *Spatial) of the same or a larger size, or (N,).
+            inverse: (N,) int64, the voxel of each labelled point: the mean is then over points,
+                whose logits are never formed.
 
         Raises:
             TypeError: If dtypes are wrong.
             ValueError: If shapes disagree, or (on eager CPU tensors) a label is out of range.
         """
-        check_shapes(logits, labels)
+        check_shapes(logits, labels, inverse)
         if logits.shape[1] != self.num_classes:
             raise ValueError(
                 f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]}"
@@ -54,5 +56,10 @@ class CrossEntropyLoss(nn.Module):
         if logits.shape[2:] != labels.shape[1:]:
             logits = F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
         targets = fold_ignored(labels, self.num_classes, self.ignore_index)
-        total = F.cross_entropy(logits, targets, ignore_index=self.num_classes, reduction="sum")
-        return total / (targets < self.num_classes).sum().clamp(min=1)
+        known = targets < self.num_classes
+        if inverse is None:
+            total = F.cross_entropy(logits, targets, ignore_index=self.num_classes, reduction="sum")
+        else:
+            likelihoods = F.log_softmax(logits, 1)[inverse, targets.clamp(max=self.num_classes - 1)]
+            total = -torch.where(known, likelihoods, 0).sum()
+        return total / known.sum().clamp(min=1)
