@@ -17,7 +17,7 @@ def test_every_option_is_explained(verb: str, capsys: pytest.CaptureFixture[str]
     options = [line for line in text.split("options:")[1].splitlines() if line.startswith("  --")]
     assert options
     bare = [line for line in options if line.strip().startswith("--config CONFIG")]
-    assert bare or verb in ("demo", "evaluate", "predict")
+    assert bare or verb in ("demo", "evaluate", "predict", "submission")
 
 
 def test_evaluate_scores_a_run(finished_run: Path, tmp_path: Path):
@@ -34,7 +34,7 @@ def test_predict_writes_masks_overlays_and_a_legend(finished_run: Path, tmp_path
         pixels = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / name)
     out = tmp_path / "predicted"
-    main(["predict", "--weights", str(finished_run), "--images", f"[{folder}]", "--out", str(out)])
+    main(["predict", "--weights", str(finished_run), "--inputs", f"[{folder}]", "--out", str(out)])
     mask = Image.open(out / "masks/a.png")
     assert mask.size == (70, 50)
     assert mask.mode == "P"
@@ -46,7 +46,7 @@ def test_predict_writes_masks_overlays_and_a_legend(finished_run: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "--weights", "no", "--images", "[x.png]", "--out", "o"], "no such weights"),
+        (["predict", "--weights", "no", "--inputs", "[x.png]", "--out", "o"], "no such weights"),
         (["evaluate", "--run", "nowhere"], "no such configuration"),
         (["train", "--data.card", "camvid", "--data.root", "no", "--out", "o"], "does not exist"),
         (["train", "--data.card", "unknown", "--out", "o"], "no data card 'unknown'"),

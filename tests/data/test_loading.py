@@ -123,7 +123,7 @@ def test_training_batches_are_full():
 @pytest.mark.parametrize(("options", "most"), [({}, 10), ({"rank": 1, "num_ranks": 3}, 4)])
 def test_a_batch_larger_than_the_data_is_refused(options, most):
     assert len(loader(batch_size=most, **options)) == 1
-    with pytest.raises(ValueError, match=rf"at most the {most} training images .* got 11; lower"):
+    with pytest.raises(ValueError, match=rf"at most the {most} training samples .* got 11; lower"):
         loader(batch_size=11, **options)
 
 

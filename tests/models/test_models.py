@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from equiseg.models.architectures import ARCHITECTURES
-from equiseg.models.build import build_model, model_names
+from equiseg.models.build import SPARSE_MODELS, build_model, model_names, rebuild_model
 from equiseg.models.huggingface import build_huggingface
 from equiseg.tap import FeatureTap
 
@@ -186,7 +186,19 @@ def test_published_mobilenetv2_encoder():
 
 
 def test_every_name_is_tested():
-    assert set(model_names()) - set(RUN) - set(PUBLISHED) == {"beit-b", "beit-l"}
+    images = set(model_names()) - set(SPARSE_MODELS)  # those of points: tests/models/sparse
+    assert images - set(RUN) - set(PUBLISHED) == {"beit-b", "beit-l"}
+
+
+def test_the_kinds_of_input_are_not_mixed_up():
+    with pytest.raises(ValueError, match=r"in_channels must be 3 for 'fpn-small'.*got 4; minkunet"):
+        build_model("fpn-small", 5, in_channels=4)
+    with pytest.raises(ValueError, match=r"weights must be None for 'minkunet-small', got 'hub'"):
+        build_model("minkunet-small", 5, weights="hub")
+    sparse = rebuild_model(
+        "minkunet-small", 5, build_model("minkunet-small", 5, in_channels=4).configuration
+    )
+    assert sparse.configuration == {"in_channels": 4}
 
 
 def test_unknown_name_offers_the_close_ones():

@@ -75,7 +75,7 @@ def test_a_failed_run_names_its_log(tmp_path: Path):
     with pytest.raises(RuntimeError, match=r"1 of 1 runs failed; see .*output\.log"):
         compare([Variant.parse("ceco", config)], [0], tmp_path)
     log = (tmp_path / "ceco/seed0/output.log").read_text()
-    assert "batch_size must be at most the 12 training images" in log
+    assert "batch_size must be at most the 12 training samples" in log
     assert "Traceback" not in log
 
 

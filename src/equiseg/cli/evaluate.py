@@ -52,8 +52,9 @@ def evaluate(
         track=lambda batches: track(batches, "scoring", console=console, transient=True),
     )
     record = evaluation_record(result, data.background)
+    unit = "point" if card.scans else "pixel"
     groups = {name: list(ids) for name, ids in card.groups}
-    console.print(score_table(record, list(card.classes), groups, split))
+    console.print(score_table(record, list(card.classes), groups, split, unit))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(record, indent=1), encoding="utf-8")

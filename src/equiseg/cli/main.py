@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 
-VERBS = ("demo", "train", "evaluate", "compare", "predict")
+VERBS = ("demo", "train", "evaluate", "compare", "predict", "submission")
 _DESCRIPTION = "Semantic segmentation of imbalanced data with center collapse regularization."
 
 

@@ -3,56 +3,132 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
+from torch import nn
 
 from equiseg.training.config import EvaluationConfig
+from equiseg.training.weights import ModelCard
 
 
 def predict(
     weights: Path,
-    images: Path | list[Path],
+    inputs: Path | list[Path],
     out: Path,
     evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
     opacity: float = 0.55,
 ) -> None:
-    """Predict image files or folders: masks, coloured overlays and a legend.
+    """Predict files or folders of images or of scans, with pictures and a legend.
 
-    Masks are PNG files of class ids (with a palette, up to 256 classes) at the images' own size.
+    Of images: masks/ (PNG files of class ids, with a palette up to 256 classes, at the images' own
+    size) and overlays/. Of scans: scans/ (LAS and LAZ with the classification replaced and all
+    else kept, and every scan as PLY with colours and labels), views/ from above and oblique,
+    and for a network of ScanNet200 submission/, a file of ids for every scene.
 
     Args:
         weights: A run's folder or its model.safetensors.
-        images: An image file or a folder of images, or several as "[a.jpg, photos/]".
-        out: Folder for masks/, overlays/ and legend.png.
-        evaluation: How images are predicted; each whole and once if not said otherwise.
-        opacity: Of the colours in the overlays, 0 to 1.
+        inputs: A file or a folder, or several as "[a.jpg, photos/]".
+        out: Folder for the results and legend.png.
+        evaluation: How images or scans are predicted; each whole and once if not said otherwise.
+        opacity: Of the colours in the overlays of images, 0 to 1.
     """
     import torch
 
     from equiseg.report.colors import class_colors
-    from equiseg.report.overlays import legend, overlay, save_mask, save_rgb
-    from equiseg.training.predict import image_files, predict_file
+    from equiseg.report.overlays import legend
+    from equiseg.training.inference import check_evaluation
     from equiseg.training.weights import load_weights
 
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be between 0 and 1, got {opacity}")
     console = Console()
     model, card = load_weights(weights)
+    check_evaluation(evaluation, card.scans is not None)
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    files = image_files(images if isinstance(images, list) else [images])
-    taken: set[str] = set()
+    sources = inputs if isinstance(inputs, list) else [inputs]
+    if card.scans is None:
+        written = _predict_images(model, card, sources, out, evaluation, opacity, console)
+    else:
+        written = _predict_scans(model, card, sources, out, evaluation, console)
+    legend(card.classes, class_colors(len(card.classes)), out / "legend.png")
+    console.print(f"{written} and legend.png are in [bold]{out}[/bold]")
+
+
+def _predict_images(
+    model: nn.Module,
+    card: ModelCard,
+    sources: list[Path],
+    out: Path,
+    evaluation: EvaluationConfig,
+    opacity: float,
+    console: Console,
+) -> str:
+    from equiseg.report.colors import class_colors
+    from equiseg.report.overlays import overlay, save_mask, save_rgb
+    from equiseg.training.predict import image_files, predict_file
+
+    files = image_files(sources)
     colors_K3 = class_colors(len(card.classes))
     for folder in ("masks", "overlays"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    for file in track(files, "predicting", console=console, transient=True):
-        # Two folders may hold images of one name: the later ones carry a number.
-        numbered = (f"{file.stem}-{number}" for number in itertools.count(2))
-        name = next(n for n in itertools.chain([file.stem], numbered) if n not in taken)
-        taken.add(name)
+    names = _distinct(file.stem for file in files)
+    for file, name in zip(track(files, "predicting", console=console, transient=True), names):  # noqa: B905
         image, labels = predict_file(model, card, file, evaluation)
         save_mask(labels, colors_K3, out / "masks" / f"{name}.png")
         save_rgb(overlay(image, labels, colors_K3, opacity), out / "overlays" / f"{name}.png")
-    legend(card.classes, colors_K3, out / "legend.png")
-    console.print(f"{len(files)} masks, overlays and legend.png are in [bold]{out}[/bold]")
+    return f"{len(files)} masks, overlays"
+
+
+def _predict_scans(
+    model: nn.Module,
+    card: ModelCard,
+    sources: list[Path],
+    out: Path,
+    evaluation: EvaluationConfig,
+    console: Console,
+) -> str:
+    import numpy as np
+    from PIL import Image
+
+    from equiseg.data.points.las import write_classification
+    from equiseg.data.points.ply import write_ply
+    from equiseg.data.points.scannet_submission import write_submission
+    from equiseg.report.colors import class_colors
+    from equiseg.report.point_views import render
+    from equiseg.training.predict_scans import form_of, predict_scan_file, scan_files
+
+    assert card.scans is not None
+    files = scan_files(sources)
+    rgb_K3 = class_colors(len(card.classes)).numpy()
+    codes_K = np.array(card.scans.codes)
+    (out / "scans").mkdir(parents=True, exist_ok=True)
+    (out / "views").mkdir(exist_ok=True)
+    names = _distinct(file.stem for file in files)
+    for file, name in zip(track(files, "predicting", console=console, transient=True), names):  # noqa: B905
+        with tempfile.TemporaryDirectory(dir=out) as cache:
+            xyz_N3, ids_N = predict_scan_file(model, card, file, evaluation, Path(cache))
+        codes_N, rgb_N3 = codes_K[ids_N], rgb_K3[ids_N]
+        if form_of(file) == "las":
+            write_classification(file, out / "scans" / f"{name}{file.suffix}", codes_N)
+        write_ply(out / "scans" / f"{name}.ply", xyz_N3, rgb_N3=rgb_N3, labels_N=codes_N)
+        if card.scans.form == "scannet200":
+            scene = name.removesuffix("_vh_clean_2")
+            write_submission(out / "submission" / f"{scene}.txt", codes_N)
+        for view in ("above", "oblique"):
+            Image.fromarray(render(xyz_N3, rgb_N3, view=view, size=1200)).save(
+                out / "views" / f"{name}_{view}.png"
+            )
+    return f"{len(files)} scans, views"
+
+
+def _distinct(names: Iterator[str]) -> Iterator[str]:
+    """The names in order; two folders may hold files of one name: the later ones get a number."""
+    taken: set[str] = set()
+    for name in names:
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        taken.add(free := next(n for n in itertools.chain([name], numbered) if n not in taken))
+        yield free

@@ -16,7 +16,11 @@ COLLAPSE = ("equinorm", "equiangularity", "maximal_separation", "self_duality")
 
 
 def score_table(
-    scores: dict[str, Any], classes: list[str], groups: dict[str, list[int]], split: str
+    scores: dict[str, Any],
+    classes: list[str],
+    groups: dict[str, list[int]],
+    split: str,
+    unit: str = "pixel",
 ) -> Table:
     """IoU and accuracy of every class, most frequent first, and their means."""
     table = Table(title=f"{split}: IoU and accuracy in %, most frequent class first")
@@ -36,7 +40,7 @@ def score_table(
     table.add_row(f"mean of {scores['num_iou']}", "all", *means, style="bold")
     if "foreground" in scores:
         table.add_row("without background", "", percent(scores["foreground"]), "")
-    table.add_row("pixel accuracy", "", "", percent(scores["pixel_accuracy"]))
+    table.add_row(f"{unit} accuracy", "", "", percent(scores["pixel_accuracy"]))
     return table
 
 
@@ -52,7 +56,8 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(name, justify="right")
     for metric in comparison.metrics:
         row = metric_cells(comparison, metric)
-        table.add_row(metric.replace("_", " "), *row, style=GROUP_STYLE.get(metric))
+        name = metric.replace("pixel", comparison.unit).replace("_", " ")
+        table.add_row(name, *row, style=GROUP_STYLE.get(metric))
     table.add_section()
     for group, ids in comparison.groups.items():
         for k in ids:

@@ -28,5 +28,12 @@ def train(config: TrainConfig, out: Path) -> None:
     result = run(config, out, console)
     for split in ("val", "test"):
         if split in result:
-            console.print(score_table(result[split], result["classes"], result["groups"], split))
+            shown = (
+                result[split],
+                result["classes"],
+                result["groups"],
+                split,
+                result.get("unit", "pixel"),
+            )
+            console.print(score_table(*shown))
     console.print(f"weights and results are in [bold]{out}[/bold]")

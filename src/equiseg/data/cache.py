@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from torch import Tensor
 
 from equiseg.data.errors import DataError
-from equiseg.data.sample import Sample, SegmentationData
+from equiseg.data.sample import DataSpec, Sample, SegmentationData
 from equiseg.imbalance import ClassStatistics
 from equiseg.labels import check_labels
 
@@ -25,14 +25,18 @@ class CachedData:
 
     Attributes:
         kept_bytes: Bytes kept so far.
-        sizes: The different (H, W) seen so far.
+        sizes: The different (H, W) seen so far; of point clouds, the numbers of points.
     """
 
     def __init__(self, data: SegmentationData, max_bytes: int) -> None:
         self.data = data
+        self.spec = DataSpec.of(data)
         self.classes = data.classes
         self.ignore_index = data.ignore_index
         self.background = data.background
+        self.channels = self.spec.channels
+        self.voxel_size = self.spec.voxel_size
+        self.groups = self.spec.groups
         self.max_bytes = max_bytes
         self.kept_bytes = 0
         self.sizes: set[tuple[int, ...]] = set()
@@ -48,7 +52,7 @@ class CachedData:
             return self._kept[index]
         sample = self.data[index]
         self.sizes.add(tuple(sample.labels.shape))
-        size = sample.image.nbytes + sample.labels.nbytes
+        size = sum(part.nbytes for part in sample if isinstance(part, Tensor))
         if self.kept_bytes + size <= self.max_bytes:
             self.kept_bytes += size
             self._kept[index] = sample

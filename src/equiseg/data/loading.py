@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from equiseg.data.sample import SegmentationData
+from equiseg.data.points.voxels import collate_points
+from equiseg.data.sample import DataSpec, SegmentationData
 from equiseg.data.transforms import AugmentConfig, augment, to_tensors
 
 Loader = DataLoader[Any]
@@ -49,7 +51,7 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         """Keys of one epoch."""
-        generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
         order = torch.randperm(self.num_samples, generator=generator)
         draws = len(self) * self.num_ranks
         order = order.repeat(math.ceil(draws / self.num_samples))[:draws]
@@ -70,7 +72,7 @@ class TrainingView(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: int) -> tuple[Tensor, Tensor]:
         """Image (3, h, w) in [0, 1] and labels (h, w) of one draw."""
-        generator = torch.Generator().manual_seed(_mixed(self.seed, key))
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, key))
         sample = self.data[key % len(self.data)]
         return augment(sample, self.config, self.data.ignore_index, generator)
 
@@ -91,7 +93,12 @@ class EvaluationView(Dataset[tuple[Tensor, Tensor]]):
 
 
 def training_loader(
-    samples: Dataset[Any], sampler: EpochSampler, batch_size: int, *, num_workers: int = 0
+    samples: Dataset[Any],
+    sampler: EpochSampler,
+    batch_size: int,
+    *,
+    num_workers: int = 0,
+    collate: Callable[[list[Any]], Any] | None = None,
 ) -> Loader:
     """Shuffled batches; the last short batch is dropped.
 
@@ -100,37 +107,56 @@ def training_loader(
         sampler: Draws this rank's keys.
         batch_size: Images a step on this rank.
         num_workers: Worker processes; 0 loads in the training process.
+        collate: Makes a batch of samples; None stacks images of one size.
 
     Raises:
         ValueError: If a rank has fewer samples than one batch.
     """
     if len(sampler) < batch_size:
         raise ValueError(
-            f"batch_size must be at most the {len(sampler)} training images of one process, got "
+            f"batch_size must be at most the {len(sampler)} training samples of one process, got "
             f"{batch_size}; lower it or use fewer processes"
         )
-    return _loader(samples, batch_size, num_workers, sampler=sampler, drop_last=True)
+    return _loader(samples, batch_size, num_workers, collate, sampler=sampler, drop_last=True)
 
 
 def evaluation_loader(
-    data: SegmentationData,
+    data: Any,
     batch_size: int = 1,
     *,
     num_workers: int = 0,
     rank: int = 0,
     num_ranks: int = 1,
 ) -> Loader:
-    """Samples in order, each exactly once over all ranks; batches of 1 where sizes differ."""
+    """Samples in order, each exactly once over all ranks; batches of 1 where sizes differ.
+
+    Args:
+        data: ``SegmentationData`` or ``PointData``.
+        batch_size: Samples a batch.
+        num_workers: Worker processes; 0 loads in the calling process.
+        rank: This process.
+        num_ranks: All processes.
+    """
     mine = list(range(rank, len(data), num_ranks))
-    return _loader(EvaluationView(data), batch_size, num_workers, sampler=mine)
+    spec = DataSpec.of(data)
+    if spec.voxel_size is not None:
+        collate = partial(collate_points, voxel_size=spec.voxel_size)
+        return _loader(data, batch_size, num_workers, collate, sampler=mine)
+    return _loader(EvaluationView(data), batch_size, num_workers, None, sampler=mine)
 
 
-def _loader(dataset: Dataset[Any], batch_size: int, num_workers: int, **kwargs: object) -> Loader:
+def _loader(
+    dataset: Dataset[Any],
+    batch_size: int,
+    num_workers: int,
+    collate: Callable[[list[Any]], Any] | None,
+    **kwargs: object,
+) -> Loader:
     return DataLoader(
         dataset,
         batch_size=batch_size,
         num_workers=num_workers,
-        collate_fn=_collated,
+        collate_fn=collate or _collated,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
         worker_init_fn=_one_thread if num_workers else None,
@@ -152,6 +178,6 @@ def _one_thread(worker: int) -> None:
     torch.set_num_threads(1)  # workers beside each other must not each claim every core
 
 
-def _mixed(seed: int, key: int) -> int:
+def mixed_seed(seed: int, key: int) -> int:
     """A well-spread 63-bit seed from two small numbers."""
     return ((seed * _MIX + key) * _MIX ^ (key << 17)) & (2**63 - 1)

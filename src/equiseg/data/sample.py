@@ -1,6 +1,10 @@
-"""What a data set yields: one image, its labels, its name."""
+"""What a data set yields: one image, its labels, its name; and what it says of itself."""
 
-from typing import NamedTuple, Protocol
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -17,6 +21,44 @@ class Sample(NamedTuple):
     image: Tensor
     labels: Tensor
     name: str
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a data set says of itself, images or point clouds.
+
+    Attributes:
+        classes: Names of the classes.
+        ignore_index: Label of what is not labelled.
+        background: The class that stands for "nothing named", if there is one.
+        channels: Names of the channels a network is given.
+        voxel_size: Side of a voxel of point clouds, in meters; None for images.
+        groups: Names of the classes in head, common and tail where a benchmark fixes them.
+    """
+
+    classes: tuple[str, ...]
+    ignore_index: int
+    background: int | None = None
+    channels: tuple[str, ...] = ("red", "green", "blue")
+    voxel_size: float | None = None
+    groups: Mapping[str, Sequence[str]] | None = None
+
+    @classmethod
+    def of(cls, data: Any) -> DataSpec:
+        """The spec of a data set; one of images need not name channels, voxels or groups."""
+        return cls(
+            data.classes,
+            data.ignore_index,
+            data.background,
+            getattr(data, "channels", cls.channels),
+            getattr(data, "voxel_size", None),
+            getattr(data, "groups", None),
+        )
+
+    @property
+    def holds_points(self) -> bool:
+        """Whether the samples are point clouds."""
+        return self.voxel_size is not None
 
 
 class SegmentationData(Protocol):

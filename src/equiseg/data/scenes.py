@@ -13,10 +13,7 @@ import torch
 from equiseg.data.sample import Sample
 from equiseg.data.scene_drawing import finish
 from equiseg.data.scene_layout import KINDS, WALL, Plan, compose, paint
-
-SPLITS = ("train", "val", "test")
-_CALIBRATION = len(SPLITS)  # a stream of its own: no split is tuned on itself
-_BLOCK = 64
+from equiseg.data.scene_streams import BLOCK, CALIBRATION, SPLITS, generator, long_tail, strata
 
 
 @dataclass(frozen=True)
@@ -71,33 +68,16 @@ class SceneConfig:
     @property
     def shares(self) -> np.ndarray:
         """The share of pixels meant for each class, (K,) float64: geometric, summing to 1."""
-        series = self.imbalance ** (-np.arange(self.num_classes) / (self.num_classes - 1))
-        return np.asarray(series / series.sum())
-
-
-def _generator(*key: int) -> np.random.Generator:
-    return np.random.Generator(np.random.SFC64(key))
-
-
-@lru_cache(maxsize=64)
-def _strata(seed: int, stream: int, block: int) -> np.ndarray:
-    """Numbers in [0, 1) for a block of images, (64, 2, K): a Latin hypercube, even in every column.
-
-    Counts rounded by it keep the planned rates within the block, where independent numbers would
-    leave a rare class to luck.
-    """
-    rng = _generator(seed, stream, block, 0)
-    order = rng.permuted(np.tile(np.arange(_BLOCK)[:, None], 2 * len(KINDS)), axis=0)
-    return ((order + rng.random(order.shape)) / _BLOCK).reshape(_BLOCK, 2, len(KINDS))
+        return long_tail(self.num_classes, self.imbalance)
 
 
 def _picture(
     config: SceneConfig, plan: Plan, stream: int, index: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.random.Generator]:
     """Canvas (3, H, W), labels (H, W), the area asked for each class (K,), and the generator."""
-    rng = _generator(config.seed, stream, index, 1)
-    strata = _strata(config.seed, stream, index // _BLOCK)[index % _BLOCK]
-    scene = compose(plan, config.image_size, config.context, strata, rng)
+    rng = generator(config.seed, stream, index, 1)
+    strata_2K = strata(len(KINDS), config.seed, stream, index // BLOCK)[index % BLOCK]
+    scene = compose(plan, config.image_size, config.context, strata_2K, rng)
     return *paint(scene, config.image_size, rng), scene.asked_K, rng
 
 
@@ -115,8 +95,8 @@ def _calibrated(config: SceneConfig) -> Plan:
     for block in range(10):
         plan = Plan.of(shares * asked_K / shown_K)
         shown_K, asked_K = 0.85 * shown_K, 0.85 * asked_K
-        for index in range(block * _BLOCK, (block + 1) * _BLOCK):
-            _, labels, asked, _ = _picture(config, plan, _CALIBRATION, index)
+        for index in range(block * BLOCK, (block + 1) * BLOCK):
+            _, labels, asked, _ = _picture(config, plan, CALIBRATION, index)
             shown_K += np.bincount(labels.ravel(), minlength=config.num_classes)
             asked_K += asked
         asked_K[WALL] = shown_K[WALL]  # the wall is what is left over

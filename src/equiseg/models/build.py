@@ -14,24 +14,46 @@ from equiseg.models.fpn import FPN, SmallEncoder
 from equiseg.models.huggingface import build_huggingface, rebuild_huggingface
 from equiseg.models.lite0 import Lite0Encoder
 from equiseg.models.smp import build_smp
+from equiseg.models.sparse import (
+    MinkUNet14A,
+    MinkUNet18A,
+    MinkUNet34A,
+    MinkUNet34C,
+    MinkUNetSmall,
+)
 
 _PYRAMIDS: dict[str, Callable[[], nn.Module]] = {
     "fpn-small": SmallEncoder,
     "fpn-lite0": Lite0Encoder,
+}
+# Networks of point clouds: input channels and classes to a network on sparse tensors.
+SPARSE_MODELS: dict[str, Callable[[int, int], nn.Module]] = {
+    "minkunet-small": MinkUNetSmall,
+    "minkunet-14a": MinkUNet14A,
+    "minkunet-18a": MinkUNet18A,
+    "minkunet-34a": MinkUNet34A,
+    "minkunet-34c": MinkUNet34C,
 }
 _SMP_FORM = "smp/<deeplabv3plus|upernet|fpn|unet>/<encoder>"
 
 
 def model_names() -> tuple[str, ...]:
     """The names that `build_model` knows, besides ``smp/<architecture>/<encoder>``."""
-    return (*_PYRAMIDS, *ARCHITECTURES)
+    return (*_PYRAMIDS, *ARCHITECTURES, *SPARSE_MODELS)
 
 
-def build_model(name: str, num_classes: int, *, weights: str | Path | None = None) -> nn.Module:
+def build_model(
+    name: str,
+    num_classes: int,
+    *,
+    weights: str | Path | None = None,
+    in_channels: int = 3,
+) -> nn.Module:
     """A segmentation model by name.
 
-    Every model takes RGB images (B, 3, H, W) in [0, 1], of any H and W from 32 up, normalises them
-    itself and returns logits (B, K, h, w) at its own stride, h <= H and w <= W. It has
+    Those in `SPARSE_MODELS` take a `SparseTensor` of voxels and return logits (V, K). Every other
+    model takes RGB images (B, 3, H, W) in [0, 1], of any H and W from 32 up, normalises them
+    itself and returns logits (B, K, h, w) at its own stride, h <= H and w <= W. All have
 
     - ``classifier_name``: dotted name of the final pixel classifier, for ``FeatureTap``;
     - ``encoder`` and ``encoder_parameters()``: the part to freeze or to train more gently;
@@ -45,6 +67,7 @@ def build_model(name: str, num_classes: int, *, weights: str | Path | None = Non
         weights: Pretrained weights. For the names of transformers a local folder or a hub name; for
             ``smp/`` the name of that library's encoder weights ("imagenet"). None starts at random,
             except "fpn-lite0", which always has ImageNet weights from its package.
+        in_channels: Channels of the input: 3 for images, those of a voxel for sparse models.
 
     Raises:
         ValueError: Unknown name, too few classes, or weights that do not fit.
@@ -53,6 +76,15 @@ def build_model(name: str, num_classes: int, *, weights: str | Path | None = Non
     """
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+    if name in SPARSE_MODELS:
+        if weights is not None:
+            raise ValueError(f"weights must be None for {name!r}, got {str(weights)!r}")
+        return SPARSE_MODELS[name](in_channels, num_classes)
+    if in_channels != 3:
+        raise ValueError(
+            f"in_channels must be 3 for {name!r}, which takes RGB images, got {in_channels}; "
+            f"{', '.join(SPARSE_MODELS)} take any"
+        )
     if name in _PYRAMIDS:
         if weights is not None:
             raise ValueError(
@@ -86,6 +118,8 @@ def rebuild_model(
     """
     if name == "fpn-lite0":
         return FPN(Lite0Encoder(pretrained=False), num_classes)
+    if name in SPARSE_MODELS and configuration is not None:
+        return build_model(name, num_classes, in_channels=configuration["in_channels"])
     if name in ARCHITECTURES and configuration is not None:
         return rebuild_huggingface(ARCHITECTURES[name], configuration)
     return build_model(name, num_classes)

@@ -49,7 +49,7 @@ def class_figure(comparison: Comparison) -> Figure:
     panels = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     shares, scores = panels[0], panels[1]
 
-    shares.set_title("share of pixels")
+    shares.set_title(f"share of {comparison.unit}s")
     places = [(y, comparison.pixels[k] / total) for y, k in enumerate(order)]
     seen = [(y, share) for y, share in places if share]
     floor = 10 ** math.floor(math.log10(min((s for _, s in seen), default=0.1)) - 0.15)

@@ -19,7 +19,7 @@ _METRICS = {
     "common": "common",
     "tail": "tail",
     "mean_accuracy": "mean accuracy",
-    "pixel_accuracy": "pixel accuracy",
+    "pixel_accuracy": "{unit} accuracy",
 }
 _COLLAPSE = {
     "equinorm": "Spread of the lengths of the class centers, relative to their mean.",
@@ -91,7 +91,7 @@ def _scores(comparison: Comparison) -> str:
     for metric in comparison.metrics:
         covered = first.get(f"num_{'iou' if metric == 'miou' else metric}")
         note = f" <i>mean of {count(covered, 'class')}</i>" if covered is not None else ""
-        cells = [f"<th scope=row>{_METRICS[metric]}{note}</th>"]
+        cells = [f"<th scope=row>{_METRICS[metric].format(unit=comparison.unit)}{note}</th>"]
         for name in comparison.runs:
             cells.append(_td(spread(comparison.values(name, metric))))
             if name != comparison.baseline:
@@ -122,7 +122,7 @@ def _classes(comparison: Comparison) -> str:
                 if name != comparison.baseline:
                     cells += _difference(comparison.class_difference(name, k))
             rows.append("".join(cells))
-    columns = ["class", "training pixels", *_columns(comparison, "")[1:]]
+    columns = ["class", f"training {comparison.unit}s", *_columns(comparison, "")[1:]]
     caption = "IoU in percent, most frequent class first. " + _reading(comparison)
     intervals = len(comparison.classes) * (len(comparison.runs) - 1)
     if len(comparison.seeds) > 1 and intervals >= 20:

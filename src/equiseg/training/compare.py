@@ -106,7 +106,8 @@ class Comparison:
         runs: For each variant its results, in the order of the seeds; the first is the baseline.
         classes: Names of the classes.
         groups: Class ids of head, common and tail, most frequent first.
-        pixels: Training pixels of each class.
+        pixels: Training pixels (points) of each class.
+        unit: What is counted, "pixel" or "point".
     """
 
     split: str
@@ -115,6 +116,7 @@ class Comparison:
     classes: list[str]
     groups: dict[str, list[int]]
     pixels: list[int]
+    unit: str = "pixel"
 
     @property
     def baseline(self) -> str:
@@ -178,7 +180,7 @@ class Comparison:
                 scores = {key: result[split][key] for key in result[split] if key != "confusion"}
                 runs[name].append(kept | {split: scores})
         shared = {key: result[key] for key in ("classes", "groups", "pixels")}
-        return cls(split, list(seeds), runs, **shared)
+        return cls(split, list(seeds), runs, **shared, unit=result.get("unit", "pixel"))
 
 
 def compare(

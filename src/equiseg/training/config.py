@@ -6,22 +6,46 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from equiseg.data.points.rooms import RoomConfig
+from equiseg.data.points.transforms import PointAugmentConfig
+from equiseg.data.points.view import PointCropConfig
 from equiseg.data.scenes import SceneConfig
 from equiseg.data.transforms import AugmentConfig
+
+BUILT_IN = ("scenes", "rooms")
+
+
+@dataclass(frozen=True)
+class PointsConfig:
+    """How training scans are shown to the network.
+
+    Attributes:
+        augment: Random changes.
+        crop: Which part of a scan or block.
+        supervision: "points": every point is learned, through the voxel it lies in; "majority":
+            every voxel learns the class most of its points have.
+    """
+
+    augment: PointAugmentConfig = field(default_factory=PointAugmentConfig)
+    crop: PointCropConfig = field(default_factory=PointCropConfig)
+    supervision: Literal["points", "majority"] = "points"
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images, and how they are read.
+    """Which images or point clouds, and how they are read.
 
     Attributes:
-        card: "scenes" for the built-in ones, the name of a card that comes with equiseg (camvid,
-            ccp), or the path of a card of your own (.yaml).
+        card: "scenes" for the built-in pictures and "rooms" for the built-in scans, the name of a
+            card that comes with equiseg (camvid, ccp, ign_lidar_hd, scannet200, ...), or the path
+            of a card of your own (.yaml).
         root: Folder of the data; overrides the card's own.
         size: (H, W) to resize images to when reading. None keeps the size on disk.
         augment: Random changes to training images.
+        points: How training scans are shown.
         scenes: The built-in scenes, when ``card`` is "scenes".
-        num_scenes: Built-in scenes in train, val and test.
+        rooms: The built-in rooms, when ``card`` is "rooms".
+        num_scenes: Built-in scenes or rooms in train, val and test.
         num_workers: Worker processes that load data; 0 loads in the training process.
         cache_gb: Most memory, in gigabytes, in which each process keeps decoded images. 0 keeps
             none.
@@ -31,13 +55,15 @@ class DataConfig:
     root: str | None = None
     size: tuple[int, int] | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    points: PointsConfig = field(default_factory=PointsConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
+    rooms: RoomConfig = field(default_factory=RoomConfig)
     num_scenes: tuple[int, int, int] = (400, 100, 200)
     num_workers: int = 0
     cache_gb: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.card == "scenes" and self.size is not None:
+        if self.card in BUILT_IN and self.size is not None:
             raise ValueError(
                 f"data.size is for image folders, got {self.size}; the built-in scenes are drawn "
                 "at data.scenes.image_size"
@@ -60,7 +86,9 @@ class ModelConfig:
 
     Attributes:
         name: fpn-small, fpn-lite0, segformer-b0 to b5, upernet-swin-t/s/b, upernet-convnext-t/s/b,
-            deeplabv3plus-mobilenetv2, beit-b/l, or smp/ARCHITECTURE/ENCODER.
+            deeplabv3plus-mobilenetv2, beit-b/l, or smp/ARCHITECTURE/ENCODER for images;
+            minkunet-small, minkunet-14a, -18a, -34a or -34c for point clouds. None takes the small
+            one that suits the data.
         weights: Pretrained weights: a local folder or hub name for transformers architectures.
             None takes what the name implies.
         freeze: Encoder stages that keep their weights and batch statistics, counted from the
@@ -70,7 +98,7 @@ class ModelConfig:
             runs the frozen stages anew each time.
     """
 
-    name: str = "fpn-small"
+    name: str | None = None
     weights: str | None = None
     freeze: int = 0
     keep_views: int = 0
@@ -141,19 +169,22 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How an image is predicted.
+    """How an image or a scan is predicted.
 
     Attributes:
         window: (H, W) of a sliding window. None takes the whole image.
         stride: (H, W) between windows; None takes two thirds of the window.
-        flip: Average with the prediction of the mirrored image.
+        flip: Average with the prediction of the mirrored image or scan.
         scales: Average over these sizes of the image.
+        votes: Average over this many grids of blocks, each shifted against the others, so that
+            every point of a scan is seen in as many blocks.
     """
 
     window: tuple[int, int] | None = None
     stride: tuple[int, int] | None = None
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
+    votes: int = 1
 
 
 @dataclass(frozen=True)
@@ -161,15 +192,15 @@ class TrainConfig:
     """One run.
 
     Attributes:
-        data: Which images.
+        data: Which images or point clouds.
         model: Which network.
         method: "cross_entropy" alone; "ceco", with the center collapse regularizer; or
             "ceco_published", with the branch as its authors released it.
         ceco: The regularizer's arguments.
         optimizer: How the weights move.
-        evaluation: How images are predicted in validation and test.
-        epochs: Passes over the training images.
-        batch_size: Images a step on each process.
+        evaluation: How images or scans are predicted in validation and test.
+        epochs: Passes over the training images or blocks.
+        batch_size: Images or blocks a step on each process.
         seed: Of the initial weights, the shuffling and the augmentation.
         precision: "32", or "bf16" / "16" for automatic mixed precision.
         threads: CPU threads of the process; None takes torch's own choice.

@@ -11,7 +11,7 @@ from equiseg.training.config import CenterCollapseConfig, TrainConfig
 
 
 class Criterion(nn.Module):
-    """A pixel loss and, for some methods, a regularizer on the last-layer features.
+    """A pixel (point) loss and, for some methods, a regularizer on the last-layer features.
 
     Args:
         pixel: Loss over (logits, labels).
@@ -23,11 +23,21 @@ class Criterion(nn.Module):
         self.pixel = pixel
         self.regularizer = regularizer
 
-    def forward(self, logits: Tensor, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The parts of the loss by name; their sum is what is minimised."""
-        parts = {"pixel": self.pixel(logits, labels)}
+    def forward(
+        self, logits: Tensor, features: Tensor, labels: Tensor, inverse: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The parts of the loss by name; their sum is what is minimised.
+
+        Args:
+            logits: (B, K, h, w), or (V, K) of voxels.
+            features: What the classifier was given, (B, C, h, w) or (V, C).
+            labels: (B, H, W), or (N,) of points.
+            inverse: (N,) voxel of every point.
+        """
+        parts = {"pixel": self.pixel(logits, labels, inverse=inverse)}
         if self.regularizer is not None:
-            parts["center_collapse"] = self.regularizer(within(features, labels), labels)
+            features = within(features, labels)
+            parts["center_collapse"] = self.regularizer(features, labels, inverse=inverse)
         return parts
 
 
@@ -35,7 +45,7 @@ def within(features: Tensor, labels: Tensor) -> Tensor:
     """Features no larger than the labels.
 
     A network of stride 1 that stretches the image to its own multiple has features a little
-    larger; they are resized as its logits are.
+    larger; they are resized as its logits are. Voxels have no size to compare.
     """
     if all(f <= s for f, s in zip(features.shape[2:], labels.shape[1:], strict=True)):
         return features

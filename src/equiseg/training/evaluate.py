@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from equiseg.collapse import UNDEFINED, CenterMoments, CollapseMeasures
-from equiseg.data import SegmentationData
 from equiseg.data.loading import Loader, evaluation_loader
+from equiseg.data.sample import DataSpec
 from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics import Score, SegmentationScore
 from equiseg.tap import FeatureTap
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.criterion import within
-from equiseg.training.inference import predict_logits
+from equiseg.training.inference import predict
+from equiseg.training.inputs import inverse_of, moved
+from equiseg.training.scan_inference import voted_scans
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,19 @@ class Evaluation:
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
-    data: SegmentationData,
+    data: Any,
     config: EvaluationConfig,
     groups: FrequencyGroups,
     *,
     num_workers: int = 0,
-    track: Callable[[Loader], Iterable[tuple[Tensor, Tensor]]] = iter,
+    track: Callable[[Loader], Iterable[tuple[Any, Tensor]]] = iter,
 ) -> Evaluation:
-    """Predict every image of a split and measure.
+    """Predict every image or block of a split and measure.
 
     Args:
         model: A network with ``classifier_name``; runs where its weights are.
-        data: The split.
-        config: How images are predicted. Centers are taken from the plain whole image.
+        data: The split, ``SegmentationData`` or ``PointData``.
+        config: How images are predicted. Centers are taken from the plain whole image or block.
         groups: Head, common and tail.
         num_workers: Worker processes that load data.
         track: Wraps the batches, to show progress.
@@ -66,15 +69,20 @@ def evaluate(
     score = SegmentationScore(num_classes, data.ignore_index, groups, sync_on_compute=False)
     score = score.to(device)
     moments = CenterMoments(num_classes, data.ignore_index)
-    plain = EvaluationConfig()
+    channels, plain = DataSpec.of(data).channels, EvaluationConfig()
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
-        for images, labels in track(evaluation_loader(data, num_workers=num_workers)):
-            images, labels = images.to(device), labels.to(device)
-            logits = predict_logits(model, images, plain)
-            moments.update(within(tap.features, labels), labels)
-            if config != plain:
-                logits = predict_logits(model, images, config)
-            score.update(logits, labels)
+        for inputs, labels in track(evaluation_loader(data, num_workers=num_workers)):
+            inputs, labels = moved(inputs, device), labels.to(device)
+            predictions = predict(model, inputs, plain, channels)
+            features = within(tap.features, labels)
+            moments.update(features, labels, inverse=inverse_of(inputs))
+            if config != plain and config.votes == 1:
+                predictions = predict(model, inputs, config, channels)
+            if config.votes == 1:
+                score.update(predictions, labels)
+        if config.votes > 1:  # blocks of other grids: scan by scan, each point in several
+            for ids, labels in voted_scans(model, data, config):
+                score.update(ids, labels)
         weight: Tensor = tap.layer.weight  # type: ignore[assignment]
     centers_KD, present_K = moments.centers()
     # A classifier that looks at a neighbourhood has no single row to compare with a center.

@@ -1,16 +1,60 @@
-"""Predicting an image: whole or in windows, mirrored, at several scales."""
+"""Predicting images (whole or in windows, mirrored, at several scales) and points in voxels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from equiseg.data.points.voxels import VoxelBatch
 from equiseg.training.config import EvaluationConfig
+from equiseg.training.inputs import Inputs, network_input
 
 Model = Callable[[Tensor], Tensor]
+
+
+def predict(
+    model: nn.Module, inputs: Inputs, config: EvaluationConfig, channels: Sequence[str]
+) -> Tensor:
+    """What a score takes: logits (B, K, H, W) of images, class ids (N,) of points.
+
+    Args:
+        model: The network.
+        inputs: A batch.
+        config: Which views.
+        channels: Names of the input channels.
+    """
+    if isinstance(inputs, VoxelBatch):
+        return predict_voxels(model, inputs, config, channels).argmax(1)[inputs.inverse_N]
+    return predict_logits(model, inputs, config)
+
+
+def predict_voxels(
+    model: nn.Module, batch: VoxelBatch, config: EvaluationConfig, channels: Sequence[str]
+) -> Tensor:
+    """(V, K) float32 class probabilities, averaged with those of the mirrored scans if asked for.
+
+    Args:
+        model: Sparse tensors to logits (V, K).
+        batch: Voxels.
+        config: Which views.
+        channels: Names of the feature channels: normals turn with their scan.
+    """
+    views = [batch, _mirrored(batch, channels)] if config.flip else [batch]
+    probabilities = [model(network_input(view)).float().softmax(1) for view in views]
+    return torch.stack(probabilities).mean(0)
+
+
+def _mirrored(batch: VoxelBatch, channels: Sequence[str]) -> VoxelBatch:
+    """The same voxels, in the same order, with x reversed."""
+    coordinates_V4, features_VC = batch.coordinates_V4.clone(), batch.features_VC
+    coordinates_V4[:, 1] = -1 - coordinates_V4[:, 1]
+    if "normal_x" in channels:
+        features_VC = features_VC.clone()
+        features_VC[:, list(channels).index("normal_x")] *= -1
+    return batch._replace(coordinates_V4=coordinates_V4, features_VC=features_VC)
 
 
 def predict_logits(model: Model, images: Tensor, config: EvaluationConfig) -> Tensor:
@@ -80,12 +124,21 @@ def _resized(maps: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Te
     return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
 
 
-def check_evaluation(config: EvaluationConfig) -> None:
-    """Refuse views that cannot be made.
+def check_evaluation(config: EvaluationConfig, of_points: bool = False) -> None:
+    """Refuse views that cannot be made, of images or of point clouds.
 
     Raises:
-        ValueError: If there is no scale, or window and stride do not fit.
+        ValueError: If there is no scale, window and stride do not fit, or an option is of the
+            other kind of data.
     """
+    if config.votes < 1:
+        raise ValueError(f"evaluation.votes must be at least 1, got {config.votes}")
+    plain = EvaluationConfig()
+    for name in ("window", "stride", "scales") if of_points else ("votes",):
+        value = getattr(config, name)
+        if value != getattr(plain, name):
+            kind, cure = ("images", "votes or flip") if of_points else ("scans", "scales or flip")
+            raise ValueError(f"evaluation.{name} is for {kind}, got {value}; use {cure} here")
     if not config.scales or min(config.scales) <= 0:
         raise ValueError(f"evaluation.scales must be positive factors, got {config.scales}")
     for name in ("window", "stride"):

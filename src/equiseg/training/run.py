@@ -24,14 +24,17 @@ from equiseg.data.loading import (
     evaluation_loader,
     training_loader,
 )
+from equiseg.data.points.view import PointTrainingView
+from equiseg.labels import count_labels
 from equiseg.training.callbacks import ProgressFile, StepClock, ValidationTable
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import differences, plain, read_config, write_config
 from equiseg.training.evaluate import Evaluation, evaluate
 from equiseg.training.inference import check_evaluation
+from equiseg.training.inputs import PointCollate
 from equiseg.training.kept import KeptViews
 from equiseg.training.provenance import provenance
-from equiseg.training.sources import OpenedData, open_data
+from equiseg.training.sources import OpenedData, open_data, scan_reading
 from equiseg.training.task import SegmentationTask
 from equiseg.training.weights import ModelCard, save_weights
 
@@ -78,14 +81,18 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
         return read_result(out)
 
-    check_evaluation(config.evaluation)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     L.seed_everything(config.seed, verbose=False)
     data = open_data(config.data, track=_progress(console))
-    task = SegmentationTask(config, data.classes, data.statistics["train"], data.ignore_index)
+    check_evaluation(config.evaluation, data.spec.holds_points)
+    task = SegmentationTask(config, data.spec, data.statistics["train"], data.groups)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
+    if data.spec.holds_points:
+        train_split = data.splits["train"]
+        scans: Any = (train_split[index] for index in range(len(train_split)))
+        task.model.standardize.measure(scan.features_NC for scan in scans)
     best, clock = _fit(config, task, data, out, console, quiet)
 
     result = None
@@ -127,8 +134,13 @@ def _fit(
         callbacks.append(RichProgressBar())
     workers = config.data.num_workers
     samples = _training_samples(config, task, data, console)
+    collate = None
+    if data.spec.voxel_size is not None:
+        collate = PointCollate(data.spec, config.data.points.supervision)
     sampler = EpochSampler(len(samples), config.seed, rank, ranks)
-    training = training_loader(samples, sampler, config.batch_size, num_workers=workers)
+    training = training_loader(
+        samples, sampler, config.batch_size, num_workers=workers, collate=collate
+    )
     validation = evaluation_loader(
         data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
     )
@@ -172,8 +184,10 @@ def _fit(
 
 def _training_samples(
     config: TrainConfig, task: SegmentationTask, data: OpenedData, console: Console
-) -> TrainingView | KeptViews:
-    """Augmented images, or what frozen stages make of them."""
+) -> TrainingView | KeptViews | PointTrainingView:
+    """Augmented images, or what frozen stages make of them; augmented scans."""
+    if data.spec.holds_points:
+        return _training_scans(config, data)
     sizes = sorted(data.splits["train"].sizes)
     if len(sizes) > 1 and config.data.augment.crop is None:
         raise ValueError(
@@ -195,6 +209,23 @@ def _training_samples(
     return KeptViews(view, encoder, config.model.freeze, config.model.keep_views, track)
 
 
+def _training_scans(config: TrainConfig, data: OpenedData) -> PointTrainingView:
+    """Augmented scans, cropped where rare classes are if that is asked for."""
+    if config.model.keep_views:
+        raise ValueError(f"model.keep_views is for images, got {config.model.keep_views}; use 0")
+    train, points, counts_SK = data.splits["train"], config.data.points, None
+    if points.crop.rare:
+        num_classes = len(data.spec.classes)
+        counts_SK = torch.stack(
+            [
+                count_labels(train[index].labels, num_classes, data.spec.ignore_index)
+                for index in range(len(train))
+            ]
+        )
+    scans: Any = train
+    return PointTrainingView(scans, points.augment, points.crop, config.seed, counts_SK)
+
+
 def _finish(
     config: TrainConfig,
     task: SegmentationTask,
@@ -210,15 +241,15 @@ def _finish(
     epoch = int(state["epoch"]) + 1
     task.load_state_dict(state["state_dict"])
     task.model.to(task.trainer.strategy.root_device)  # Lightning leaves it on the CPU
-    groups = task.score.groups
-    assert groups is not None
+    groups = data.groups
     card = ModelCard(
-        config.model.name,
-        data.classes,
-        data.ignore_index,
+        task.model_name,
+        data.spec.classes,
+        data.spec.ignore_index,
         config.data.size,
         groups,
         getattr(task.model, "configuration", None),
+        scan_reading(config.data),
     )
     save_weights(task.model, card, out / "model.safetensors")
     evaluations = {
@@ -236,12 +267,13 @@ def _finish(
     result = {
         "method": config.method,
         "seed": config.seed,
-        "classes": list(data.classes),
+        "classes": list(data.spec.classes),
         "groups": {name: list(ids) for name, ids in groups},
+        "unit": "point" if data.spec.holds_points else "pixel",
         "pixels": data.statistics["train"].pixels_K.tolist(),
         "images": data.statistics["train"].images_K.tolist(),
         "best_epoch": epoch,
-        **{name: evaluation_record(e, data.background) for name, e in evaluations.items()},
+        **{name: evaluation_record(e, data.spec.background) for name, e in evaluations.items()},
         "step_seconds": clock.step_seconds / clock.steps if clock.steps else None,
         "data_wait_share": clock.wait_share if clock.steps else None,
         "provenance": origin,

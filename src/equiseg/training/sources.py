@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from equiseg.data import CachedData, DataError, SegmentationData, load_card, survey
+from equiseg.data import CachedData, DataError, PointCard, load_card, survey
+from equiseg.data.sample import DataSpec
 from equiseg.data.scenes import SceneData
-from equiseg.imbalance import ClassStatistics
-from equiseg.training.config import DataConfig
+from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.training.config import BUILT_IN, DataConfig
+from equiseg.training.weights import ScanReading
 
 SPLITS = ("train", "val", "test")
 
@@ -20,31 +23,66 @@ class OpenedData:
     Attributes:
         splits: The samples of each split.
         statistics: Class statistics of each split.
-        classes: Names of the classes.
-        ignore_index: Label of what is not labelled.
-        background: The class that stands for "nothing named", if there is one.
+        spec: What the data are.
     """
 
     splits: dict[str, CachedData]
     statistics: dict[str, ClassStatistics]
-    classes: tuple[str, ...]
-    ignore_index: int
-    background: int | None
+    spec: DataSpec
+
+    @property
+    def groups(self) -> FrequencyGroups:
+        """Head, common and tail: the benchmark's own, or thirds by training frequency."""
+        pixels_K = self.statistics["train"].pixels_K
+        if self.spec.groups is None:
+            return FrequencyGroups.from_counts(pixels_K)
+        ids = {name: k for k, name in enumerate(self.spec.classes)}
+        by_id = {
+            group: sorted((ids[name] for name in names), key=lambda k: -int(pixels_K[k]))
+            for group, names in self.spec.groups.items()
+        }
+        return FrequencyGroups.from_mapping(by_id)
 
 
-def open_split(config: DataConfig, split: str) -> SegmentationData:
-    """One split as it is described, nothing read yet.
+def open_split(config: DataConfig, split: str) -> Any:
+    """One split as it is described: ``SegmentationData`` or ``PointData``.
 
     Raises:
         DataError: If the card, the folders or file partners are missing.
     """
-    if config.card == "scenes":
+    if config.card in BUILT_IN:
         if split not in SPLITS:
             raise DataError(f"the built-in scenes have the splits {list(SPLITS)}, got {split!r}")
-        return SceneData(config.scenes, split, config.num_scenes[SPLITS.index(split)])
+        number = config.num_scenes[SPLITS.index(split)]
+        if config.card == "scenes":
+            return SceneData(config.scenes, split, number)
+        from equiseg.data.points.rooms import RoomData
+
+        return RoomData(config.rooms, split, number)
+    card = load_card(config.card, config.root)
+    if isinstance(card, PointCard):
+        if config.size is not None:
+            raise DataError(
+                f"data.size is for images, got {config.size} for the scans of card {card.name}; "
+                "leave it out"
+            )
+        from equiseg.data.points.folder import PointFolder
+
+        return PointFolder(card, split)
     from equiseg.data.image_folder import ImageFolder
 
-    return ImageFolder(load_card(config.card, config.root), split, config.size)
+    return ImageFolder(card, split, config.size)
+
+
+def scan_reading(config: DataConfig) -> ScanReading | None:
+    """How the scans of these data are read; None for images."""
+    if config.card == "rooms":
+        from equiseg.data.points.rooms import RoomData
+
+        voxel, codes = RoomData.voxel_size, tuple(range(config.rooms.num_classes))
+        return ScanReading("ply", ("rgb",), voxel, None, 0.0, codes)
+    card = None if config.card in BUILT_IN else load_card(config.card, config.root)
+    return ScanReading.of(card) if isinstance(card, PointCard) else None
 
 
 def split_names(config: DataConfig) -> list[str]:
@@ -53,15 +91,16 @@ def split_names(config: DataConfig) -> list[str]:
     Raises:
         DataError: If train or val is missing.
     """
-    if config.card == "scenes":
+    if config.card in BUILT_IN:
         return list(SPLITS)
     card = load_card(config.card, config.root)
-    if missing := [name for name in ("train", "val") if name not in card.splits]:
+    known = card.split_names()
+    if missing := [name for name in ("train", "val") if name not in known]:
         raise DataError(
-            f"card {card.name} has no split {' or '.join(missing)}, only {list(card.splits)}; "
+            f"card {card.name} has no split {' or '.join(missing)}, only {known}; "
             "training needs both, val to choose the weights by"
         )
-    return [name for name in SPLITS if name in card.splits]
+    return [name for name in SPLITS if name in known]
 
 
 def open_data(
@@ -92,5 +131,4 @@ def open_data(
         splits[name] = cached
     if problems:
         raise DataError("\n".join(problems))
-    first = next(iter(splits.values()))
-    return OpenedData(splits, statistics, first.classes, first.ignore_index, first.background)
+    return OpenedData(splits, statistics, next(iter(splits.values())).spec)

@@ -10,45 +10,72 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from equiseg.data.sample import DataSpec
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.metrics import Score, SegmentationScore
-from equiseg.models import build_model, freeze_encoder
+from equiseg.models import SPARSE_MODELS, build_model, freeze_encoder, model_names
 from equiseg.tap import FeatureTap
-from equiseg.training.config import TrainConfig
+from equiseg.training.config import ModelConfig, TrainConfig
 from equiseg.training.criterion import build_criterion
-from equiseg.training.inference import predict_logits
+from equiseg.training.inference import predict
+from equiseg.training.inputs import Inputs, inverse_of, network_input
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 
 
+def model_name(config: ModelConfig, spec: DataSpec) -> str:
+    """The name of the network: the one asked for, or the small one that suits the data.
+
+    Raises:
+        ValueError: If a network of images is asked for on point clouds, or the other way round.
+    """
+    name = config.name or ("minkunet-small" if spec.holds_points else "fpn-small")
+    if (name in SPARSE_MODELS) != spec.holds_points:
+        kinds = ("images", "point clouds")
+        raise ValueError(
+            f"model.name={name} takes {kinds[name in SPARSE_MODELS]}, the data are "
+            f"{kinds[spec.holds_points]}; choose one of {', '.join(_names(spec.holds_points))}"
+        )
+    return name
+
+
+def _names(of_points: bool) -> list[str]:
+    return [name for name in model_names() if (name in SPARSE_MODELS) == of_points]
+
+
 class SegmentationTask(L.LightningModule):
-    """A network, what it minimises, and its score on the validation images.
+    """A network, what it minimises, and its score on the validation images or scans.
 
     Args:
         config: The run.
-        classes: Names of the classes.
-        statistics: Of the training labels: priors and head, common, tail come from it.
-        ignore_index: Label value to leave out.
+        spec: What the data are.
+        statistics: Of the training labels: priors come from it.
+        groups: Head, common and tail.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        classes: tuple[str, ...],
+        spec: DataSpec,
         statistics: ClassStatistics,
-        ignore_index: int,
+        groups: FrequencyGroups,
     ) -> None:
         super().__init__()
         self.config = config
-        self.classes = classes
-        model = build_model(config.model.name, len(classes), weights=config.model.weights)
-        # Convolutions run faster with channels last.
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.spec = spec
+        self.model_name = model_name(config.model, spec)
+        num_classes, ignore_index = len(spec.classes), spec.ignore_index
+        self.model: Any = build_model(  # of networks that share attributes, but no class
+            self.model_name,
+            num_classes,
+            weights=config.model.weights,
+            in_channels=len(spec.channels),
+        )
+        if not spec.holds_points:  # convolutions run faster with channels last
+            self.model.to(memory_format=torch.channels_last)
         self._frozen = freeze_encoder(self.model, config.model.freeze)
-        layer: str = self.model.classifier_name
-        self.tap = FeatureTap(self.model, layer=layer)
+        self.tap = FeatureTap(self.model, layer=self.model.classifier_name)
         self.criterion = build_criterion(config, statistics, self.tap.in_features, ignore_index)
-        groups = FrequencyGroups.from_counts(statistics.pixels_K)
-        self.score = SegmentationScore(len(classes), ignore_index, groups)
+        self.score = SegmentationScore(num_classes, ignore_index, groups)
         self.val_score: Score | None = None
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -59,12 +86,14 @@ class SegmentationTask(L.LightningModule):
     def training_step(self, batch: tuple[Any, Tensor], batch_index: int) -> Tensor:
         """Sum of the criterion's parts on one batch, each logged by name."""
         inputs, labels = batch
-        logits = self.model(inputs)
-        parts = self.criterion(logits, self.tap.features, labels)
+        logits = self.model(network_input(inputs))
+        parts = self.criterion(logits, self.tap.features, labels, inverse_of(inputs))
         loss = torch.stack(list(parts.values())).sum()
+        # Every step weighs the same: Lightning would take the first size it finds for the batch's.
+        settings: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": 1}
         for name, part in parts.items():
-            self.log(f"loss/{name}", part.detach(), on_step=False, on_epoch=True)
-        self.log("loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True)
+            self.log(f"loss/{name}", part.detach(), **settings)
+        self.log("loss", loss.detach(), prog_bar=True, **settings)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -77,10 +106,11 @@ class SegmentationTask(L.LightningModule):
                 "train in precision 32, in a new folder"
             )
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+    def validation_step(self, batch: tuple[Inputs, Tensor], batch_index: int) -> None:
         """Count the predictions of one batch."""
-        images, labels = batch
-        self.score.update(predict_logits(self.model, images, self.config.evaluation), labels)
+        inputs, labels = batch
+        predictions = predict(self.model, inputs, self.config.evaluation, self.spec.channels)
+        self.score.update(predictions, labels)
 
     def on_validation_epoch_end(self) -> None:
         """Score the validation images, over all ranks."""
@@ -88,7 +118,7 @@ class SegmentationTask(L.LightningModule):
         self.score.reset()
         for name in ("miou", "mean_accuracy", "pixel_accuracy", "head", "common", "tail"):
             self.log(f"val/{name}", getattr(score, name), prog_bar=name in ("miou", "tail"))
-        values = zip(self.classes, score.iou_K.tolist(), strict=True)
+        values = zip(self.spec.classes, score.iou_K.tolist(), strict=True)
         self.log_dict({f"val_iou/{name}": value for name, value in values})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

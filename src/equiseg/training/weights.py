@@ -10,10 +10,40 @@ from typing import Any
 
 from torch import nn
 
+from equiseg.data import PointCard
 from equiseg.imbalance import FrequencyGroups
 from equiseg.models import rebuild_model
 
 _KEY = "equiseg"
+
+
+@dataclass(frozen=True)
+class ScanReading:
+    """How scans are read for a network of point clouds, and its classes written into them.
+
+    Attributes:
+        form: How the files of its training data were written.
+        features: Attributes of a point that the network is given (see ``PointCard``).
+        voxel_size: Side of a voxel, in meters.
+        block: Side of the blocks a scan is cut into, in meters; None takes it whole.
+        margin: Context around a block, in meters.
+        codes: For each class the code that stands for it in a file.
+    """
+
+    form: str
+    features: tuple[str, ...]
+    voxel_size: float
+    block: float | None
+    margin: float
+    codes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, card: PointCard) -> ScanReading:
+        """As the card of the training data says."""
+        # Several codes may mean one class: the first of them is written.
+        code_of = {class_id: code for code, class_id in reversed(card.ids_by_value().items())}
+        codes = tuple(code_of[k] for k in range(len(card.class_names())))
+        return cls(card.form, tuple(card.features), card.voxel, card.block, card.margin, codes)
 
 
 @dataclass(frozen=True)
@@ -22,11 +52,12 @@ class ModelCard:
 
     Attributes:
         model: Name of the architecture.
-        configuration: What else building it takes (see ``equiseg.models.rebuild_model``).
         classes: Names of the classes.
         ignore_index: Label of what was not labelled in training.
         size: (H, W) the images were resized to; None for their own size.
         groups: Head, common and tail by training frequency.
+        configuration: What else building it takes (see ``equiseg.models.rebuild_model``).
+        scans: How scans are read, for a network of point clouds; None for images.
     """
 
     model: str
@@ -35,6 +66,7 @@ class ModelCard:
     size: tuple[int, int] | None
     groups: FrequencyGroups
     configuration: dict[str, Any] | None = None
+    scans: ScanReading | None = None
 
 
 def save_weights(model: nn.Module, card: ModelCard, path: Path) -> None:
@@ -84,7 +116,15 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelCard]:
         tuple(values["size"]) if values["size"] else None,
         FrequencyGroups.from_mapping(values["groups"]),
         values.get("configuration"),
+        _scan_reading(values.get("scans")),
     )
     model = rebuild_model(card.model, len(card.classes), card.configuration)
     model.load_state_dict(tensors)
     return model.eval(), card
+
+
+def _scan_reading(values: dict[str, Any] | None) -> ScanReading | None:
+    if values is None:
+        return None
+    lists = {name: tuple(values[name]) for name in ("features", "codes")}
+    return ScanReading(**(values | lists))

@@ -1,0 +1,33 @@
+"""PointCloud: the points of a scan, or of a part of it, as a file holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# The attributes that have a meaning of their own, and how many channels each has. Any other name
+# is a scalar of the file's own, taken as it is.
+CHANNELS = {"rgb": 3, "nir": 1, "intensity": 1, "returns": 2, "normal": 3, "height": 1}
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud:
+    """Points with attributes and class codes, in the units of the file's coordinate system.
+
+    Attributes:
+        xyz_N3: (N, 3) float64. Projected coordinates reach 1e7 m, where float32 knows whole
+            meters only.
+        attributes: (N, C) float32 by name. Colours, near infrared and intensity lie in [0, 1];
+            "returns" is (return number, number of returns) over 7, "normal" a unit vector.
+        codes_N: (N,) int64 class codes as the file has them, not class ids; None without labels.
+    """
+
+    xyz_N3: np.ndarray
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    codes_N: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Number of points N."""
+        return len(self.xyz_N3)

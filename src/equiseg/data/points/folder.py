@@ -1,0 +1,114 @@
+"""PointFolder: the labelled point clouds of a data card, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from equiseg.data.card import PointCard
+from equiseg.data.errors import DataError
+from equiseg.data.points.deal import deal_blocks
+from equiseg.data.points.forms import Scan, channel_names, find_scans
+from equiseg.data.points.sample import PointSample
+from equiseg.data.points.store import CacheError, ScanStore, cache_folder
+
+_NO_LABELS = (
+    "{}: has no labels, which training and scoring need; add them, or leave the scan to prediction"
+)
+
+
+class PointFolder:
+    """One split of a data set of point clouds; a sample is a block, or a scan where none is cut.
+
+    A sample holds the block's points and, labelled ``ignore_index``, those within ``card.margin``
+    of them. Blocks without one labelled point are left out. The first time, every scan is read
+    from its file once and kept on disk, sorted by block (:class:`~equiseg.data.points.store.
+    ScanStore`): some 30 bytes a point.
+
+    Args:
+        card: The description of the data set.
+        split: Which of the card's splits. Where the card deals blocks, all its scans are read and
+            the blocks dealt to this split taken (:func:`~equiseg.data.points.deal.deal_blocks`).
+        folder: Where scans are kept; None takes :func:`~equiseg.data.points.store.cache_folder`.
+        track: Wraps the scans while they are opened, to show progress.
+
+    Attributes:
+        classes: Names of the classes.
+        ignore_index: Label of what is not labelled.
+        background: The class that stands for "nothing named", if there is one.
+        groups: Names of the classes in head, common and tail where the card fixes them.
+        channels: Names of the C feature channels.
+        voxel_size: Side of a voxel in meters.
+        scans: Stores of the scans.
+        places: Scan and block number of each sample.
+        counts_SK: (S, K) int64 labelled points of each class in each of the S samples.
+
+    Raises:
+        DataError: If the card has no such split, it has no labelled points, or scans cannot be
+            used: all of them, by name.
+    """
+
+    def __init__(
+        self,
+        card: PointCard,
+        split: str,
+        folder: Path | None = None,
+        track: Callable[[Iterable[Scan]], Iterable[Scan]] = iter,
+    ) -> None:
+        self.card = card
+        self.classes = card.class_names()
+        self.ignore_index = card.ignore_index
+        self.background = card.background_id()
+        self.groups = card.groups
+        self.channels = channel_names(card.features)
+        self.voxel_size = card.voxel
+        found = find_scans(card, split)
+        self.scans = _opened(card, split, track(found), folder or cache_folder())
+        counts_BK = np.concatenate([store.blocks.counts_BK for store in self.scans])
+        chosen_B = counts_BK.any(axis=1)
+        if not isinstance(card.splits, Mapping):
+            chosen_B &= np.array(deal_blocks(counts_BK, card.splits)) == split
+        every = [(s, b) for s, store in enumerate(self.scans) for b in range(store.num_blocks)]
+        self.places = [every[i] for i in np.flatnonzero(chosen_B)]
+        self.counts_SK = torch.from_numpy(counts_BK[chosen_B])
+        if not self.places:
+            raise DataError(
+                f"card {card.name}: split {split!r} has no labelled points in {len(self.scans)} "
+                "scan(s); check classes and ignore_values, and that blocks are enough to be dealt"
+            )
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> PointSample:
+        """One block with the points around it."""
+        scan, block = self.places[index]
+        store = self.scans[scan]
+        name = store.name
+        if self.card.block is not None:
+            name += "_{}_{}".format(*store.blocks.index_B2[block])
+        core, rows = store.block_rows(block), store.around(block, self.card.margin)
+        return store.sample(core, rows, self.ignore_index, name)
+
+
+def _opened(card: PointCard, split: str, scans: Iterable[Scan], folder: Path) -> list[ScanStore]:
+    """The stores of all scans, or everything that is wrong with them."""
+    stores, problems = [], []
+    for scan in scans:
+        try:
+            store = ScanStore.open(card, scan, folder)
+        except CacheError:
+            raise
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        stores.append(store)
+        if store.labels_N is None:
+            problems.append(_NO_LABELS.format(scan.path))
+    if problems:
+        raise DataError.listing(f"{card.name}/{split}: scans that cannot be used", problems)
+    return stores

@@ -1,0 +1,58 @@
+"""What a data set of point clouds yields: one scan or one block of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class PointSample(NamedTuple):
+    """Labelled points.
+
+    Attributes:
+        xyz_N3: (N, 3) float32, meters from an origin near the points.
+        features_NC: (N, C) float32, what the network sees of a point besides its place.
+        labels_N: (N,) uint8 or int64 class ids; ``ignore_index`` where nothing is known, and on
+            the points around a block that are there for context only.
+        name: Unique in its data set.
+    """
+
+    xyz_N3: Tensor
+    features_NC: Tensor
+    labels_N: Tensor
+    name: str
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels, as samples of any kind name them."""
+        return self.labels_N
+
+
+class PointData(Protocol):
+    """A map-style data set of point samples.
+
+    Attributes:
+        classes: Names of the classes.
+        ignore_index: Label of what is not labelled.
+        background: The class that stands for "nothing named", if there is one.
+        groups: Names of the classes in head, common and tail where a benchmark fixes them.
+        channels: Names of the C feature channels.
+        voxel_size: Side of a voxel in meters that suits the data.
+    """
+
+    classes: tuple[str, ...]
+    ignore_index: int
+    background: int | None
+    groups: Mapping[str, Sequence[str]] | None
+    channels: tuple[str, ...]
+    voxel_size: float
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def __getitem__(self, index: int) -> PointSample:
+        """The sample at ``index``."""
+        ...

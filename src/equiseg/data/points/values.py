@@ -1,0 +1,59 @@
+"""Raw values of a file's attributes, brought to the ranges that PointCloud promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from equiseg.data.errors import DataError
+
+MOST_RETURNS = 7  # of one pulse in the classic LAS formats: what "returns" is divided by
+_IN_UNIT_RANGE = ("rgb", "nir", "intensity")
+
+
+def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
+    """Attribute ``name`` from raw values: (N,) or (N, C), unsigned or float.
+
+    Colours, near infrared and intensity go to [0, 1] (see :func:`full_scale`), normals to length 1
+    (a zero normal stays zero), return numbers over 7. Any other attribute stays as it is.
+
+    Raises:
+        DataError: If colours or intensities lie outside every known scale.
+    """
+    divisor: int | np.ndarray = 1
+    if name in _IN_UNIT_RANGE:
+        divisor = full_scale(name, values, file)
+    elif name == "normal":
+        lengths = np.linalg.norm(values.astype(np.float64), axis=-1, keepdims=True)
+        divisor = np.where(lengths > 0, lengths, 1)
+    elif name == "returns":
+        divisor = MOST_RETURNS
+    with np.errstate(invalid="ignore"):  # infinities, refused by their cause elsewhere
+        quotient: np.ndarray = values / divisor
+    return quotient
+
+
+def full_scale(name: str, values: np.ndarray, file: Path) -> int:
+    """The raw value that stands for 1.
+
+    Unsigned integers of 8 and 16 bit tell it by their type: 255 and 65535. Floats up to 1 are in
+    range already. Otherwise the largest value of the file decides: 255 if none is above it, and
+    65535 if not.
+
+    Raises:
+        DataError: If a value is negative or above 65535.
+    """
+    if values.dtype in (np.uint8, np.uint16):
+        return int(np.iinfo(values.dtype).max)
+    if not values.size or np.isnan(values).any():
+        return 1  # refused by its cause elsewhere
+    least, most = values.min(), values.max()
+    if least < 0 or most > 65535:
+        raise DataError(
+            f"{file}: values of {name!r} must lie in 0..1, 0..255 or 0..65535, got {least:.6g} to "
+            f"{most:.6g}; scale them to [0, 1] or leave this attribute out of the features"
+        )
+    if np.issubdtype(values.dtype, np.floating) and most <= 1:
+        return 1
+    return 255 if most <= 255 else 65535

@@ -1,0 +1,32 @@
+"""The chance behind the built-in scenes, pictures and rooms alike: streams, strata, shares."""
+
+from functools import lru_cache
+
+import numpy as np
+
+SPLITS = ("train", "val", "test")
+CALIBRATION = len(SPLITS)  # a stream of its own: no split is tuned on itself
+BLOCK = 64
+
+
+def generator(*key: int) -> np.random.Generator:
+    """The random numbers that belong to a key of non-negative integers."""
+    return np.random.Generator(np.random.SFC64(key))
+
+
+@lru_cache(maxsize=64)
+def strata(num_kinds: int, seed: int, stream: int, block: int) -> np.ndarray:
+    """Numbers in [0, 1) for a block of scenes, (64, 2, num_kinds): a Latin hypercube.
+
+    They are even in every column, so counts rounded by them keep the planned rates within the
+    block, where independent numbers would leave a rare class to luck.
+    """
+    rng = generator(seed, stream, block, 0)
+    order = rng.permuted(np.tile(np.arange(BLOCK)[:, None], 2 * num_kinds), axis=0)
+    return ((order + rng.random(order.shape)) / BLOCK).reshape(BLOCK, 2, num_kinds)
+
+
+def long_tail(num_classes: int, imbalance: float) -> np.ndarray:
+    """Shares (K,) of a geometric series, float64, the first `imbalance` times the last, sum 1."""
+    series = imbalance ** (-np.arange(num_classes) / (num_classes - 1))
+    return np.asarray(series / series.sum())

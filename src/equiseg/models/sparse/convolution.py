@@ -1,0 +1,131 @@
+"""Sparse convolution in pure torch: gather, multiply, add up, one tile of rows at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from equiseg.models.sparse.maps import Tile, Walk
+
+
+def convolve(features_NC: Tensor, weight: Tensor, there: Walk, back: Walk) -> Tensor:
+    """Sum over the pairs (source, target) of each offset v: ``features[source] @ weight[v]``.
+
+    For a tile of target rows, the source rows of all its pairs are gathered, each offset's block is
+    multiplied, and each target adds up its own products, in the order of the offsets. Nothing is
+    scattered: no atomic adds, no row that two threads write. So results and gradients are the same
+    bit for bit from run to run, on any device. They are at any number of threads as well wherever
+    the matrix products are: exact ones always, others as far as the BLAS keeps its order (MKL takes
+    another kernel for blocks of a few rows).
+
+    Under autocast the products run in half precision; each target, and each weight's gradient over
+    the tiles, adds up in float32. The result is half, as that of torch's convolutions.
+
+    Args:
+        features_NC: (N, C) rows of the sources.
+        weight: (V, C, D).
+        there: Walk of the targets.
+        back: Walk of the sources over the same pairs.
+
+    Returns:
+        (M, D), a row for each target.
+    """
+    device = features_NC.device.type
+    half = torch.is_autocast_enabled(device) and features_NC.dtype != torch.float64
+    dtype = torch.get_autocast_dtype(device) if half else features_NC.dtype
+    output: Tensor = _Convolution.apply(features_NC, weight, there, back, dtype)  # type: ignore[no-untyped-call]
+    return output
+
+
+class _Convolution(torch.autograd.Function):
+    """Backward walks the pairs the other way; what it gathers serves both gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, features_NC: Tensor, weight: Tensor, there: Walk, back: Walk, dtype: torch.dtype
+    ) -> Tensor:
+        ctx.save_for_backward(features_NC, weight)
+        ctx.back, ctx.dtype = back, dtype
+        features_NC, weight = features_NC.to(dtype), weight.to(dtype)
+        output = features_NC.new_empty(there.rows, weight.shape[2])
+        gathered, products = _buffers(there, features_NC, weight.shape[2])
+        for tile in there.tiles:
+            _gather(features_NC, tile.source_P, gathered)
+            for v, pairs in _blocks(tile, there):
+                torch.mm(gathered[pairs], weight[v], out=products[pairs])
+            _add_up(tile, products, features_NC, weight, there.center, output)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        features_NC, weight = ctx.saved_tensors
+        to_features, to_weight = ctx.needs_input_grad[:2]
+        back, center = ctx.back, ctx.back.center
+        gradient_MD, inputs_NC = gradients[0].to(ctx.dtype), features_NC.to(ctx.dtype)
+        weight_VDC = weight.to(ctx.dtype).transpose(1, 2)
+        features_gradient = torch.empty_like(inputs_NC) if to_features else None
+        weight_gradient = torch.zeros_like(weight) if to_weight else None
+        gathered, products = _buffers(back, gradient_MD, weight.shape[1])
+        for tile in back.tiles:
+            _gather(gradient_MD, tile.source_P, gathered)
+            if weight_gradient is not None:
+                _gather(inputs_NC, tile.target_P, products)  # read before the product overwrites it
+            for v, pairs in _blocks(tile, back):
+                if weight_gradient is not None:
+                    _add_product(weight_gradient[v], products[pairs].T, gathered[pairs])
+                if features_gradient is not None:
+                    torch.mm(gathered[pairs], weight_VDC[v], out=products[pairs])
+            if features_gradient is not None:
+                _add_up(tile, products, gradient_MD, weight_VDC, center, features_gradient)
+        if weight_gradient is not None and center is not None:
+            _add_product(weight_gradient[center], inputs_NC.T, gradient_MD)
+        if features_gradient is not None:
+            features_gradient = features_gradient.to(features_NC.dtype)
+        return features_gradient, weight_gradient, None, None, None
+
+
+def _buffers(walk: Walk, like: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """Room for the gathered rows and the products of the largest tile."""
+    most = max((len(tile.source_P) for tile in walk.tiles), default=0)
+    return like.new_empty(most, like.shape[1]), like.new_empty(most, channels)
+
+
+def _gather(values: Tensor, rows_P: Tensor, buffer: Tensor) -> None:
+    torch.index_select(values, 0, rows_P, out=buffer[: len(rows_P)])
+
+
+def _blocks(tile: Tile, walk: Walk) -> list[tuple[int, slice]]:
+    """The weights that have pairs in the tile, and where those are."""
+    blocks, start = [], 0
+    for v, size in zip(walk.offsets, tile.sizes, strict=True):
+        if size:
+            blocks.append((v, slice(start, start + size)))
+        start += size
+    return blocks
+
+
+def _add_up(
+    tile: Tile,
+    products: Tensor,
+    sources: Tensor,
+    weight: Tensor,
+    center: int | None,
+    output: Tensor,
+) -> None:
+    """Sum the products of each target, and that of the offset that pairs rows with themselves."""
+    sums = tile.sums.reduce(products[: len(tile.source_P)], "sum")
+    if center is None:
+        output[tile.rows] = sums
+    else:
+        torch.addmm(sums, sources[tile.rows], weight[center], out=output[tile.rows])
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right

@@ -1,0 +1,102 @@
+"""SparseTensor: features on occupied voxels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from equiseg.models.sparse.maps import group_equal
+from equiseg.models.sparse.voxels import Packing, VoxelSet
+
+
+class SparseTensor:
+    """Features of occupied voxels. The order of the rows is the caller's and never changes.
+
+    Args:
+        coordinates_N4: (N, 4) integers: batch, x, y, z, in units of the finest voxels; none twice.
+            N may be 0, and samples of the batch may be empty.
+        features_NC: (N, C).
+        stride: Side of a voxel in finest voxels; the coordinates are multiples of it.
+
+    Attributes:
+        voxels: The :class:`VoxelSet`, shared by all tensors that :meth:`replace` derives.
+        features: (N, C).
+
+    Raises:
+        TypeError: If the coordinates are no integers.
+        ValueError: If shapes do not fit; when a layer first needs the places, also if voxels occur
+            twice, are off the stride, or lie too far apart for an int64 key.
+    """
+
+    def __init__(self, coordinates_N4: Tensor, features_NC: Tensor, stride: int = 1) -> None:
+        self._set(VoxelSet(coordinates_N4, stride), features_NC)
+
+    @classmethod
+    def on(cls, voxels: VoxelSet, features_NC: Tensor) -> SparseTensor:
+        """A tensor on voxels that exist."""
+        tensor = cls.__new__(cls)
+        tensor._set(voxels, features_NC)
+        return tensor
+
+    @classmethod
+    def merge(
+        cls,
+        coordinates_N4: Tensor,
+        features_NC: Tensor,
+        reduce: Literal["sum", "mean"] = "mean",
+        stride: int = 1,
+    ) -> SparseTensor:
+        """Rows of the same voxel become one, their features summed or averaged, with gradient.
+
+        Coordinates are rounded down to multiples of ``stride``. The rows of the result are sorted
+        by batch, z, y and x.
+
+        Raises:
+            ValueError: Unknown ``reduce``, or what the class itself refuses.
+        """
+        if reduce not in ("sum", "mean"):
+            raise ValueError(f"reduce must be 'sum' or 'mean', got {reduce!r}")
+        doubled = cls(coordinates_N4, features_NC)  # checks types and shapes
+        cells_N4 = doubled.voxels.coordinates_N4.clone()
+        cells_N4[:, 1:] = cells_N4[:, 1:] // stride * stride
+        groups = group_equal(Packing.around(cells_N4, stride).keys(cells_N4))
+        first = groups.members[groups.starts[:-1].long()].long()
+        return cls(cells_N4[first], groups.reduce(features_NC, reduce), stride)
+
+    def replace(self, features_NC: Tensor) -> SparseTensor:
+        """Other features on the same voxels."""
+        return SparseTensor.on(self.voxels, features_NC)
+
+    @property
+    def coordinates(self) -> Tensor:
+        """(N, 4) batch, x, y, z."""
+        return self.voxels.coordinates_N4
+
+    @property
+    def stride(self) -> int:
+        """Side of a voxel in finest voxels."""
+        return self.voxels.stride
+
+    def __len__(self) -> int:
+        """Number of voxels N."""
+        return len(self.voxels)
+
+    def __repr__(self) -> str:
+        return (
+            f"SparseTensor({len(self)} voxels, {self.features.shape[1]} channels, "
+            f"stride {self.stride}, {self.features.dtype})"
+        )
+
+    def _set(self, voxels: VoxelSet, features_NC: Tensor) -> None:
+        if features_NC.ndim != 2 or len(features_NC) != len(voxels):
+            raise ValueError(
+                f"features_NC must have one row for each of the {len(voxels)} voxels, "
+                f"got {tuple(features_NC.shape)}"
+            )
+        if features_NC.device != voxels.coordinates_N4.device:
+            raise ValueError(
+                f"features_NC are on {features_NC.device}, coordinates_N4 on "
+                f"{voxels.coordinates_N4.device}; move both to one device"
+            )
+        self.voxels, self.features = voxels, features_NC

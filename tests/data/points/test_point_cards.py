@@ -1,0 +1,31 @@
+"""The cards of point clouds that come with equiseg, against what they describe."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equiseg.data import load_card
+from equiseg.data.points.semantic_kitti import LEARNING_MAP
+
+IGN = Path(__file__).parents[4] / "shared" / "data" / "ign_lidarhd"
+
+
+def test_semantic_kitti_numbers_its_classes_as_the_benchmark_does():
+    card = load_card("semantic_kitti", Path())
+    assert len(card.class_names()) == 19
+    assert card.ids_by_value() == LEARNING_MAP
+
+
+@pytest.mark.parametrize(
+    ("name", "ignored"), [("ign_lidar_hd", {9, 64, 65, 66, 67}), ("ign_lidar_hd_dense", {64})]
+)
+def test_ign_cards_name_every_class_that_occurs_and_no_other(name, ignored):
+    laspy = pytest.importorskip("laspy")
+    if not IGN.is_dir():
+        pytest.skip(f"{IGN} is not there")
+    card = load_card(name, IGN)
+    tiles = [laspy.read(file) for file in IGN.glob(card.points)]
+    codes = {int(code) for tile in tiles for code in np.unique(tile.classification)}
+    assert len(tiles) == {"ign_lidar_hd": 3, "ign_lidar_hd_dense": 6}[name]
+    assert codes == set(card.classes) | ignored
