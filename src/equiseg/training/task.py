@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -64,12 +64,13 @@ class SegmentationTask(L.LightningModule):
         self.spec = spec
         self.model_name = model_name(config.model, spec)
         num_classes, ignore_index = len(spec.classes), spec.ignore_index
-        self.model: Any = build_model(  # of networks that share attributes, but no class
+        model = build_model(
             self.model_name,
             num_classes,
             weights=config.model.weights,
             in_channels=len(spec.channels),
         )
+        self.model = cast(Any, model)  # networks share attributes, but no class
         if not spec.holds_points:  # convolutions run faster with channels last
             self.model.to(memory_format=torch.channels_last)
         self._frozen = freeze_encoder(self.model, config.model.freeze)
