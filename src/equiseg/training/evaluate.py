@@ -17,7 +17,7 @@ from equiseg.metrics import Score, SegmentationScore
 from equiseg.tap import FeatureTap
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.criterion import within
-from equiseg.training.inference import predict
+from equiseg.training.inference import check_evaluation, predict
 from equiseg.training.inputs import inverse_of, moved
 from equiseg.training.scan_inference import voted_scans
 
@@ -62,6 +62,8 @@ def evaluate(
         num_workers: Worker processes that load data.
         track: Wraps the batches, to show progress.
     """
+    spec, plain = DataSpec.of(data), EvaluationConfig()
+    check_evaluation(config, spec.holds_points)
     model.eval()
     device = next(model.parameters()).device
     num_classes = len(data.classes)
@@ -69,15 +71,14 @@ def evaluate(
     score = SegmentationScore(num_classes, data.ignore_index, groups, sync_on_compute=False)
     score = score.to(device)
     moments = CenterMoments(num_classes, data.ignore_index)
-    channels, plain = DataSpec.of(data).channels, EvaluationConfig()
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
         for inputs, labels in track(evaluation_loader(data, num_workers=num_workers)):
             inputs, labels = moved(inputs, device), labels.to(device)
-            predictions = predict(model, inputs, plain, channels)
+            predictions = predict(model, inputs, plain, spec.channels)
             features = within(tap.features, labels)
             moments.update(features, labels, inverse=inverse_of(inputs))
             if config != plain and config.votes == 1:
-                predictions = predict(model, inputs, config, channels)
+                predictions = predict(model, inputs, config, spec.channels)
             if config.votes == 1:
                 score.update(predictions, labels)
         if config.votes > 1:  # blocks of other grids: scan by scan, each point in several

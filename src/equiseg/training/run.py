@@ -34,6 +34,7 @@ from equiseg.training.inference import check_evaluation
 from equiseg.training.inputs import PointCollate
 from equiseg.training.kept import KeptViews
 from equiseg.training.provenance import provenance
+from equiseg.training.scan_inference import voting_folder
 from equiseg.training.sources import OpenedData, open_data, scan_reading
 from equiseg.training.task import SegmentationTask
 from equiseg.training.weights import ModelCard, save_weights
@@ -87,6 +88,8 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     L.seed_everything(config.seed, verbose=False)
     data = open_data(config.data, track=_progress(console))
     check_evaluation(config.evaluation, data.spec.holds_points)
+    if config.evaluation.votes > 1:
+        voting_folder(data.splits["val"], config.evaluation.votes)
     task = SegmentationTask(config, data.spec, data.statistics["train"], data.groups)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     if data.spec.holds_points:

@@ -57,6 +57,21 @@ def predict_scan(
     return total_NK.argmax(1)
 
 
+def voting_folder(data: Any, votes: int) -> PointFolder:
+    """The scans of a split whose blocks can be shifted.
+
+    Raises:
+        ValueError: If the data are not scans cut into blocks.
+    """
+    folder = data.data if isinstance(data, CachedData) else data
+    if not isinstance(folder, PointFolder) or folder.card.block is None:
+        raise ValueError(
+            f"evaluation.votes={votes} needs scans that are cut into blocks (a card with "
+            "block); use evaluation.flip, or 1 vote"
+        )
+    return folder
+
+
 def voted_scans(
     model: nn.Module, data: Any, config: EvaluationConfig
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -70,12 +85,7 @@ def voted_scans(
     Raises:
         ValueError: If the data are not scans cut into blocks.
     """
-    folder = data.data if isinstance(data, CachedData) else data
-    if not isinstance(folder, PointFolder) or folder.card.block is None:
-        raise ValueError(
-            f"evaluation.votes={config.votes} needs scans that are cut into blocks (a card with "
-            "block); use evaluation.flip, or 1 vote"
-        )
+    folder = voting_folder(data, config.votes)
     reading = ScanReading.of(folder.card)
     for number, scan in enumerate(folder.scans):
         blocks = [block for of, block in folder.places if of == number]

@@ -57,6 +57,14 @@ def test_the_place_on_earth_does_not_matter(village):
     assert np.abs(moved - height_above_ground(xyz)).max() < 1e-3
 
 
+def test_uphill_is_as_downhill():
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0, 400, (2, 40_000))  # a point in 4 square meters, cells of 4 m
+    uphill = height_above_ground(np.column_stack([x, y, 0.1 * x]))
+    downhill = height_above_ground(np.column_stack([x, y, -0.1 * x]))
+    assert abs(uphill.mean() - downhill.mean()) < 0.05
+
+
 @pytest.mark.parametrize("xyz", [[[1.0, 2.0, 3.0]], [[0.0, 0.0, 5.0]] * 3])
 def test_points_at_one_place_are_ground(xyz):
     assert height_above_ground(np.array(xyz)).tolist() == [0.0] * len(xyz)

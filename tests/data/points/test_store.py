@@ -261,9 +261,15 @@ def test_unknown_codes_are_told_with_their_counts(tmp_path):
         ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
     store = ScanStore.open(card_of(tmp_path, ignore_others=True), scan, tmp_path / "cache")
     assert sorted(store.labels_N) == [0, 1, 255, 255, 255]
+
+
+def test_labels_can_be_left_unread(tmp_path):
+    scan, _ = scan_of(tmp_path, 3, labels=np.array([2, 6, 64]))
     bare = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache", labels=False)
     assert bare.labels_N is None
     assert bare.blocks.counts_BK.sum() == 0
+    with pytest.raises(DataError, match="codes 64"):  # and the bare store is not taken for it
+        ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
 
 
 def test_many_classes_have_wide_labels(tmp_path):

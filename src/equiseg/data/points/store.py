@@ -165,7 +165,7 @@ class ScanStore:
         if margin == 0:
             return self.block_rows(block)
         lower_2, upper_2 = self.blocks.bounds_B22[block].astype(np.float64)
-        return self.rows(lower_2 - margin, upper_2 + np.nextafter(margin, np.inf))
+        return self.rows(lower_2 - margin, upper_2 + margin)
 
     def windows(
         self, block: float | None, margin: float = 0.0, shift_2: tuple[float, float] = (0.0, 0.0)

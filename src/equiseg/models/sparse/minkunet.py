@@ -139,6 +139,7 @@ class Standardize(nn.Module):
         self.std_C.copy_(torch.where(varies_C, std_C, 1))
 
     def forward(self, features_NC: Tensor) -> Tensor:
+        """Standardized rows."""
         return (features_NC - self.mean_C) / self.std_C
 
 

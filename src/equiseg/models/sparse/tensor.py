@@ -6,8 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from equiseg.models.sparse.maps import group_equal
-from equiseg.models.sparse.voxels import Packing, VoxelSet
+from equiseg.models.sparse.voxels import VoxelSet, cells_of
 
 
 class SparseTensor:
@@ -57,12 +56,9 @@ class SparseTensor:
         """
         if reduce not in ("sum", "mean"):
             raise ValueError(f"reduce must be 'sum' or 'mean', got {reduce!r}")
-        doubled = cls(coordinates_N4, features_NC)  # checks types and shapes
-        cells_N4 = doubled.voxels.coordinates_N4.clone()
-        cells_N4[:, 1:] = cells_N4[:, 1:] // stride * stride
-        groups = group_equal(Packing.around(cells_N4, stride).keys(cells_N4))
-        first = groups.members[groups.starts[:-1].long()].long()
-        return cls(cells_N4[first], groups.reduce(features_NC, reduce), stride)
+        doubled = cls(coordinates_N4, features_NC, stride)  # its keys are never asked for
+        voxels, rows = cells_of(doubled.coordinates, stride)
+        return cls.on(voxels, rows.reduce(features_NC, reduce))
 
     def replace(self, features_NC: Tensor) -> SparseTensor:
         """Other features on the same voxels."""

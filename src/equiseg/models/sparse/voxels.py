@@ -14,7 +14,6 @@ MAX_KERNEL, MAX_STRIDE = 9, 8
 # Free cells between one line of voxels and the next: a neighbor looked up across the border of the
 # occupied box falls into them, never onto a voxel of the next line.
 _MARGIN = MAX_KERNEL + MAX_STRIDE
-_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class VoxelSet:
@@ -26,6 +25,7 @@ class VoxelSet:
     Args:
         coordinates_N4: (N, 4) integers: batch, x, y, z, in units of the finest voxels, so multiples
             of ``stride``. May be negative (but for the batch) and in any order; the order stays.
+            Kept as int64.
         stride: Side of a voxel of this set in finest voxels.
 
     Raises:
@@ -35,7 +35,7 @@ class VoxelSet:
     """
 
     def __init__(self, coordinates_N4: Tensor, stride: int = 1) -> None:
-        if coordinates_N4.dtype not in _INTEGERS:
+        if coordinates_N4.is_floating_point():
             raise TypeError(
                 f"coordinates_N4 must be integers, got {coordinates_N4.dtype}; "
                 "voxelize points first"
@@ -47,9 +47,9 @@ class VoxelSet:
             )
         if stride < 1:
             raise ValueError(f"stride must be at least 1, got {stride}")
-        self.coordinates_N4, self.stride = coordinates_N4, stride
+        self.coordinates_N4, self.stride = coordinates_N4.long(), stride
         self._coarser: dict[int, tuple[VoxelSet, Groups]] = {}
-        self._maps: dict[tuple[int, int], tuple[VoxelSet, KernelMap]] = {}
+        self._maps: dict[tuple[int, int], tuple[KernelMap, VoxelSet | None]] = {}
 
     def __len__(self) -> int:
         """Number of voxels N."""
@@ -81,21 +81,17 @@ class VoxelSet:
         targets = self if targets is None else targets
         key = (kernel_size, id(targets))
         if key not in self._maps:
-            found = self._find(kernel_size, targets)
-            # The target set is kept too: its id must not pass to another one.
-            kept = KernelMap(found, len(self), submanifold=targets is self)
-            self._maps[key] = (targets, kept)
-        return self._maps[key][1]
+            own = targets is self
+            found = KernelMap(self._find(kernel_size, targets), len(self), submanifold=own)
+            # Other targets are kept too, so that their id does not pass on; a set that kept itself
+            # would not be freed with its last user.
+            self._maps[key] = (found, None if own else targets)
+        return self._maps[key][0]
 
     def _coarser_with_children(self, factor: int) -> tuple[VoxelSet, Groups]:
         if factor not in self._coarser:
             self._sorted  # noqa: B018 refuses coordinates that are off the stride or doubled
-            stride = self.stride * factor
-            cells_N4 = self.coordinates_N4.clone()
-            cells_N4[:, 1:] = cells_N4[:, 1:] // stride * stride
-            groups = group_equal(self._packing.keys(cells_N4))
-            first = groups.members[groups.starts[:-1].long()].long()
-            self._coarser[factor] = VoxelSet(cells_N4[first], stride), groups
+            self._coarser[factor] = cells_of(self.coordinates_N4, self.stride * factor)
         return self._coarser[factor]
 
     @cached_property
@@ -155,6 +151,15 @@ class VoxelSet:
         return table_VN
 
 
+def cells_of(coordinates_N4: Tensor, stride: int) -> tuple[VoxelSet, Groups]:
+    """The voxels of a stride that hold any of these places, and the places in each of them."""
+    cells_N4 = coordinates_N4.clone()
+    cells_N4[:, 1:] = cells_N4[:, 1:] // stride * stride
+    places = group_equal(Packing.around(cells_N4, stride).keys(cells_N4))
+    first = places.members[places.starts[:-1].long()].long()
+    return VoxelSet(cells_N4[first], stride), places
+
+
 class Packing:
     """One int64 key for a voxel: batch, z, y, x in a box around the occupied ones.
 
@@ -195,10 +200,9 @@ class Packing:
 
     def keys(self, coordinates_N4: Tensor) -> Tensor:
         """(N,) int64 keys."""
-        cells_N4 = coordinates_N4.long()
-        keys_N = cells_N4[:, 0] * self._weights[0]
+        keys_N = coordinates_N4[:, 0] * self._weights[0]
         for axis in (1, 2, 3):
-            cell_N = cells_N4[:, axis] // self._stride - self._lower[axis]
+            cell_N = coordinates_N4[:, axis] // self._stride - self._lower[axis]
             keys_N += cell_N * self._weights[axis]
         return keys_N
 

@@ -1,0 +1,206 @@
+"""Scans through training, scoring, prediction and submission, by the commands a user types."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import scannet_tree
+from equiseg.cli.main import main
+from equiseg.data.points.ply import read_ply, write_ply
+from equiseg.data.points.rooms import RoomConfig
+from equiseg.training.config import DataConfig, EvaluationConfig, TrainConfig
+from equiseg.training.run import train
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "semantic_kitti"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUISEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def rooms(**changes) -> TrainConfig:
+    data = DataConfig(
+        card="rooms", rooms=RoomConfig(num_classes=8, points=1500), num_scenes=(8, 2, 2)
+    )
+    return TrainConfig(**({"data": data, "epochs": 1, "batch_size": 4, "threads": 1} | changes))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of rooms, trained once."""
+    out = tmp_path_factory.mktemp("rooms")
+    train(rooms(), out)
+    return out
+
+
+def options(folder: Path, **more: object) -> list[str]:
+    """What makes a run on a card small."""
+    shared = {"epochs": 1, "batch_size": 2, "threads": 1, "out": folder} | more
+    return [text for key, value in shared.items() for text in (f"--{key}", str(value))]
+
+
+def test_a_run_on_rooms_says_that_it_counts_points(run: Path):
+    result = json.loads((run / "result.json").read_text())
+    assert (result["unit"], len(result["classes"])) == ("point", 8)
+    assert sum(result["pixels"]) > 8 * 1000
+    assert 0 < result["test"]["pixel_accuracy"] < 1
+    assert np.isfinite(result["test"]["collapse"]["equiangularity"])
+
+
+def test_a_seed_gives_the_same_run(run: Path, tmp_path: Path):
+    again, first = train(rooms(), tmp_path), json.loads((run / "result.json").read_text())
+    assert again["test"]["confusion"] == first["test"]["confusion"]
+    assert again["test"]["collapse"] == first["test"]["collapse"]
+
+
+def test_mirrored_scans_are_averaged(run: Path, tmp_path: Path):
+    main(["evaluate", "--run", str(run), "--out", str(tmp_path / "plain.json")])
+    flip = ["--evaluation.flip", "true"]
+    main(["evaluate", "--run", str(run), "--out", str(tmp_path / "flip.json"), *flip])
+    plain, mirrored = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("plain", "flip"))
+    assert np.sum(plain["confusion"]) == np.sum(mirrored["confusion"])
+
+
+@pytest.mark.parametrize("supervision", ["points", "majority"])
+def test_rare_classes_choose_the_crops_of_either_supervision(tmp_path: Path, supervision: str):
+    out = ["train", "--data.card", "rooms", "--data.rooms.num_classes", "8"]
+    out += ["--data.rooms.points", "1500", "--data.num_scenes", "[4, 2, 2]"]
+    out += ["--data.points.supervision", supervision, "--data.points.crop.shape", "sphere"]
+    out += ["--data.points.crop.size", "1.5", "--data.points.crop.rare", "0.5"]
+    main([*out, *options(tmp_path / "run")])
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluation": EvaluationConfig(votes=2)}, "votes=2 needs scans that are cut into blocks"),
+        ({"evaluation": EvaluationConfig(scales=(0.5, 1))}, r"scales is for images.*votes or flip"),
+    ],
+)
+def test_options_of_the_other_kind_of_data_are_refused(tmp_path: Path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        train(rooms(**changes), tmp_path)
+
+
+def test_a_network_of_images_is_refused_on_scans(tmp_path: Path):
+    given = ["--data.card", "rooms", "--data.num_scenes", "[4, 2, 2]", "--model.name", "fpn-small"]
+    with pytest.raises(SystemExit, match=r"model.name=fpn-small takes images, the data are point"):
+        main(["train", *given, "--out", str(tmp_path)])
+
+
+def test_predict_writes_scans_views_and_a_legend(run: Path, tmp_path: Path):
+    scan = tmp_path / "scan.ply"
+    rng = np.random.default_rng(0)
+    xyz_N3 = rng.uniform(0, 2, (900, 3)) + np.array([6e5, 5e6, 0])
+    write_ply(scan, xyz_N3, rgb_N3=rng.integers(0, 255, (900, 3), dtype=np.uint8))
+    out = tmp_path / "predicted"
+    main(["predict", "--weights", str(run), "--inputs", str(scan), "--out", str(out)])
+    predicted = read_ply(out / "scans/scan.ply")
+    np.testing.assert_allclose(predicted.xyz_N3, xyz_N3, atol=1e-3)  # in the order of the file
+    assert set(np.unique(predicted.codes_N)) <= set(range(8))
+    assert Image.open(out / "views/scan_above.png").width == 1200
+    assert (out / "views/scan_oblique.png").is_file() and (out / "legend.png").is_file()
+    assert sorted(entry.name for entry in out.iterdir()) == ["legend.png", "scans", "views"]
+
+
+def test_the_rooms_network_names_the_attribute_a_scan_lacks(run: Path, tmp_path: Path):
+    write_ply(tmp_path / "bare.ply", np.random.default_rng(0).uniform(0, 1, (50, 3)))
+    arguments = ["--weights", str(run), "--inputs", str(tmp_path / "bare.ply")]
+    with pytest.raises(SystemExit, match=r"bare\.ply: .*rgb"):
+        main(["predict", *arguments, "--out", str(tmp_path / "o")])
+
+
+def test_scannet200_from_the_download_to_a_checked_submission(tmp_path: Path, capsys):
+    root, out = tmp_path / "scannet", tmp_path / "run"
+    scannet_tree.write_official(root)
+    card = yaml.safe_load(
+        (
+            Path(scannet_tree.__file__).parents[1] / "src/equiseg/data/cards/scannet200.yaml"
+        ).read_text()
+    )
+    (tmp_path / "coarse.yaml").write_text(yaml.safe_dump(card | {"voxel": 0.1}))
+    given = ["--data.card", str(tmp_path / "coarse.yaml"), "--data.root", str(root)]
+    main(["train", *given, *options(out)])
+    result = json.loads((out / "result.json").read_text())
+    assert [len(result["groups"][name]) for name in ("head", "common", "tail")] == [66, 68, 66]
+    main(["evaluate", "--run", str(out), "--split", "val"])
+    (scene,) = root.rglob("scene0707_00_vh_clean_2.ply")
+    predicted = tmp_path / "predicted"
+    main(["predict", "--weights", str(out), "--inputs", str(scene), "--out", str(predicted)])
+    check = ["submission", "--folder", str(predicted / "submission"), "--root", str(root)]
+    main(check)
+    assert "every line an id of the benchmark" in " ".join(capsys.readouterr().out.split())
+    (predicted / "submission/scene0707_00.txt").write_text("1\n2\n")
+    with pytest.raises(SystemExit, match=r"cannot be handed in \(1\)"):
+        main(check)
+
+
+KITTI = """
+name: kitti
+form: arrays
+points: "{split}/*.npz"
+splits: {train: train, val: val}
+features: [intensity]
+voxel: 0.5
+ignore_values: [0]
+"""
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the checkout")
+def test_semantic_kitti_scans_train_an_epoch_and_are_scored(tmp_path: Path):
+    names = ", ".join(f"{code}: class {code}" for code in range(1, 20))
+    (tmp_path / "kitti.yaml").write_text(KITTI + f"classes: {{{names}}}\n")
+    given = ["--data.card", str(tmp_path / "kitti.yaml"), "--data.root", str(REAL)]
+    crop = ["--data.points.crop.shape", "sphere", "--data.points.crop.size", "15"]
+    main(["train", *given, *crop, *options(tmp_path / "run", **{"optimizer.lr": 4e-3})])
+    main(["evaluate", "--run", str(tmp_path / "run"), "--split", "val"])
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert result["val"]["pixel_accuracy"] > 0.2
+
+
+def test_votes_see_every_point_in_several_blocks(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        xyz_N3 = rng.uniform(0, 4, (3000, 3)) * (1, 1, 0.2)
+        labels_N = (xyz_N3[:, 0] > 2) + (xyz_N3[:, 1] > 3)
+        write_ply(tmp_path / split / "a.ply", xyz_N3, labels_N=labels_N)
+    card = {
+        "name": "plain",
+        "form": "ply",
+        "points": "{split}/*.ply",
+        "splits": {"train": "train", "val": "val"},
+        "classes": ["a", "b", "c"],
+        "voxel": 0.2,
+        "block": 2.0,
+        "margin": 0.5,
+        "root": ".",
+    }
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
+    out = tmp_path / "run"
+    main(["train", "--data.card", str(tmp_path / "card.yaml"), *options(out)])
+    records = {}
+    for votes in ("1", "3"):
+        file = tmp_path / f"{votes}.json"
+        evaluate = ["evaluate", "--run", str(out), "--split", "val", "--out", str(file)]
+        main([*evaluate, "--evaluation.votes", votes])
+        records[votes] = json.loads(file.read_text())
+        assert np.sum(records[votes]["confusion"]) == 3000
+    assert records["1"]["confusion"] != records["3"]["confusion"]
+    with pytest.raises(SystemExit, match=r"evaluation.window is for images"):
+        main([*evaluate, "--evaluation.window", "[8, 8]"])
+
+
+def test_weights_keep_what_standardises_the_channels(run: Path):
+    from safetensors.torch import load_file
+
+    state = load_file(run / "model.safetensors")
+    assert torch.all(state["standardize.std_C"] > 0)
+    assert not torch.equal(state["standardize.mean_C"], torch.zeros(3))
