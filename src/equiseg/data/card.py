@@ -330,7 +330,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], Path]:
             raise DataError(
                 f"no data card {str(source)!r}; name a .yaml file or one of {', '.join(names)}"
             )
-        text, folder = built_in.read_text(encoding="utf-8"), Path()
+        text, folder = built_in.read_text(encoding="utf-8"), Path(str(_BUILT_IN))
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -44,8 +44,19 @@ class OpenedData:
         return FrequencyGroups.from_mapping(by_id)
 
 
-def open_split(config: DataConfig, split: str) -> Any:
+def open_split(
+    config: DataConfig,
+    split: str,
+    track: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
+) -> Any:
     """One split as it is described: ``SegmentationData`` or ``PointData``.
+
+    Images are not read yet; scans are, the first time, to be cut into blocks.
+
+    Args:
+        config: Which data.
+        split: Name of the split.
+        track: Wraps (scans, what is done), to show progress.
 
     Raises:
         DataError: If the card, the folders or file partners are missing.
@@ -68,7 +79,7 @@ def open_split(config: DataConfig, split: str) -> Any:
             )
         from equiseg.data.points.folder import PointFolder
 
-        return PointFolder(card, split)
+        return PointFolder(card, split, track=lambda scans: track(scans, f"scans of {split}"))
     from equiseg.data.image_folder import ImageFolder
 
     return ImageFolder(card, split, config.size)
@@ -105,13 +116,13 @@ def split_names(config: DataConfig) -> list[str]:
 
 def open_data(
     config: DataConfig,
-    track: Callable[[Iterable[int], str], Iterable[int]] = lambda indices, _: indices,
+    track: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
 ) -> OpenedData:
     """Open all splits, read every file once, keep what fits in memory.
 
     Args:
         config: Which data.
-        track: Wraps (indices, split name), to show progress.
+        track: Wraps (samples or scans, what is done), to show progress.
 
     Raises:
         DataError: Listing everything that cannot be used.
@@ -122,7 +133,7 @@ def open_data(
     budget = int(config.cache_gb * 1e9)
     for name in split_names(config):
         try:
-            cached = CachedData(open_split(config, name), budget)
+            cached = CachedData(open_split(config, name, track), budget)
             statistics[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
         except DataError as error:
             problems.append(str(error))

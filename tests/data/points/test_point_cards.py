@@ -18,14 +18,15 @@ def test_semantic_kitti_numbers_its_classes_as_the_benchmark_does():
 
 
 @pytest.mark.parametrize(
-    ("name", "ignored"), [("ign_lidar_hd", {9, 64, 65, 66, 67}), ("ign_lidar_hd_dense", {64})]
+    ("name", "root", "ignored"),
+    [("ign_lidar_hd", IGN, {9, 64, 65, 66, 67}), ("ign_tiles", None, {64})],
 )
-def test_ign_cards_name_every_class_that_occurs_and_no_other(name, ignored):
+def test_ign_cards_name_every_class_that_occurs_and_no_other(name, root, ignored):
     laspy = pytest.importorskip("laspy")
-    if not IGN.is_dir():
-        pytest.skip(f"{IGN} is not there")
-    card = load_card(name, IGN)
-    tiles = [laspy.read(file) for file in IGN.glob(card.points)]
+    if root is not None and not root.is_dir():
+        pytest.skip(f"{root} is not there")
+    card = load_card(name, root)
+    tiles = [laspy.read(file) for file in card.path.glob(card.points)]
     codes = {int(code) for tile in tiles for code in np.unique(tile.classification)}
-    assert len(tiles) == {"ign_lidar_hd": 3, "ign_lidar_hd_dense": 6}[name]
+    assert len(tiles) == {"ign_lidar_hd": 3, "ign_tiles": 6}[name]
     assert codes == set(card.classes) | ignored

@@ -113,12 +113,14 @@ def test_progress_is_shown_scan_by_scan(root):
     assert [scan.name for scan in seen] == ["s1", "s2"]
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("ign_lidar_hd", 280), ("ign_lidar_hd_dense", 24)])
-def test_real_tiles_dealt(tmp_path, name, blocks):
+@pytest.mark.parametrize(
+    ("name", "given", "blocks"), [("ign_lidar_hd", IGN, 280), ("ign_tiles", None, 24)]
+)
+def test_real_tiles_dealt(tmp_path, name, given, blocks):
     pytest.importorskip("laspy")
-    if not IGN.is_dir():
-        pytest.skip(f"{IGN} is not there")
-    splits = [PointFolder(load_card(name, IGN), split, tmp_path) for split in SPLITS]
+    if given is not None and not given.is_dir():
+        pytest.skip(f"{given} is not there")
+    splits = [PointFolder(load_card(name, given), split, tmp_path) for split in SPLITS]
     assert sum(map(len, splits)) == blocks
     counts_K = sum(data.counts_SK.sum(0) for data in splits).double()
     for data, share in zip(splits, (0.6, 0.2, 0.2), strict=True):

@@ -380,6 +380,14 @@ def test_windows_hold_every_point_exactly_once(tmp_path, stored, side, shift):
     assert (seen == 1).all()
 
 
+def test_a_point_whose_cell_is_rounded_wrong_is_seen(tmp_path):
+    xyz = np.array([[0.0, 0, 0], [2, 2, 0]])  # (2 - 0.1) / 0.1 < 19, but 19 * 0.1 + 0.1 == 2
+    scan, _ = scan_of(tmp_path, 2, xyz=xyz)
+    store = ScanStore.open(card_of(tmp_path, block=None), scan, tmp_path / "cache")
+    cores = [core.tolist() for core, _ in store.windows(0.1, 0.0, (0.1, 0.1))]
+    assert cores == [[0], [1]]
+
+
 def test_one_window_of_everything_and_wrong_windows(tmp_path):
     scan, _ = scan_of(tmp_path)
     store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")

@@ -3,15 +3,30 @@
 import pytest
 import torch
 
-from equiseg.models.sparse import MinkUNet34C, MinkUNetSmall, SparseTensor, load_minkowski
+from equiseg.models.sparse import (
+    MinkUNet14A,
+    MinkUNet18A,
+    MinkUNet34A,
+    MinkUNet34C,
+    MinkUNetSmall,
+    SparseTensor,
+    load_minkowski,
+)
 
 IN, K = 3, 20
-PLANES, LAYERS = (32, 64, 128, 256, 256, 128, 96, 96), (2, 3, 4, 6, 2, 2, 2, 2)
+# PLANES and LAYERS of models/res16unet.py in chrischoy/SpatioTemporalSegmentation.
+PUBLISHED = {
+    MinkUNet14A: ((32, 64, 128, 256, 128, 128, 96, 96), (1, 1, 1, 1, 1, 1, 1, 1)),
+    MinkUNet18A: ((32, 64, 128, 256, 128, 128, 96, 96), (2, 2, 2, 2, 2, 2, 2, 2)),
+    MinkUNet34A: ((32, 64, 128, 256, 256, 128, 64, 64), (2, 3, 4, 6, 2, 2, 2, 2)),
+    MinkUNet34C: ((32, 64, 128, 256, 256, 128, 96, 96), (2, 3, 4, 6, 2, 2, 2, 2)),
+}
 
 
-def res16unet34c(one_by_one=(), final=(1, 96, K), seed=0):
+def res16unet(network=MinkUNet34C, one_by_one=(), final=(1,)):
     """Names and shapes as the published network makes them, each value its own."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
+    PLANES, LAYERS = PUBLISHED[network]
     entries = {}
 
     def kernel(name, *shape):
@@ -48,7 +63,7 @@ def res16unet34c(one_by_one=(), final=(1, 96, K), seed=0):
         norm(f"bntr{4 + i}", planes)
         block(f"block{5 + i}", planes + skips[i], planes, LAYERS[4 + i])
         inplanes = planes
-    kernel("final", *final)
+    kernel("final", *final, inplanes, K)
     entries["final.bias"] = torch.randn(1, K, generator=generator)
     return entries
 
@@ -131,7 +146,7 @@ def places():
 
 def test_loaded_weights_compute_what_the_published_network_does(places):
     """Weights differ by offset: any other order of offsets or of channels would show."""
-    entries, model = res16unet34c(), MinkUNet34C(IN, K).eval().double()
+    entries, model = res16unet(), MinkUNet34C(IN, K).eval().double()
     load_minkowski(model, entries)
     features = torch.randn(len(places), IN, dtype=torch.float64)
     with torch.no_grad():
@@ -141,12 +156,21 @@ def test_loaded_weights_compute_what_the_published_network_does(places):
     assert expected.std() > 1e-3
 
 
+@pytest.mark.parametrize("network", PUBLISHED)
+def test_every_published_layout(network):
+    """Entry by entry, so also in number of parameters."""
+    entries, model = res16unet(network), network(IN, K)
+    load_minkowski(model, entries)
+    learned = sum(v.numel() for n, v in entries.items() if "running" not in n and "num_" not in n)
+    assert sum(p.numel() for p in model.parameters()) == learned
+
+
 @pytest.mark.parametrize(
     ("options", "prefix"),
-    [({"one_by_one": (1,)}, ""), ({"final": (96, K)}, "module."), ({}, "model.net.")],
+    [({"one_by_one": (1,)}, ""), ({"final": ()}, "module."), ({}, "model.net.")],
 )
 def test_forms_of_the_same_checkpoint(options, prefix):
-    entries = res16unet34c(**options)
+    entries = res16unet(**options)
     model = MinkUNet34C(IN, K)
     load_minkowski(model, {prefix + name: value for name, value in entries.items()})
     blocks = model.encoder.stages[1].blocks
@@ -163,13 +187,13 @@ def test_forms_of_the_same_checkpoint(options, prefix):
 def test_for_other_classes():
     model = MinkUNet34C(IN, 200)
     before = model.classifier.weight.clone()
-    load_minkowski(model, res16unet34c(), classifier=False)
+    load_minkowski(model, res16unet(), classifier=False)
     assert torch.equal(model.classifier.weight, before)
-    assert torch.equal(model.encoder.stem.conv.weight, res16unet34c()["conv0p1s1.kernel"])
+    assert torch.equal(model.encoder.stem.conv.weight, res16unet()["conv0p1s1.kernel"])
 
 
 def test_what_does_not_fit_is_listed_and_nothing_loaded():
-    entries, model = res16unet34c(), MinkUNet34C(IN, K)
+    entries, model = res16unet(), MinkUNet34C(IN, K)
     del entries["bn3.bn.weight"]
     entries["block9.0.conv1.kernel"] = torch.zeros(1)
     entries["conv0p1s1.kernel"] = torch.zeros(125, 6, 32)
@@ -187,4 +211,4 @@ def test_what_does_not_fit_is_listed_and_nothing_loaded():
 
 def test_another_network_says_so():
     with pytest.raises(ValueError, match=r"MinkUNetSmall with \{'in_channels': 3\}"):
-        load_minkowski(MinkUNetSmall(IN, K), res16unet34c())
+        load_minkowski(MinkUNetSmall(IN, K), res16unet())

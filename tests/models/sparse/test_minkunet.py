@@ -9,8 +9,6 @@ from equiseg.models.sparse import MinkUNet34C, MinkUNetSmall, SparseTensor, Voxe
 from equiseg.tap import FeatureTap
 
 K = 5
-# With 20 classes of ScanNet and 3 channels: stem, then block by block, after the published layout.
-MILLIONS = {"minkunet-14a": 8.6, "minkunet-18a": 17.4, "minkunet-34a": 37.0, "minkunet-34c": 37.9}
 
 
 def scan(seed=0, voxels=300, channels=3, batch=2):
@@ -26,13 +24,11 @@ def small():
     return MinkUNetSmall(3, K)
 
 
-@pytest.mark.parametrize("name", MILLIONS)
-def test_published_parameter_count(name):
+def test_published_parameter_count():
+    """Of Res16UNet34C; the layouts of the others are compared entry by entry in test_minkowski."""
     with torch.device("meta"):
-        model = SPARSE_MODELS[name](3, 20)
-    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(
-        MILLIONS[name], abs=0.05
-    )
+        model = MinkUNet34C(3, 20)
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(37.9, abs=0.05)
 
 
 def test_features_of_res16unet34c():

@@ -136,8 +136,13 @@ def test_pyramid_of_strides():
     torch.manual_seed(0)
     x = voxels_of("random")
     layers = nn.ModuleList(
-        (SparseConv3d(3, 4), SparseConv3d(4, 5), SubmanifoldConv3d(5, 5))
-        + (SparseConvTranspose3d(5, 4), SparseConvTranspose3d(4, 2))
+        [
+            SparseConv3d(3, 4),
+            SparseConv3d(4, 5),
+            SubmanifoldConv3d(5, 5),
+            SparseConvTranspose3d(5, 4),
+            SparseConvTranspose3d(4, 2),
+        ]
     ).double()
     half = layers[0](x)
     quarter = layers[2](layers[1](half))

@@ -121,7 +121,7 @@ def test_far_places_are_as_good_as_near_ones(far):
 
 def test_too_far_apart_for_a_key():
     x = tensor_at((0, 0, 0, 0), (0, 2**24, 2**24, 2**24))
-    with pytest.raises(ValueError, match="span more cells than an int64 key.*larger voxels"):
+    with pytest.raises(ValueError, match=r"span more cells than an int64 key.*larger voxels"):
         SubmanifoldConv3d(2, 2)(x)
 
 
@@ -160,7 +160,7 @@ def test_coordinates_must_be_integers():
 
 
 def test_negative_batch():
-    with pytest.raises(ValueError, match="batch indices .* start at 0, got -1"):
+    with pytest.raises(ValueError, match=r"batch indices .* start at 0, got -1"):
         SubmanifoldConv3d(2, 2)(tensor_at((-1, 0, 0, 0)))
 
 
