@@ -77,3 +77,11 @@ def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, 
     assert message in complaint
     assert complaint.endswith("all options: equiseg train --help\n")
     assert "--epochs" not in complaint
+
+
+def test_a_switch_stands_alone(monkeypatch):
+    asked = []
+    monkeypatch.setattr("equiseg.cli.demo.run_comparison", lambda *given: asked.append(given[1]))
+    for arguments in ([], ["--points"], ["--points", "false"], ["--points", "--out", "here"]):
+        main(["demo", *arguments])
+    assert list(map(str, asked)) == ["runs/demo", "runs/demo-points", "runs/demo", "here"]

@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             verb.add_argument("--config", action="config", help="YAML file with any of the options")
             verb.add_class_arguments(TrainConfig, as_group=False)
         verb.add_function_arguments(function, skip={"config"}, as_group=False)
+        verb.let_switches_stand_alone()
         verbs.add_subcommand(name, verb, help=text.splitlines()[0])
         parsers[name] = verb
     chosen = parser.parse_args(arguments)

@@ -135,6 +135,36 @@ def test_neighbors_across_the_border_of_the_box_are_none():
     assert sum(len(tile.source_P) for tile in pairs.tiles) == 2 * 8 * 7
 
 
+@pytest.mark.parametrize("size", [2, 3, 8, 9])
+@pytest.mark.parametrize("reach", [0, 8, 40, 4000])
+def test_targets_beyond_the_voxels(size, reach):
+    """Any coarse set may be the target, other batches and far places included."""
+    torch.manual_seed(0)
+    sources = VoxelSet((torch.rand(2, 5, 6, 4) < 0.5).nonzero() + torch.tensor([1, -2, 3, 0]))
+    low, high = torch.tensor([0, -reach, -reach, -reach]), torch.tensor([5, *[reach + 9] * 3])
+    places = low + (torch.rand(400, 4) * (high - low)).long()
+    places[:, 1:] = places[:, 1:] // 2 * 2
+    targets = VoxelSet(torch.unique(places, dim=0), stride=2)
+    seen = {
+        (v, *pair)
+        for tile in sources.kernel_map(size, targets).there.tiles
+        for v, sources_P, targets_P in zip(
+            range(size**3),
+            tile.source_P.split(tile.sizes),
+            tile.target_P.split(tile.sizes),
+            strict=True,
+        )
+        for pair in zip(sources_P.tolist(), targets_P.tolist(), strict=True)
+    }
+    first = -(size // 2) if size % 2 else 0
+    steps_NM = sources.coordinates_N4[:, None] - targets.coordinates_N4[None]
+    offsets_NM = steps_NM[..., 1:] - first
+    near_NM = (steps_NM[..., 0] == 0) & ((offsets_NM >= 0) & (offsets_NM < size)).all(2)
+    v_NM = (offsets_NM * torch.tensor([1, size, size**2])).sum(2)
+    assert seen == {(int(v_NM[i, j]), i, j) for i, j in near_NM.nonzero().tolist()}
+    assert seen or reach > 40
+
+
 @pytest.mark.parametrize(
     ("coordinates", "features", "stride", "message"),
     [

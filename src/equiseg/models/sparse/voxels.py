@@ -11,9 +11,9 @@ from torch import Tensor
 from equiseg.models.sparse.maps import Groups, KernelMap, group_equal
 
 MAX_KERNEL, MAX_STRIDE = 9, 8
-# Free cells between one line of voxels and the next: a neighbor looked up across the border of the
-# occupied box falls into them, never onto a voxel of the next line.
-_MARGIN = MAX_KERNEL + MAX_STRIDE
+# Free cells between one line of voxels and the next. Twice as wide as a kernel, it also holds what
+# a kernel sees from voxels beyond the border, which stand a kernel's width off it in the key.
+_MARGIN = 2 * MAX_KERNEL
 
 
 class VoxelSet:
@@ -163,15 +163,19 @@ def cells_of(coordinates_N4: Tensor, stride: int) -> tuple[VoxelSet, Groups]:
 class Packing:
     """One int64 key for a voxel: batch, z, y, x in a box around the occupied ones.
 
+    A neighbor that is looked up across the border falls into a margin, never onto a voxel of the
+    next line.
+
     Args:
         stride: Side of a voxel in units of the coordinates.
-        lower: Smallest coordinate of each axis in voxels: batch, x, y, z.
-        sizes: Cells of the box along x and y and z, the margin included.
+        lower: Smallest batch, x, y, z of a voxel, in voxels.
+        upper: Largest ones.
     """
 
-    def __init__(self, stride: int, lower: list[int], sizes: list[int]) -> None:
-        self._stride, self._lower = stride, lower
-        self._weights = [math.prod(sizes), 1, sizes[0], sizes[0] * sizes[1]]
+    def __init__(self, stride: int, lower: list[int], upper: list[int]) -> None:
+        self._stride, self._lower, self._upper = stride, lower, upper
+        x, y, z = (high - low + 1 + _MARGIN for low, high in zip(lower[1:], upper[1:], strict=True))
+        self._weights = [x * y * z, 1, x, x * y]
 
     @classmethod
     def around(cls, coordinates_N4: Tensor, stride: int) -> Packing:
@@ -181,28 +185,27 @@ class Packing:
             ValueError: If a batch index is negative or the box has more cells than an int64 counts.
         """
         if not len(coordinates_N4):
-            return cls(stride, [0] * 4, [1] * 3)
+            return cls(stride, [0] * 4, [0] * 4)
         ends = torch.stack((coordinates_N4.amin(0), coordinates_N4.amax(0))).tolist()
         if ends[0][0] < 0:
             raise ValueError(f"batch indices of coordinates_N4 start at 0, got {ends[0][0]}")
-        lower = [0, *(end // stride for end in ends[0][1:])]
-        sizes = [
-            upper // stride - low + 1 + _MARGIN
-            for low, upper in zip(lower[1:], ends[1][1:], strict=True)
-        ]
-        # One batch index to spare for what is looked up beyond the last voxel.
-        if (ends[1][0] + 2) * math.prod(sizes) >= 2**63:
+        lower, upper = ([end[0], *(cell // stride for cell in end[1:])] for end in ends)
+        packing = cls(stride, lower, upper)
+        # Three more batches: what is looked up may lie before the first and after the last one.
+        if (upper[0] + 3) * packing._weights[0] >= 2**63:
             raise ValueError(
                 f"coordinates_N4 from {ends[0]} to {ends[1]} at stride {stride} span more cells "
                 "than an int64 key can number; move scans to a common origin or use larger voxels"
             )
-        return cls(stride, lower, sizes)
+        return packing
 
     def keys(self, coordinates_N4: Tensor) -> Tensor:
-        """(N,) int64 keys."""
-        keys_N = coordinates_N4[:, 0] * self._weights[0]
+        """(N,) int64 keys of any places: those beyond the border move up to just beyond it."""
+        keys_N = coordinates_N4[:, 0].clamp(max=self._upper[0] + 1) * self._weights[0]
         for axis in (1, 2, 3):
-            cell_N = coordinates_N4[:, axis] // self._stride - self._lower[axis]
+            lower, upper = self._lower[axis], self._upper[axis]
+            cell_N = coordinates_N4[:, axis] // self._stride
+            cell_N = cell_N.clamp(lower - MAX_KERNEL, upper + MAX_KERNEL) - lower
             keys_N += cell_N * self._weights[axis]
         return keys_N
 
