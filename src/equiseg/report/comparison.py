@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equiseg.data import Sample, SegmentationData
+from equiseg.data.points.voxels import collate_points
+from equiseg.data.sample import DataSpec
 from equiseg.data.transforms import to_tensors
 from equiseg.report.drawing import Illustration, save_png
 from equiseg.report.examples import choose_examples, example_figure
 from equiseg.report.figures import class_figure, cosine_figure, curve_figure
 from equiseg.report.page import write_page
+from equiseg.report.scan_examples import scan_example_figure
 from equiseg.training.compare import Comparison
 from equiseg.training.config import EvaluationConfig, TrainConfig
 from equiseg.training.config_file import read_config
 from equiseg.training.evaluate import Evaluation, evaluate
-from equiseg.training.inference import predict_logits
+from equiseg.training.inference import predict, predict_logits
 from equiseg.training.sources import open_split
 from equiseg.training.weights import load_weights
 
@@ -77,8 +80,8 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
     picked = _Picked(base, comparison.split)
     rare = comparison.groups["tail"]
     labels = [sample.labels for sample in picked.samples]
-    height, width = labels[0].shape
-    most = _MOST_EXAMPLES if height <= width else _MOST_EXAMPLES // 2
+    upright = not picked.spec.holds_points and labels[0].shape[0] > labels[0].shape[1]
+    most = _MOST_EXAMPLES // 2 if upright else _MOST_EXAMPLES
     examples = choose_examples(labels, rare, most)
     evaluations: dict[str, Evaluation] = {}
     predictions: dict[str, list[Tensor]] = {}
@@ -87,57 +90,69 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
         data = picked if config.data == base.data else _Picked(config, comparison.split)
         model, card = load_weights(folder)
         evaluations[name] = evaluate(model, data, EvaluationConfig(), card.groups)
-        samples = [data[index] for index in examples]
-        shapes = [picked[index].labels.shape for index in examples]
         predictions[name] = [
-            _predict(model, sample, config.evaluation, shape)
-            for sample, shape in zip(samples, shapes, strict=True)
+            _predict(model, data.spec, data[index], config.evaluation, picked[index].labels.shape)
+            for index in examples
         ]
     groups = comparison.groups
     centers = {name: (e.centers_KD, e.present_K) for name, e in evaluations.items()}
-    where = f"first seed, {len(picked)} images of the {comparison.split} split"
+    kind = "scans" if picked.spec.holds_points else "images"
+    where = f"first seed, {len(picked)} {kind} of the {comparison.split} split"
     cosines = cosine_figure(centers, comparison.classes, groups)
     shown = [
         Illustration("cosines", "Angles between class centers", cosines, _COSINES.format(where))
     ]
     if examples:
         samples = [picked[index] for index in examples]
-        pictures = example_figure(
-            [sample.image for sample in samples],
-            [sample.labels for sample in samples],
-            predictions,
-            comparison.classes,
-            rare,
-            [k for ids in groups.values() for k in ids],
-        )
-        caption = _EXAMPLES.format(where)
+        order = [k for ids in groups.values() for k in ids]
+        if picked.spec.holds_points:
+            pictures = scan_example_figure(
+                samples, predictions, comparison.classes, rare, order, picked.spec.channels
+            )
+            caption = _SCAN_EXAMPLES.format(where)
+        else:
+            pictures = example_figure(
+                [sample.image for sample in samples],
+                [sample.labels for sample in samples],
+                predictions,
+                comparison.classes,
+                rare,
+                order,
+            )
+            caption = _EXAMPLES.format(where)
         shown.insert(0, Illustration("examples", "Rare classes in pictures", pictures, caption))
     return shown
 
 
 class _Picked:
-    """Images spread evenly over a split, held in memory: neighbours in a video look alike."""
+    """Samples spread evenly over a split, held in memory: neighbours in a video look alike."""
 
     def __init__(self, config: TrainConfig, split: str) -> None:
-        data: SegmentationData = open_split(config.data, split)
+        data = open_split(config.data, split)
+        self.spec = DataSpec.of(data)
         self.classes = data.classes
         self.ignore_index = data.ignore_index
         self.background = data.background
+        self.channels = self.spec.channels
+        self.voxel_size = self.spec.voxel_size
         number = min(_MOST_IMAGES, len(data))
         self.samples = [data[i * len(data) // number] for i in range(number)]
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Any:
         return self.samples[index]
 
 
 @torch.inference_mode()
 def _predict(
-    model: nn.Module, sample: Sample, config: EvaluationConfig, shape: torch.Size
+    model: nn.Module, spec: DataSpec, sample: Any, config: EvaluationConfig, shape: torch.Size
 ) -> Tensor:
-    """Class ids (H, W), at the size the labels are shown in."""
+    """Class ids (H, W), at the size the labels are shown in; (N,) of a scan."""
+    if spec.voxel_size is not None:
+        batch, _ = collate_points([sample], spec.voxel_size)
+        return predict(model, batch, config, spec.channels)
     ids = predict_logits(model, to_tensors(sample)[0][None], config).argmax(1)
     return F.interpolate(ids[None].float(), tuple(shape), mode="nearest")[0, 0].long()
 
@@ -151,6 +166,10 @@ _EXAMPLES = (
     "Images chosen by their labels alone for many rare classes ({}). Tail classes have their full "
     "colour, the others a pale one; an outline marks where a tail class is labelled, in every "
     "picture of a row. The palest grey is not labelled."
+)
+_SCAN_EXAMPLES = (
+    "Scans chosen by their labels alone for many rare classes ({}). Tail classes have their full "
+    "colour, the others a pale one. The palest grey is not labelled."
 )
 _COSINES = (
     "Cosines between the centered class centers of the last features, most frequent class first "

@@ -21,8 +21,9 @@ try:
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
-_SIDE = 480  # pixels across a shown picture: sharp on dense screens, and no more
+SIDE = 480  # pixels across a shown picture: sharp on dense screens, and no more
 _FADED = 0.42  # what the other classes keep of their colour
+_PAPER_GREY = 205
 _LEGEND = 30
 
 
@@ -55,7 +56,6 @@ def choose_examples(labels: Sequence[Tensor], rare: Sequence[int], most: int = 4
     return sorted(chosen)
 
 
-@rc_context(STYLE)
 def example_figure(
     images: Sequence[Tensor],
     labels: Sequence[Tensor],
@@ -86,49 +86,73 @@ def example_figure(
     titles = ["image", "labels", *predictions]
     rare = torch.zeros(len(classes) + 1, dtype=torch.bool)
     rare[list(highlight)] = True
-    width = 9.4 / len(titles)
-    heights = [width * mask.shape[0] / mask.shape[1] for mask in labels]
-    seen = _seen(labels, predictions, order)[:_LEGEND]
-    columns = min(6, max(1, len(seen)))
-    legend_height = 0.2 * math.ceil(len(seen) / columns) + 0.1
-    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    figure = Figure(figsize=(9.4, sum(heights) + 0.15 + legend_height), layout=layout)
-    grid = figure.subplots(len(images), len(titles), squeeze=False, height_ratios=heights)
+    rows = []
     for row, (image, mask) in enumerate(zip(images, labels, strict=True)):
-        size = [round(side * _SIDE / mask.shape[1]) for side in mask.shape]
+        size = [round(side * SIDE / mask.shape[1]) for side in mask.shape]
         masks = [mask, *(some[row] for some in predictions.values())]
         pictures = [_resized(image, size, "bilinear")]
         pictures += [_resized(_painted(m, image, rare), size, "nearest") for m in masks]
         marked = rare[_known(mask, len(classes))]
         edges = _outline(_resized(marked[None], size, "nearest"))
-        for axes, picture in zip(grid[row], pictures, strict=True):
-            axes.imshow(_outlined(picture, *edges), interpolation="none")
+        rows.append([_outlined(picture, *edges) for picture in pictures])
+    shown = classes_seen(
+        [*labels, *(mask for some in predictions.values() for mask in some)], order
+    )
+    return picture_grid(rows, titles, classes, shown, highlight)
+
+
+@rc_context(STYLE)
+def picture_grid(
+    rows: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[str],
+    classes: Sequence[str],
+    shown: Sequence[int],
+    highlight: Sequence[int],
+) -> Figure:
+    """Rows of pictures under common titles, above a legend of class colours.
+
+    Args:
+        rows: uint8 (H, W, 3) pictures, those of a row of one size.
+        titles: Of the columns.
+        classes: Names of the classes.
+        shown: The classes of the legend, in its order.
+        highlight: Those of them in their full colour; the others are pale.
+    """
+    width = 9.4 / len(titles)
+    heights = [width * row[0].shape[0] / row[0].shape[1] for row in rows]
+    shown = shown[:_LEGEND]
+    columns = min(6, max(1, len(shown)))
+    legend_height = 0.2 * math.ceil(len(shown) / columns) + 0.1
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure = Figure(figsize=(9.4, sum(heights) + 0.15 + legend_height), layout=layout)
+    grid = figure.subplots(len(rows), len(titles), squeeze=False, height_ratios=heights)
+    for places, row in zip(grid, rows, strict=True):
+        for axes, picture in zip(places, row, strict=True):
+            axes.imshow(picture, interpolation="none")
             axes.set_axis_off()
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(short(title))
     colors_K3 = class_colors(len(classes))
     patches = [
         Patch(
-            facecolor=(colors_K3[k] / 255).tolist() if rare[k] else _pale(colors_K3[k]),
-            edgecolor=INK if rare[k] else "none",
+            facecolor=((colors_K3[k] if k in highlight else pale(colors_K3[k])) / 255).tolist(),
+            edgecolor=INK if k in highlight else "none",
             linewidth=0.8,
             label=short(classes[k]),
         )
-        for k in seen
+        for k in shown
     ]
     legend = figure.legend(
         handles=patches, loc="outside lower left", ncols=columns, handlelength=1.1, fontsize=8.5
     )
-    for text, k in zip(legend.get_texts(), seen, strict=True):
-        text.set(color=INK if rare[k] else MUTED, weight="bold" if rare[k] else "normal")
+    for text, k in zip(legend.get_texts(), shown, strict=True):
+        marked = k in highlight
+        text.set(color=INK if marked else MUTED, weight="bold" if marked else "normal")
     return figure
 
 
-def _seen(
-    labels: Sequence[Tensor], predictions: Mapping[str, Sequence[Tensor]], order: Sequence[int]
-) -> list[int]:
-    """Classes with more than a few pixels somewhere, in the order given."""
-    masks = [*labels, *(mask for masks in predictions.values() for mask in masks)]
+def classes_seen(masks: Sequence[Tensor], order: Sequence[int]) -> list[int]:
+    """Classes with more than a thousandth of some mask, in the order given."""
     least = [0.001 * mask.numel() for mask in masks]
     return [
         k
@@ -153,8 +177,9 @@ def _painted(mask: Tensor, image: Tensor, rare: Tensor) -> Tensor:
     return torch.where(rare[ids], colors, _FADED * colors + (1 - _FADED) * grey).to(torch.uint8)
 
 
-def _pale(color: Tensor) -> list[float]:
-    return ((_FADED * color + (1 - _FADED) * 205) / 255).tolist()
+def pale(colors: Tensor) -> Tensor:
+    """Colours in 0..255 of what is not highlighted."""
+    return _FADED * colors + (1 - _FADED) * _PAPER_GREY
 
 
 def _resized(picture: Tensor, size: Sequence[int], mode: str) -> Tensor:

@@ -232,7 +232,10 @@ def _steps(reach: int) -> Iterator[tuple[float, int, int]]:
 def _lit(rgb_HW3: np.ndarray, height_HW: np.ndarray, up_3: np.ndarray) -> np.ndarray:
     """Colours under a light from the upper left, hollows darker; a level place as it is."""
     smooth_HW = _smoothed(height_HW, 2)
-    slope = [np.nan_to_num(-np.gradient(smooth_HW, axis=1)), np.nan_to_num(np.gradient(smooth_HW, axis=0))]
+    slope = [
+        np.nan_to_num(-np.gradient(smooth_HW, axis=1)),
+        np.nan_to_num(np.gradient(smooth_HW, axis=0)),
+    ]
     normal_HW3 = np.stack([*slope, np.ones_like(smooth_HW)], -1)
     normal_HW3 /= np.linalg.norm(normal_HW3, axis=-1, keepdims=True)
     light_HW = 1 + _RELIEF * (normal_HW3 @ _LIGHT - up_3 @ _LIGHT)

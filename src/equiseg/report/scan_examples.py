@@ -1,0 +1,78 @@
+"""Scans with rare classes: what was there, and what each variant saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from equiseg.data.points.sample import PointSample
+from equiseg.report.colors import class_colors
+from equiseg.report.examples import SIDE, classes_seen, pale, picture_grid
+from equiseg.report.point_views import render
+
+try:
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+except ImportError as error:  # pragma: no cover - depends on what is installed
+    raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
+
+_UNLABELLED = 236.0  # of 255, lighter than any pale class
+
+
+def scan_example_figure(
+    samples: Sequence[PointSample],
+    predictions: Mapping[str, Sequence[Tensor]],
+    classes: Sequence[str],
+    highlight: Sequence[int],
+    order: Sequence[int],
+    channels: Sequence[str],
+) -> Figure:
+    """Each scan a row, seen obliquely: its colours, its labels, the prediction of each variant.
+
+    Highlighted classes have their full colour and the others a pale one. Scans without colours are
+    shown by height.
+
+    Args:
+        samples: The scans.
+        predictions: For each variant, class ids (N,).
+        classes: Names of the classes.
+        highlight: Ids to emphasise.
+        order: All class ids in the order of the legend.
+        channels: Names of the feature channels of the samples.
+
+    Raises:
+        ValueError: If there is nothing to show, or the lists differ in length.
+    """
+    lengths = {len(samples), *(len(some) for some in predictions.values())}
+    if len(lengths) > 1 or not samples:
+        raise ValueError(f"samples and predictions must be of one length, got {lengths}")
+    colors_K3 = class_colors(len(classes)).float()
+    rare_K = torch.zeros(len(classes), dtype=torch.bool)
+    rare_K[list(highlight)] = True
+    shown_K3 = torch.where(rare_K.unsqueeze(1), colors_K3, pale(colors_K3))
+    shown_K3 = torch.cat([shown_K3, torch.full((1, 3), _UNLABELLED)])
+    rows = []
+    for number, sample in enumerate(samples):
+        xyz_N3 = sample.xyz_N3.numpy()
+        pictures = [_colours(sample, channels)]
+        for ids in (sample.labels_N, *(some[number] for some in predictions.values())):
+            known = (ids.long() >= 0) & (ids.long() < len(classes))
+            pictures.append(shown_K3[torch.where(known, ids.long(), len(classes))] / 255)
+        rows.append([render(xyz_N3, colours.numpy(), size=SIDE) for colours in pictures])
+    masks = [sample.labels_N for sample in samples]
+    masks += [ids for some in predictions.values() for ids in some]
+    titles = ["scan", "labels", *predictions]
+    return picture_grid(rows, titles, classes, classes_seen(masks, order), highlight)
+
+
+def _colours(sample: PointSample, channels: Sequence[str]) -> Tensor:
+    """(N, 3) in [0, 1]: the scan's own colours, or its heights."""
+    if {"red", "green", "blue"} <= set(channels):
+        columns = [list(channels).index(name) for name in ("red", "green", "blue")]
+        return sample.features_NC[:, columns].clamp(0, 1)
+    height_N = sample.xyz_N3[:, 2]
+    low, high = height_N.quantile(torch.tensor([0.01, 0.99])).tolist()
+    share_N = ((height_N - low) / max(high - low, 1e-6)).clamp(0, 1)
+    return torch.from_numpy(colormaps["viridis"](share_N.numpy())[:, :3]).float()
