@@ -125,7 +125,7 @@ def _paint(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A colour for every part (M, 3), one a thing and colour number, and how strong its stripes."""
     jitter_T3 = 0.04 * rng.standard_normal((len(room.k_T), 3), np.float32)
-    pick_TC = rng.random((len(room.k_T), 4))
+    pick_TC = rng.random((len(room.k_T), 1 + parts.colour_M.max()))
     colour_M3 = np.empty((len(thing_M), 3), np.float32)
     for m, (t, c) in enumerate(zip(thing_M, parts.colour_M, strict=True)):
         palette = kinds.kinds[room.k_T[t]].look.palettes[c]
