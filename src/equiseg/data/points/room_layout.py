@@ -98,7 +98,7 @@ def compose(
     for t in range(SHELL, num_things):
         k = k_T[t]
         if keeps_T[t]:
-            hosts = np.flatnonzero(np.isin(k_T[:t], kinds.hosts_K[k]))
+            hosts = np.flatnonzero(kinds.family_K[k_T[:t]] == kinds.host_K[k])
             center_S3, yaw_S = _on_host(room, t, kinds.kinds[k], hosts, kinds, rng)
         else:
             center_S3, yaw_S = _anywhere(room, t, rng)
@@ -116,15 +116,14 @@ def _numbers(
     """Class ids of the things (T,), hosts before guests, and whether each keeps to its host."""
     count_K, kept_K = np.zeros((2, len(kinds.kinds)), int)
     count_K[:SHELL] = 1
-    for k in kinds.order[SHELL:]:
-        hosts, rate = list(kinds.hosts_K[k]), float(plan.rate_K[k])
+    for k in kinds.order_K[SHELL:]:
+        hosts, rate = kinds.family_K == kinds.host_K[k], float(plan.rate_K[k])
         # Each host draws its share of the guests, so their number does not depend on the context.
         crowd = count_K[hosts].sum() / plan.rate_K[hosts].sum()
         kept_K[k] = int(context * rate * crowd + strata_2K[0, k])
         count_K[k] = kept_K[k] + int((1 - context) * rate + strata_2K[1, k])
-    order_K = np.array(kinds.order)
-    number_K = count_K[order_K]
-    k_T = np.repeat(order_K, number_K)
+    number_K = count_K[kinds.order_K]
+    k_T = np.repeat(kinds.order_K, number_K)
     nth_T = np.arange(len(k_T)) - np.repeat(np.cumsum(number_K) - number_K, number_K)
     return k_T, nth_T < kept_K[k_T]
 

@@ -146,30 +146,33 @@ def _round_areas(
     return np.pi * radius * (low + high) * slant, np.pi / 4 * u * v * np.stack([low**2, high**2])
 
 
-def surface_points(parts: PartTable, size_N3: np.ndarray, rng: Generator) -> tuple[np.ndarray, ...]:
-    """One point on each of N parts, uniform by area.
+def surface_points(
+    shape_N: np.ndarray, taper_N: np.ndarray, size_N3: np.ndarray, rng: Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One point on each of N bodies, uniform by area.
 
     Args:
-        parts: N parts, one for each point.
-        size_N3: (N, 3) float32, sizes of the parts in meters.
+        shape_N: (N,) shape codes.
+        taper_N: (N,) tapers of round bodies.
+        size_N3: (N, 3) float32, sizes in meters.
         rng: Random generator.
 
     Returns:
-        Places (N, 3) from the middle of the part in shares of its size, -0.5 to 0.5, and outward
+        Places (N, 3) from the middle of the body in shares of its size, -0.5 to 0.5, and outward
         normals (N, 3) of length 1; both float32.
     """
     unit_N3, normal_N3 = np.zeros_like(size_N3), np.zeros_like(size_N3)
     for shape in (BOX, BALL, ROUND, ROUND + 1, ROUND + 2):
-        rows = np.flatnonzero(parts.shape_M == shape)
+        rows = np.flatnonzero(shape_N == shape)
         if not len(rows):
             continue
         # A round body is sampled upright, then turned onto its axis.
         turn = shape - ROUND + 1 if shape >= ROUND else 0
         axes = [(turn + i) % 3 for i in range(3)]
-        size = size_N3[rows][:, axes]
         draw = _on_box if shape == BOX else _on_ball if shape == BALL else _on_round
-        unit, normal = draw(size, parts.taper_M[rows], rng)
-        unit_N3[rows[:, None], axes], normal_N3[rows[:, None], axes] = unit, normal
+        unit, normal = draw(size_N3[rows][:, axes], taper_N[rows], rng)
+        back = np.argsort(axes)
+        unit_N3[rows], normal_N3[rows] = unit[:, back], normal[:, back]
     return unit_N3, normal_N3
 
 
@@ -192,7 +195,7 @@ def _on_ball(size: np.ndarray, taper: np.ndarray, rng: Generator) -> tuple[np.nd
 
 def _on_round(size: np.ndarray, taper: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     n = len(size)
-    side, (lower, upper) = _round_areas(*size.T, taper)
+    side, (lower, upper) = _round_areas(size[:, 0], size[:, 1], size[:, 2], taper)
     pick = rng.random(n, np.float32) * (side + lower + upper)
     cap = np.where(pick < side, 0, np.where(pick < side + lower, -1, 1)).astype(np.float32)
     # Along the side the chance is in proportion to the radius, across a cap to the radius, too.
@@ -222,24 +225,25 @@ def _normalized(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.maximum(length, _THIN)[:, None])
 
 
-def inside(parts: PartTable, unit_NP3: np.ndarray) -> np.ndarray:
+def inside(parts: PartTable, unit_3PN: np.ndarray) -> np.ndarray:
     """Which of N points lie inside which of P parts.
 
     Args:
         parts: P parts.
-        unit_NP3: (N, P, 3) places from the middle of each part in shares of its size.
+        unit_3PN: (3, P, N) places from the middle of each part in shares of its size.
 
     Returns:
-        (N, P) bool.
+        (P, N) bool.
     """
-    within = (np.abs(unit_NP3) < 0.5).all(axis=2)
-    for p, shape in enumerate(parts.shape_M):
-        u = unit_NP3[:, p]
-        if shape == BALL:
-            within[:, p] = np.einsum("nc,nc->n", u, u) < 0.25
-        elif shape >= ROUND:
-            axis, taper = shape - ROUND, parts.taper_M[p]
-            radius = (1 + (taper - 1) * (u[:, axis] + 0.5)) / max(taper, 1)
-            across = np.einsum("nc,nc->n", u, u) - u[:, axis] ** 2
-            within[:, p] &= across < (radius / 2) ** 2
-    return np.asarray(within)
+    x, y, z = np.abs(unit_3PN) < 0.5
+    within_PN = x & y & z
+    for p in np.flatnonzero(parts.shape_M != BOX):
+        square_3N = unit_3PN[:, p] ** 2
+        if parts.shape_M[p] == BALL:
+            within_PN[p] = square_3N.sum(axis=0) < 0.25
+        else:
+            axis, taper = parts.shape_M[p] - ROUND, parts.taper_M[p]
+            radius_N = (1 + (taper - 1) * (unit_3PN[axis, p] + 0.5)) / max(taper, 1)
+            square_3N[axis] = 0
+            within_PN[p] &= square_3N.sum(axis=0) < (radius_N / 2) ** 2
+    return np.asarray(within_PN)

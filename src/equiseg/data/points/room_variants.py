@@ -91,8 +91,9 @@ class Catalogue:
 
     Attributes:
         kinds: K kinds, from the commonest to the rarest.
-        hosts_K: Ids of the classes that each keeps to, its own for the shell.
-        order: Ids in the order they are placed, hosts before guests.
+        family_K: Id of the class that each is a variant of, its own if it is none.
+        host_K: Id of the class that each keeps to, in any variant; its own for the shell.
+        order_K: Ids in the order they are placed, hosts before guests.
         parts: The parts of all kinds, in order.
         first_K: Row of each kind's first part; `number_K` rows follow.
         number_K: How many parts each has.
@@ -101,8 +102,9 @@ class Catalogue:
     """
 
     kinds: tuple[Kind, ...]
-    hosts_K: tuple[tuple[int, ...], ...]
-    order: tuple[int, ...]
+    family_K: np.ndarray
+    host_K: np.ndarray
+    order_K: np.ndarray
     parts: PartTable
     first_K: np.ndarray
     number_K: np.ndarray
@@ -121,15 +123,17 @@ def catalogue(num_classes: int) -> Catalogue:
     kinds = list(KINDS[:num_classes])
     pairs = [(k, number) for number in _VERSIONS for k in _VARIED][: num_classes - len(kinds)]
     kinds += [variant(KINDS[k], number) for k, number in sorted(pairs)]
-    bases = [kind.base or kind.name for kind in kinds]
-    hosts_K = tuple(tuple(k for k, base in enumerate(bases) if base == kind.host) for kind in kinds)
-    depth = {kind.name: 0 if kind.host == kind.name else 1 for kind in KINDS[:SHELL]}
-    for kind in KINDS[SHELL:]:
-        depth[kind.name] = 1 + depth[kind.host]
-    order = sorted(range(num_classes), key=lambda k: depth[bases[k]])
+    names = [kind.name for kind in kinds]
+    family_K = np.array([names.index(kind.base or kind.name) for kind in kinds])
+    host_K = np.array([names.index(kind.host) for kind in kinds])
+    # The shell, then what keeps to the shell, then what keeps to things.
+    level_K = (host_K != np.arange(num_classes)).astype(int) + (host_K >= SHELL)
+    order_K = np.argsort(level_K, kind="stable")
     number_K = np.array([len(kind.look.parts) for kind in kinds])
     first_K = np.cumsum(number_K) - number_K
     parts = PartTable.of([part for kind in kinds for part in kind.look.parts])
     size_K3 = np.array([kind.size for kind in kinds])
     area_K = np.add.reduceat(parts.areas(np.repeat(size_K3, number_K, axis=0)), first_K)
-    return Catalogue(tuple(kinds), hosts_K, tuple(order), parts, first_K, number_K, size_K3, area_K)
+    return Catalogue(
+        tuple(kinds), family_K, host_K, order_K, parts, first_K, number_K, size_K3, area_K
+    )
