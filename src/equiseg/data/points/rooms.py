@@ -164,4 +164,5 @@ class RoomData:
             )
         index %= self.num_rooms
         arrays, _ = _room(self.config, self._plan, SPLITS.index(self.split), index)
-        return PointSample(*map(torch.from_numpy, arrays), f"{self.split}-{index:05d}")
+        xyz_N3, rgb_N3, labels_N = map(torch.from_numpy, arrays)
+        return PointSample(xyz_N3, rgb_N3, labels_N, f"{self.split}-{index:05d}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 
 import torch
@@ -191,8 +190,8 @@ class Packing:
             raise ValueError(f"batch indices of coordinates_N4 start at 0, got {ends[0][0]}")
         lower, upper = ([end[0], *(cell // stride for cell in end[1:])] for end in ends)
         packing = cls(stride, lower, upper)
-        # Three more batches: what is looked up may lie before the first and after the last one.
-        if (upper[0] + 3) * packing._weights[0] >= 2**63:
+        # One batch to spare for what is looked up beyond the last voxel.
+        if (upper[0] + 2) * packing._weights[0] >= 2**63:
             raise ValueError(
                 f"coordinates_N4 from {ends[0]} to {ends[1]} at stride {stride} span more cells "
                 "than an int64 key can number; move scans to a common origin or use larger voxels"
@@ -200,8 +199,8 @@ class Packing:
         return packing
 
     def keys(self, coordinates_N4: Tensor) -> Tensor:
-        """(N,) int64 keys of any places: those beyond the border move up to just beyond it."""
-        keys_N = coordinates_N4[:, 0].clamp(max=self._upper[0] + 1) * self._weights[0]
+        """(N,) int64 keys of any places: those beyond the border of the box move up to it."""
+        keys_N = coordinates_N4[:, 0] * self._weights[0]
         for axis in (1, 2, 3):
             lower, upper = self._lower[axis], self._upper[axis]
             cell_N = coordinates_N4[:, axis] // self._stride
