@@ -1,19 +1,35 @@
-"""The same loss on points: features (N, C), labels (N,)."""
+"""A loop of your own on point clouds: voxels for the network, labels of the points for the losses."""
 
 import torch
 
 import equiseg
+from equiseg.data.points.rooms import RoomConfig, RoomData
+from equiseg.data.points.voxels import collate_points
+from equiseg.losses import CrossEntropyLoss
+from equiseg.models.sparse import MinkUNetSmall, SparseTensor
 
 torch.manual_seed(0)
-features = torch.randn(5000, 64, requires_grad=True)
-labels = torch.randint(0, 20, (5000,))
-labels[:500] = 255  # unlabelled points
+K = 12
+rooms = RoomData(RoomConfig(num_classes=K, points=1500), "train", num_rooms=8)
 
-center_loss = equiseg.CenterCollapseLoss(num_classes=20, in_features=64)
-loss = center_loss(features, labels)
-loss.backward()
-print(f"loss {loss.item():.3f}, gradient norm {features.grad.norm().item():.2e}")
+model = MinkUNetSmall(in_channels=3, num_classes=K)
+tap = equiseg.FeatureTap(model, num_classes=K)
+point_loss = CrossEntropyLoss(K)
+center_loss = equiseg.CenterCollapseLoss(K, tap.in_features)
+optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
 
-centers = equiseg.class_centers(features, labels, num_classes=20)
-present, rarest = int(centers.present_K.sum()), int(centers.counts_K.min())
-print(f"{present} classes present, the rarest in {rarest} points")
+for step in range(12):
+    samples = [rooms[(2 * step + i) % len(rooms)] for i in range(2)]
+    batch, labels = collate_points(samples, rooms.voxel_size)
+    logits = model(SparseTensor(batch.coordinates_V4, batch.features_VC))
+    points = point_loss(logits, labels, inverse=batch.inverse_N)
+    centers = center_loss(tap.features, labels, inverse=batch.inverse_N)
+    optimizer.zero_grad()
+    (points + centers).backward()
+    optimizer.step()
+    if step % 4 == 3:
+        voxels, seen = len(batch.features_VC), int(labels.unique().numel())
+        print(
+            f"step {step + 1}: points {points.item():.3f}, centers {centers.item():.3f} "
+            f"({voxels} voxels, {len(labels)} points, {seen} classes)"
+        )
