@@ -1,4 +1,4 @@
-"""A loop of your own on point clouds: voxels for the network, labels of the points for the losses."""
+"""A loop of your own on point clouds: the network sees voxels, the losses labels of points."""
 
 import torch
 

@@ -5,14 +5,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
+from equiseg.data.points.rooms import RoomConfig
+from equiseg.training.config import DataConfig
 from equiseg.training.config_file import write_config
 from runs import tiny_config
 
 
-def test_two_processes_train_one_network(tmp_path: Path):
-    write_config(tiny_config(epochs=1, batch_size=2), tmp_path / "config.yaml")
+ROOMS = DataConfig(
+    card="rooms", rooms=RoomConfig(num_classes=6, points=1500), num_scenes=(12, 4, 4)
+)
+
+
+@pytest.mark.parametrize("data", [{}, {"data": ROOMS}], ids=["images", "scans"])
+def test_two_processes_train_one_network(tmp_path: Path, data: dict):
+    write_config(tiny_config(epochs=1, batch_size=2, **data), tmp_path / "config.yaml")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     command += ["--master_port", "29653", "-m", "equiseg", "train"]
     command += ["--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "run")]
@@ -20,4 +29,4 @@ def test_two_processes_train_one_network(tmp_path: Path):
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert json.loads((tmp_path / "run/result.json").read_text())["best_epoch"] == 1
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
-    assert last["global_step"] == 3  # 12 images, 2 ranks, batches of 2
+    assert last["global_step"] == 3  # 12 samples, 2 ranks, batches of 2
