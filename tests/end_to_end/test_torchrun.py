@@ -13,7 +13,6 @@ from equiseg.training.config import DataConfig
 from equiseg.training.config_file import write_config
 from runs import tiny_config
 
-
 ROOMS = DataConfig(
     card="rooms", rooms=RoomConfig(num_classes=6, points=1500), num_scenes=(12, 4, 4)
 )
