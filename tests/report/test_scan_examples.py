@@ -27,12 +27,25 @@ def test_a_row_holds_the_scan_its_labels_and_every_prediction():
     sample = scan()
     predictions = {"a": [torch.zeros(2000, dtype=torch.int64)], "b": [sample.labels_N]}
     figure = scan_example_figure([sample], predictions, CLASSES, [2], [0, 1, 2], RGB)
-    assert [axes.get_title("left") for axes in figure.axes] == ["scan", "labels", "a", "b"]
+    assert [axes.get_title("left") for axes in figure.axes[:4]] == ["scan", "labels", "a", "b"]
     shown = pictures(figure)
-    assert len({picture.shape for picture in shown}) == 1
+    assert len({picture.shape for picture in shown[:4]}) == 1
     assert np.array_equal(shown[1], shown[3])
     assert not np.array_equal(shown[1], shown[2])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["floor", "mug"]
+
+
+def test_the_row_below_tells_right_from_wrong():
+    sample = scan()
+    wrong = torch.where(sample.labels_N == 2, 0, sample.labels_N)
+    predictions = {"wrong": [wrong], "right": [sample.labels_N]}
+    figure = scan_example_figure([sample], predictions, CLASSES, [2], [0, 1, 2], RGB)
+    wrong_share, right_share = (
+        (picture[..., 0].astype(int) - picture[..., 1] > 100).mean()
+        for picture in pictures(figure)[6:]
+    )
+    assert 0.4 < wrong_share < 0.6
+    assert right_share == 0
 
 
 def test_highlighted_classes_have_their_full_colour():

@@ -19,6 +19,8 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
 _UNLABELLED = 236.0  # of 255, lighter than any pale class
+_RIGHT = 214.0
+_WRONG = (200.0, 48.0, 44.0)
 
 
 def scan_example_figure(
@@ -29,7 +31,10 @@ def scan_example_figure(
     order: Sequence[int],
     channels: Sequence[str],
 ) -> Figure:
-    """Each scan a row, seen obliquely: its colours, its labels, the prediction of each variant.
+    """Each scan twice: its colours, its labels, and each variant's prediction, then its errors.
+
+    The upper row looks obliquely. The lower one looks from above and has what a variant got wrong
+    in red, what it got right in grey.
 
     Highlighted classes have their full colour and the others a pale one. Scans without colours are
     shown by height.
@@ -56,15 +61,30 @@ def scan_example_figure(
     rows = []
     for number, sample in enumerate(samples):
         xyz_N3 = sample.xyz_N3.numpy()
-        pictures = [_colours(sample, channels)]
-        for ids in (sample.labels_N, *(some[number] for some in predictions.values())):
-            known = (ids.long() >= 0) & (ids.long() < len(classes))
-            pictures.append(shown_K3[torch.where(known, ids.long(), len(classes))] / 255)
-        rows.append([render(xyz_N3, colours.numpy(), size=SIDE) for colours in pictures])
-    masks = [sample.labels_N for sample in samples]
-    masks += [ids for some in predictions.values() for ids in some]
+        labels_N = _known(sample.labels_N, len(classes))
+        masks = [_known(some[number], len(classes)) for some in predictions.values()]
+        given = [_colours(sample, channels), shown_K3[labels_N] / 255]
+        oblique = given + [shown_K3[ids_N] / 255 for ids_N in masks]
+        rows.append([render(xyz_N3, colours.numpy(), size=SIDE) for colours in oblique])
+        above = given + [_errors(labels_N, ids_N, len(classes)) / 255 for ids_N in masks]
+        rows.append([render(xyz_N3, c.numpy(), view="above", size=SIDE) for c in above])
+    seen = [sample.labels_N for sample in samples]
+    seen += [ids for some in predictions.values() for ids in some]
     titles = ["scan", "labels", *predictions]
-    return picture_grid(rows, titles, classes, classes_seen(masks, order), highlight)
+    return picture_grid(rows, titles, classes, classes_seen(seen, order), highlight)
+
+
+def _known(ids_N: Tensor, num_classes: int) -> Tensor:
+    """Class ids as int64; ``num_classes`` for what has none."""
+    ids_N = ids_N.long()
+    return torch.where((ids_N >= 0) & (ids_N < num_classes), ids_N, num_classes)
+
+
+def _errors(labels_N: Tensor, ids_N: Tensor, num_classes: int) -> Tensor:
+    """(N, 3) in 0..255: red where a label is missed, grey where it is met, pale without one."""
+    right_N1, labelled_N1 = (ids_N == labels_N)[:, None], (labels_N < num_classes)[:, None]
+    judged_N3 = torch.where(right_N1, _RIGHT, torch.tensor(_WRONG))
+    return torch.where(labelled_N1, judged_N3, _UNLABELLED)
 
 
 def _colours(sample: PointSample, channels: Sequence[str]) -> Tensor:
