@@ -33,6 +33,7 @@ class Kind:
         turn: Degrees it may be turned by, either way.
         against: Whether it stands with its back to a wall.
         spots: Where its guests rest.
+        holds: How many guests it has space for on average.
         base: Of a variant, the class that it is a variant of; it takes the same guests.
     """
 
@@ -45,6 +46,7 @@ class Kind:
     turn: float = 5.0
     against: bool = False
     spots: tuple[Spot, ...] = ()
+    holds: float = 0
     base: str = ""
 
 
@@ -52,9 +54,9 @@ _ROOM = (4.0, 5.0, 2.6)
 
 # From the commonest to the rarest. A host comes before its guests: the first K make a whole room.
 KINDS = (
-    Kind("wall", "wall", _ROOM, 1, things.WALL),
-    Kind("floor", "floor", _ROOM, 1, things.FLOOR),
-    Kind("ceiling", "ceiling", _ROOM, 1, things.CEILING),
+    Kind("wall", "wall", _ROOM, 1, things.WALL, holds=9),
+    Kind("floor", "floor", _ROOM, 1, things.FLOOR, holds=16),
+    Kind("ceiling", "ceiling", _ROOM, 1, things.CEILING, holds=2),
     Kind(
         "window",
         "wall",
@@ -64,6 +66,7 @@ KINDS = (
         bottom=(0.8, 1.0),
         turn=0,
         spots=(Spot(0, 0, 1.5, 1.5, 0), Spot(1, 1, 1.5, 1.5, 0)),
+        holds=2,
     ),
     Kind(
         "rug",
@@ -73,6 +76,7 @@ KINDS = (
         things.RUG,
         turn=15,
         spots=(Spot(0.05, 0.95, 0.05, 0.95, 1),),
+        holds=1.5,
     ),
     Kind(
         "sofa",
@@ -82,6 +86,7 @@ KINDS = (
         things.SOFA,
         against=True,
         spots=(Spot(0.12, 0.88, 0.28, 0.98, 0.52),),
+        holds=4,
     ),
     Kind(
         "table",
@@ -91,6 +96,7 @@ KINDS = (
         things.TABLE,
         turn=10,
         spots=(Spot(0.03, 0.97, 0.03, 0.97, 1),),
+        holds=6,
     ),
     Kind(
         "shelf",
@@ -100,6 +106,7 @@ KINDS = (
         things.SHELF,
         against=True,
         spots=tuple(Spot(0.05, 0.95, 0.08, 1, z) for z in (*SHELF_LEVELS, SHELF_LEVELS[2], 1)),
+        holds=9,
     ),
     Kind("door", "wall", (0.95, 0.07, 2.05), 1, things.DOOR, bottom=(0, 0), turn=0),
     Kind(
@@ -110,6 +117,7 @@ KINDS = (
         things.BED,
         against=True,
         spots=(Spot(0.05, 0.95, 0.04, 0.33, 0.54),),
+        holds=2.5,
     ),
     Kind("chair", "floor", (0.45, 0.48, 0.9), 3, things.CHAIR, turn=60),
     Kind(
@@ -120,6 +128,7 @@ KINDS = (
         things.CABINET,
         against=True,
         spots=(Spot(0.03, 0.97, 0.05, 0.97, 1),),
+        holds=5,
     ),
     Kind(
         "desk",
@@ -129,6 +138,7 @@ KINDS = (
         things.DESK,
         against=True,
         spots=(Spot(0.03, 0.97, 0.03, 0.97, 1),),
+        holds=5,
     ),
     Kind("curtain", "window", (0.5, 0.14, 2.1), 3, things.CURTAIN, bottom=(0.05, 0.2), turn=0),
     Kind("armchair", "floor", (0.85, 0.85, 0.9), 1, things.ARMCHAIR, turn=40),

@@ -14,8 +14,6 @@ from equiseg.data.points.room_variants import Catalogue
 _SPOTS = 6  # of so many places on its host a thing takes the emptiest
 _SINK = 0.005  # meters a thing is sunk into its host, so that no gap shows
 _NATURAL = 0.0065  # share of a room's points that a thing of 1 m² has
-# As many things as a room has space for, by what they keep to.
-_ROOM_FOR = {"floor": 16.0, "wall": 9.0, "ceiling": 2.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,19 +29,24 @@ class Plan:
     points_K: np.ndarray
 
     @classmethod
-    def of(cls, supply_K: np.ndarray, kinds: Catalogue) -> Plan:
-        """The plan that samples `supply_K` of the points, densely only where numbers do not do.
+    def of(cls, shares_K: np.ndarray, seen_K: np.ndarray, kinds: Catalogue) -> Plan:
+        """The plan that shows `shares_K` of the points: more things first, denser ones later.
 
-        A scanner goes nearer to what is small: natural points grow with the root of the surface.
+        Natural points grow with the root of the surface, as a scanner goes nearer to what is
+        small; a class gets more on each only where `most` and the space on its hosts end.
+
+        Args:
+            shares_K: Wanted shares of the points seen.
+            seen_K: The part of its points that is seen.
+            kinds: The classes.
         """
-        rate_K = np.minimum(
-            [k.most for k in kinds.kinds], supply_K / (_NATURAL * kinds.area_K**0.5)
-        )
-        hosts = np.array([kind.host for kind in kinds.kinds])
-        for host, most in _ROOM_FOR.items():
-            rate_K[hosts == host] *= min(1.0, most / rate_K[hosts == host].sum())
+        rate_K = np.minimum(kinds.most_K, shares_K / (_NATURAL * kinds.area_K**0.5))
         rate_K[:SHELL] = 1
-        return cls(rate_K, supply_K / rate_K)
+        for host in np.unique(kinds.host_K):
+            guests_K = (kinds.host_K == host) & (np.arange(len(rate_K)) >= SHELL)
+            space = kinds.kinds[host].holds * rate_K[kinds.family_K == host].sum()
+            rate_K[guests_K] *= min(1.0, space / max(rate_K[guests_K].sum(), 1e-9))
+        return cls(rate_K, shares_K / (seen_K * rate_K))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +117,17 @@ def _numbers(
     kinds: Catalogue, plan: Plan, context: float, strata_2K: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class ids of the things (T,), hosts before guests, and whether each keeps to its host."""
-    count_K, kept_K = np.zeros((2, len(kinds.kinds)), int)
+    rate_K, K = plan.rate_K, len(plan.rate_K)
+    count_K, kept_K = np.zeros((2, K), int)
     count_K[:SHELL] = 1
-    for k in kinds.order_K[SHELL:]:
-        hosts, rate = kinds.family_K == kinds.host_K[k], float(plan.rate_K[k])
+    free_K = ((1 - context) * rate_K + strata_2K[1]).astype(int)
+    meant_K = np.bincount(kinds.family_K, rate_K, K)[kinds.host_K]
+    for level in (1, 2):
         # Each host draws its share of the guests, so their number does not depend on the context.
-        crowd = count_K[hosts].sum() / plan.rate_K[hosts].sum()
-        kept_K[k] = int(context * rate * crowd + strata_2K[0, k])
-        count_K[k] = kept_K[k] + int((1 - context) * rate + strata_2K[1, k])
+        crowd_K = np.bincount(kinds.family_K, count_K, K)[kinds.host_K] / meant_K
+        here_K = kinds.level_K == level
+        kept_K[here_K] = (context * rate_K * crowd_K + strata_2K[0]).astype(int)[here_K]
+        count_K[here_K] = (kept_K + free_K)[here_K]
     number_K = count_K[kinds.order_K]
     k_T = np.repeat(kinds.order_K, number_K)
     nth_T = np.arange(len(k_T)) - np.repeat(np.cumsum(number_K) - number_K, number_K)
@@ -155,7 +161,7 @@ def _on_host(
         gap_S = -_SINK if kind.host == "wall" else 0.08 * v_S
         return _by_wall(room, (width, depth, height), u_S, gap_S, bottom_S, rng)
     if kind.host in ("floor", "ceiling"):
-        # Free of the walls by half a diagonal; lamps keep to the middle of the ceiling.
+        # Between the walls as it is turned; lamps keep to the middle of the ceiling.
         yaw_S = turn_S + math.pi / 2 * rng.integers(4, size=_SPOTS)
         half_S3 = _upright(room.size_T3[t], yaw_S)
         free_S2 = np.maximum(room.extent_3[:2] - 2 * half_S3[:, :2], 0)

@@ -93,10 +93,12 @@ class Catalogue:
         kinds: K kinds, from the commonest to the rarest.
         family_K: Id of the class that each is a variant of, its own if it is none.
         host_K: Id of the class that each keeps to, in any variant; its own for the shell.
+        level_K: 0 for the shell, 1 for what keeps to it, 2 for what keeps to things.
         order_K: Ids in the order they are placed, hosts before guests.
         parts: The parts of all kinds, in order.
         first_K: Row of each kind's first part; `number_K` rows follow.
         number_K: How many parts each has.
+        most_K: How many a room holds on average at most.
         size_K3: Natural sizes, m.
         area_K: Surface of one of natural size, m².
     """
@@ -104,10 +106,12 @@ class Catalogue:
     kinds: tuple[Kind, ...]
     family_K: np.ndarray
     host_K: np.ndarray
+    level_K: np.ndarray
     order_K: np.ndarray
     parts: PartTable
     first_K: np.ndarray
     number_K: np.ndarray
+    most_K: np.ndarray
     size_K3: np.ndarray
     area_K: np.ndarray
 
@@ -126,14 +130,21 @@ def catalogue(num_classes: int) -> Catalogue:
     names = [kind.name for kind in kinds]
     family_K = np.array([names.index(kind.base or kind.name) for kind in kinds])
     host_K = np.array([names.index(kind.host) for kind in kinds])
-    # The shell, then what keeps to the shell, then what keeps to things.
     level_K = (host_K != np.arange(num_classes)).astype(int) + (host_K >= SHELL)
-    order_K = np.argsort(level_K, kind="stable")
     number_K = np.array([len(kind.look.parts) for kind in kinds])
-    first_K = np.cumsum(number_K) - number_K
     parts = PartTable.of([part for kind in kinds for part in kind.look.parts])
     size_K3 = np.array([kind.size for kind in kinds])
-    area_K = np.add.reduceat(parts.areas(np.repeat(size_K3, number_K, axis=0)), first_K)
+    area_M = parts.areas(np.repeat(size_K3, number_K, axis=0))
     return Catalogue(
-        tuple(kinds), family_K, host_K, order_K, parts, first_K, number_K, size_K3, area_K
+        kinds=tuple(kinds),
+        family_K=family_K,
+        host_K=host_K,
+        level_K=level_K,
+        order_K=np.argsort(level_K, kind="stable"),
+        parts=parts,
+        first_K=np.cumsum(number_K) - number_K,
+        number_K=number_K,
+        most_K=np.array([kind.most for kind in kinds], float),
+        size_K3=size_K3,
+        area_K=np.add.reduceat(area_M, np.cumsum(number_K) - number_K),
     )
