@@ -103,3 +103,20 @@ def test_a_side_of_another_voxelisation_is_refused():
     side = voxel_side(labels, inverse, V + 1, K)
     with pytest.raises(ValueError, match=r"made for 6 classes on maps \(41,\), got .* \(40,\)"):
         class_centers(features, labels, K, inverse=inverse, label_side=side)
+
+
+def test_in_eight_bits_no_class_is_taken_for_ignored():
+    labels = torch.tensor([156, 156, 3], dtype=torch.uint8)  # 156 is -100 in 8 bits
+    inverse = torch.tensor([0, 1, 1])
+    counts_K = class_centers(torch.ones(2, D), labels, 200, ignore_index=-100, inverse=inverse)[1]
+    assert counts_K[156] == 2
+
+
+def test_a_side_of_voxels_fits_either_convention_of_a_resize():
+    features, labels, inverse = scan()
+    side = voxel_side(labels, inverse, V, K, dtype=torch.float64)
+    options = {"inverse": inverse, "align_corners": True}
+    torch.testing.assert_close(
+        class_centers(features, labels, K, label_side=side, **options),
+        class_centers(features, labels, K, **options),
+    )

@@ -210,8 +210,9 @@ def count_in_voxels(
     dtype: torch.dtype,
 ) -> LabelSide:
     """:func:`voxel_side` of labels that have been checked and are on the CPU."""
-    known = labels != ignore_index
-    ids = labels[known].long()
+    ids = labels.long()  # in 8 bits, comparing with -100 would wrap around
+    known = ids != ignore_index
+    ids = ids[known]
     key_E, count_E = torch.unique(inverse[known] * num_classes + ids, return_counts=True)
     return LabelSide(
         (key_E % num_classes).int(),

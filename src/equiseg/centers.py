@@ -136,6 +136,7 @@ def _check_side(
     ignore_index: int,
     align_corners: bool,
 ) -> None:
+    align_corners = align_corners and features.ndim > 2  # voxels are not resized
     if (side.ignore_index, side.align_corners) != (ignore_index, align_corners):
         raise ValueError(
             f"label_side was made with ignore_index={side.ignore_index} and "

@@ -12,8 +12,9 @@ from PIL import Image
 import scannet_tree
 from equiseg.cli.main import main
 from equiseg.data.points.ply import read_ply, write_ply
-from equiseg.data.points.rooms import RoomConfig
-from equiseg.training.config import DataConfig, EvaluationConfig, TrainConfig
+from equiseg.data.points.rooms import RoomConfig, RoomData
+from equiseg.data.transforms import AugmentConfig
+from equiseg.training.config import DataConfig, EvaluationConfig, PointsConfig, TrainConfig
 from equiseg.training.run import train
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "semantic_kitti"
@@ -77,9 +78,26 @@ def test_rare_classes_choose_the_crops_of_either_supervision(tmp_path: Path, sup
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
+def test_a_card_that_changed_since_training_is_told(run: Path, tmp_path: Path, monkeypatch):
+    def fewer(config, split):
+        return RoomData(RoomConfig(num_classes=7), split, 2)
+
+    monkeypatch.setattr("equiseg.training.sources.open_split", fewer)
+    with pytest.raises(SystemExit, match=r"the card has changed since this network was trained"):
+        main(["evaluate", "--run", str(run)])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"data": DataConfig(card="rooms", augment=AugmentConfig(flip=0.0))},
+            r"data\.augment is for images; use data\.points\.augment",
+        ),
+        (
+            {"data": DataConfig(points=PointsConfig(supervision="majority"))},
+            r"data\.points is for point clouds; use data\.augment",
+        ),
         ({"evaluation": EvaluationConfig(votes=2)}, "votes=2 needs scans that are cut into blocks"),
         ({"evaluation": EvaluationConfig(scales=(0.5, 1))}, r"scales is for images.*votes or flip"),
     ],
@@ -112,9 +130,13 @@ def test_predict_writes_scans_views_and_a_legend(run: Path, tmp_path: Path):
 
 def test_the_rooms_network_names_the_attribute_a_scan_lacks(run: Path, tmp_path: Path):
     write_ply(tmp_path / "bare.ply", np.random.default_rng(0).uniform(0, 1, (50, 3)))
-    arguments = ["--weights", str(run), "--inputs", str(tmp_path / "bare.ply")]
-    with pytest.raises(SystemExit, match=r"bare\.ply: .*rgb"):
+    rng = np.random.default_rng(0)
+    rgb_N3 = rng.integers(0, 255, (50, 3), dtype=np.uint8)
+    write_ply(tmp_path / "whole.ply", rng.uniform(0, 1, (50, 3)), rgb_N3=rgb_N3)
+    arguments = ["--weights", str(run), "--inputs", str(tmp_path)]
+    with pytest.raises(SystemExit, match=r"not predicted, .*\(1\):\s+.*bare\.ply: .*rgb"):
         main(["predict", *arguments, "--out", str(tmp_path / "o")])
+    assert (tmp_path / "o/scans/whole.ply").is_file()  # the others are predicted all the same
 
 
 def test_scannet200_from_the_download_to_a_checked_submission(tmp_path: Path, capsys):
@@ -132,8 +154,10 @@ def test_scannet200_from_the_download_to_a_checked_submission(tmp_path: Path, ca
     assert [len(result["groups"][name]) for name in ("head", "common", "tail")] == [66, 68, 66]
     main(["evaluate", "--run", str(out), "--split", "val"])
     (scene,) = root.rglob("scene0707_00_vh_clean_2.ply")
-    predicted = tmp_path / "predicted"
-    main(["predict", "--weights", str(out), "--inputs", str(scene), "--out", str(predicted)])
+    (scene.parent / "scene0707_00_vh_clean.ply").write_bytes(b"the full mesh, not to be read")
+    scans, predicted = scene.parents[1], tmp_path / "predicted"
+    main(["predict", "--weights", str(out), "--inputs", str(scans), "--out", str(predicted)])
+    assert [file.stem for file in (predicted / "submission").iterdir()] == ["scene0707_00"]
     check = ["submission", "--folder", str(predicted / "submission"), "--root", str(root)]
     main(check)
     assert "every line an id of the benchmark" in " ".join(capsys.readouterr().out.split())

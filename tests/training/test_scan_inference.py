@@ -12,10 +12,12 @@ from equiseg.data.points.forms import Scan
 from equiseg.data.points.ply import write_ply
 from equiseg.data.points.store import ScanStore
 from equiseg.data.points.voxels import VoxelBatch
+from equiseg.imbalance import FrequencyGroups
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.inference import predict_voxels
+from equiseg.training.predict_scans import predict_scan_file
 from equiseg.training.scan_inference import predict_scan
-from equiseg.training.weights import ScanReading
+from equiseg.training.weights import ModelCard, ScanReading
 
 READING = ScanReading("ply", ("rgb",), 0.05, 2.0, 0.5, (0, 1, 2))
 
@@ -112,3 +114,24 @@ def test_normals_turn_with_the_mirror():
     expected = (normals_V.softmax(1) + turned.softmax(1)) / 2
     given = batch(normals_V)
     torch.testing.assert_close(predict_voxels(OfNormals(), given, config, channels), expected)
+
+
+def test_more_than_255_classes_are_written_in_the_order_of_the_file(tmp_path):
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = nn.Parameter(torch.arange(300.0))
+
+        def forward(self, x):
+            return self.bias.expand(len(x), -1)
+
+    xyz_N3 = np.random.default_rng(0).uniform(0, 3, (100, 3))
+    write_ply(tmp_path / "scan.ply", xyz_N3)
+    groups = FrequencyGroups.from_counts([1] * 300)
+    reading = ScanReading("ply", (), 0.1, 1.0, 0.0, tuple(range(300)))
+    names = tuple(map(str, range(300)))
+    card = ModelCard("m", names, ignore_index=999, size=None, groups=groups, scans=reading)
+    given = card, tmp_path / "scan.ply", EvaluationConfig(), tmp_path / "cache"
+    read_N3, ids_N = predict_scan_file(Last(), *given)
+    np.testing.assert_allclose(read_N3, xyz_N3, atol=1e-6)
+    assert set(ids_N) == {299}

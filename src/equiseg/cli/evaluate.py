@@ -35,14 +35,21 @@ def evaluate(
     from equiseg.training.config_file import read_config
     from equiseg.training.evaluate import evaluate as score
     from equiseg.training.run import evaluation_record
-    from equiseg.training.sources import open_split
+    from equiseg.training.sources import open_split, scan_reading
     from equiseg.training.weights import load_weights
 
     console = Console()
     config = read_config(run / "config.yaml")
     model, card = load_weights(run)
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = open_split(replace(config.data, root=root or config.data.root), split)
+    given = replace(config.data, root=root or config.data.root)
+    data = open_split(given, split)
+    if tuple(data.classes) != card.classes or scan_reading(given) != card.scans:
+        raise ValueError(
+            f"{given.card}: the card has changed since this network was trained: classes (in their "
+            "order), features, voxel and block must be the same; take back the old card, or train "
+            "anew"
+        )
     result = score(
         model,
         data,

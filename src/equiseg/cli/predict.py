@@ -94,6 +94,7 @@ def _predict_scans(
     import numpy as np
     from PIL import Image
 
+    from equiseg.data.errors import DataError
     from equiseg.data.points.las import write_classification
     from equiseg.data.points.ply import write_ply
     from equiseg.data.points.scannet_submission import write_submission
@@ -108,20 +109,26 @@ def _predict_scans(
     (out / "scans").mkdir(parents=True, exist_ok=True)
     (out / "views").mkdir(exist_ok=True)
     names = _distinct(file.stem for file in files)
+    problems: list[str] = []
     for file, name in zip(track(files, "predicting", console=console, transient=True), names):  # noqa: B905
-        with tempfile.TemporaryDirectory(dir=out) as cache:
-            xyz_N3, ids_N = predict_scan_file(model, card, file, evaluation, Path(cache))
-        codes_N, rgb_N3 = codes_K[ids_N], rgb_K3[ids_N]
-        if form_of(file) == "las":
-            write_classification(file, out / "scans" / f"{name}{file.suffix}", codes_N)
-        write_ply(out / "scans" / f"{name}.ply", xyz_N3, rgb_N3=rgb_N3, labels_N=codes_N)
-        if card.scans.form == "scannet200":
-            scene = name.removesuffix("_vh_clean_2")
-            write_submission(out / "submission" / f"{scene}.txt", codes_N)
-        for view in ("above", "oblique"):
-            Image.fromarray(render(xyz_N3, rgb_N3, view=view, size=1200)).save(
-                out / "views" / f"{name}_{view}.png"
-            )
+        try:
+            with tempfile.TemporaryDirectory(dir=out) as cache:
+                xyz_N3, ids_N = predict_scan_file(model, card, file, evaluation, Path(cache))
+            codes_N, rgb_N3 = codes_K[ids_N], rgb_K3[ids_N]
+            write_ply(out / "scans" / f"{name}.ply", xyz_N3, rgb_N3=rgb_N3, labels_N=codes_N)
+            if card.scans.form == "scannet200":
+                scene = name.removesuffix("_vh_clean_2")
+                write_submission(out / "submission" / f"{scene}.txt", codes_N)
+            for view in ("above", "oblique"):
+                Image.fromarray(render(xyz_N3, rgb_N3, view=view, size=1200)).save(
+                    out / "views" / f"{name}_{view}.png"
+                )
+            if form_of(file) == "las":
+                write_classification(file, out / "scans" / f"{name}{file.suffix}", codes_N)
+        except DataError as error:
+            problems.append(str(error))  # the others are predicted all the same
+    if problems:
+        raise DataError.listing("scans that were not predicted, or not wholly", problems)
     return f"{len(files)} scans, views"
 
 

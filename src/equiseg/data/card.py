@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -152,8 +153,6 @@ class ImageCard(DataCard):
         for field_name in ("images", "annotations"):
             yield from _pattern_problems(field_name, getattr(self, field_name))
         yield from _split_problems(self.splits, "image")
-        if _not_all(int, [self.ignore_index]) or self.ignore_index < 0:
-            yield f"ignore_index must be an integer >= 0 (255 is usual), got {self.ignore_index!r}"
         values = list(self.classes) if isinstance(self.classes, Mapping) else []
         for field_name, given in (("classes", values), ("ignore_values", self.ignore_values)):
             if _not_all(int, given):
@@ -206,6 +205,8 @@ class PointCard(DataCard):
             if not self.points:
                 yield f"points must be given for form {self.form!r}, as in '{{split}}/*.laz'"
             yield from _pattern_problems("points", self.points)
+            if isinstance(self.points, str) and not self.points.replace("{split}", "").strip("/"):
+                yield f"points must name files, as in '{{split}}/*.laz', got {self.points!r}"
         if isinstance(self.splits, Mapping):
             yield from _split_problems(self.splits, "scan")
         elif not self.splits or _not_all(str, self.splits):
@@ -217,17 +218,27 @@ class PointCard(DataCard):
             yield "splits that deal blocks need block, the side of a block in meters"
         if wrong := _not_all(str, self.features):
             yield f"features must be a list of names, got {wrong}"
-        sizes = {"voxel": self.voxel, "block": self.block, "margin": self.margin}
-        for field_name, value in sizes.items():
-            if value is None and field_name == "block":
-                continue
-            least = "" if field_name == "margin" else " above 0"
-            if not isinstance(value, (int, float)) or value < 0 or (least and value == 0):
+        for field_name, value, least in (
+            ("voxel", self.voxel, " above 0"),
+            ("block", 1 if self.block is None else self.block, " above 0"),
+            ("margin", self.margin, ""),
+        ):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 <= value < math.inf or (least and value == 0):
                 yield f"{field_name} must be a length in meters{least}, got {value!r}"
-        if self.groups is not None:
-            if set(self.groups) != {"head", "common", "tail"}:
-                yield f"groups must be head, common and tail, got {sorted(self.groups)}"
-            names = [name for group in self.groups.values() for name in group]
+        if self.margin and self.block is None:
+            yield f"margin needs blocks to lie around, got {self.margin!r} without block"
+        if not isinstance(self.ignore_others, bool):
+            yield f"ignore_others must be true or false, got {self.ignore_others!r}"
+        groups = self.groups
+        if groups is not None and (
+            not isinstance(groups, Mapping)
+            or set(groups) != {"head", "common", "tail"}
+            or any(_not_all(str, names) for names in groups.values())
+        ):
+            yield f"groups must be lists of names under head, common and tail, got {groups!r}"
+        elif groups is not None:
+            names = [name for group in groups.values() for name in group]
             known = self.classes.values() if isinstance(self.classes, Mapping) else self.classes
             if not isinstance(self.classes, str) and sorted(names) != sorted(set(known)):
                 odd = sorted(set(names) ^ set(known)) or "repeated names"
@@ -280,6 +291,8 @@ def _common_problems(card: DataCard) -> Iterator[str]:
     for field_name, given in (("classes", values), ("ignore_values", card.ignore_values)):
         if wrong := _not_all(int, given):
             yield f"{field_name} must have whole numbers for values, got {wrong}"
+    if _not_all(int, [card.ignore_index]) or card.ignore_index < 0:
+        yield f"ignore_index must be an integer >= 0 (255 is usual), got {card.ignore_index!r}"
 
 
 def _pattern_problems(field_name: str, pattern: object) -> Iterator[str]:

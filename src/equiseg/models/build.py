@@ -78,7 +78,10 @@ def build_model(
         raise ValueError(f"num_classes must be at least 2, got {num_classes}")
     if name in SPARSE_MODELS:
         if weights is not None:
-            raise ValueError(f"weights must be None for {name!r}, got {str(weights)!r}")
+            raise ValueError(
+                f"weights must be None for {name!r}, got {str(weights)!r}; load a checkpoint of "
+                "MinkowskiEngine with equiseg.models.sparse.load_minkowski"
+            )
         return SPARSE_MODELS[name](in_channels, num_classes)
     if in_channels != 3:
         raise ValueError(

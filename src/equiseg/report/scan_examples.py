@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -93,6 +94,6 @@ def _colours(sample: PointSample, channels: Sequence[str]) -> Tensor:
         columns = [list(channels).index(name) for name in ("red", "green", "blue")]
         return sample.features_NC[:, columns].clamp(0, 1)
     height_N = sample.xyz_N3[:, 2]
-    low, high = height_N.quantile(torch.tensor([0.01, 0.99])).tolist()
+    low, high = np.quantile(height_N.numpy(), (0.01, 0.99)).tolist()  # torch's has a limit
     share_N = ((height_N - low) / max(high - low, 1e-6)).clamp(0, 1)
     return torch.from_numpy(colormaps["viridis"](share_N.numpy())[:, :3]).float()

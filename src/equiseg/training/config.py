@@ -66,7 +66,7 @@ class DataConfig:
         if self.card in BUILT_IN and self.size is not None:
             raise ValueError(
                 f"data.size is for image folders, got {self.size}; the built-in scenes are drawn "
-                "at data.scenes.image_size"
+                "at data.scenes.image_size, the rooms have none"
             )
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"data.size must be (H, W) of at least 1 pixel, got {self.size}")
@@ -177,7 +177,8 @@ class EvaluationConfig:
         flip: Average with the prediction of the mirrored image or scan.
         scales: Average over these sizes of the image.
         votes: Average over this many grids of blocks, each shifted against the others, so that
-            every point of a scan is seen in as many blocks.
+            every point of a scan is seen in as many blocks. In test and prediction; validation
+            while training takes one.
     """
 
     window: tuple[int, int] | None = None

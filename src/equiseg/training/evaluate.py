@@ -83,7 +83,7 @@ def evaluate(
                 score.update(predictions, labels)
         if config.votes > 1:  # blocks of other grids: scan by scan, each point in several
             for ids, labels in voted_scans(model, data, config):
-                score.update(ids, labels)
+                score.update(ids.to(device), labels.to(device))
         weight: Tensor = tap.layer.weight  # type: ignore[assignment]
     centers_KD, present_K = moments.centers()
     # A classifier that looks at a neighbourhood has no single row to compare with a center.

@@ -29,7 +29,9 @@ _ARRAYS = "*.npy"  # a folder with such files is one scan
 def scan_files(sources: list[Path]) -> list[Path]:
     """The scans among files and folders, in the order given, folders sorted.
 
-    A folder that holds NPY files is a scan itself; ScanNet's files of labels are none.
+    A folder that holds NPY files is a scan itself. Where a folder holds no scan, its folders are
+    looked into, as ScanNet's with one for each scene. Of a scene the mesh is taken that labels
+    and submissions are of: ``SCENE_vh_clean_2.ply``.
 
     Raises:
         DataError: If a source does not exist or holds no scan, all of them at once.
@@ -40,9 +42,10 @@ def scan_files(sources: list[Path]) -> list[Path]:
         if source.is_file() and source.suffix.lower() in _FORMS:
             files.append(source)
         elif source.is_dir():
-            found = [entry for entry in sorted(source.iterdir()) if _is_scan(entry)]
-            if _is_scan(source):
-                found = [source]
+            found = [source] if _is_scan(source) else _scans_in(source)
+            for folder in sorted(source.iterdir()):
+                if folder.is_dir() and not _is_scan(folder):
+                    found += _scans_in(folder)
             files += found
             if not found:
                 problems.append(f"{source}: holds no scan ({', '.join(_FORMS)}, folders of .npy)")
@@ -92,6 +95,7 @@ def predict_scan_file(
         points="*",
         splits={"all": ""},
         classes=dict(zip(reading.codes, card.classes, strict=True)),
+        ignore_index=card.ignore_index,
         ignore_others=True,
         features=reading.features,
         voxel=reading.voxel_size,
@@ -108,7 +112,14 @@ def predict_scan_file(
     return xyz_N3, ids_N
 
 
+def _scans_in(folder: Path) -> list[Path]:
+    return [entry for entry in sorted(folder.iterdir()) if _is_scan(entry)]
+
+
 def _is_scan(entry: Path) -> bool:
     if entry.is_dir():
         return any(entry.glob(_ARRAYS))
-    return entry.suffix.lower() in _FORMS and not entry.name.endswith(".labels.ply")
+    scene = entry.name.removesuffix("_vh_clean.ply")
+    if entry.name.endswith(".labels.ply") or (entry.parent / f"{scene}_vh_clean_2.ply").exists():
+        return entry.name.endswith("_vh_clean_2.ply")
+    return entry.suffix.lower() in _FORMS

@@ -25,9 +25,10 @@ from equiseg.data.loading import (
     training_loader,
 )
 from equiseg.data.points.view import PointTrainingView
+from equiseg.data.transforms import AugmentConfig
 from equiseg.labels import count_labels
 from equiseg.training.callbacks import ProgressFile, StepClock, ValidationTable
-from equiseg.training.config import TrainConfig
+from equiseg.training.config import DataConfig, PointsConfig, TrainConfig
 from equiseg.training.config_file import differences, plain, read_config, write_config
 from equiseg.training.evaluate import Evaluation, evaluate
 from equiseg.training.inference import check_evaluation
@@ -37,7 +38,7 @@ from equiseg.training.provenance import provenance
 from equiseg.training.scan_inference import voting_folder
 from equiseg.training.sources import OpenedData, open_data, scan_reading
 from equiseg.training.task import SegmentationTask
-from equiseg.training.weights import ModelCard, save_weights
+from equiseg.training.weights import ModelCard, ScanReading, save_weights
 
 RESULT = "result.json"
 PROGRESS = "progress"
@@ -88,6 +89,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     L.seed_everything(config.seed, verbose=False)
     data = open_data(config.data, track=_progress(console))
     check_evaluation(config.evaluation, data.spec.holds_points)
+    _check_options(config.data, data.spec.holds_points)
     if config.evaluation.votes > 1:
         voting_folder(data.splits["val"], config.evaluation.votes)
     task = SegmentationTask(config, data.spec, data.statistics["train"], data.groups)
@@ -96,14 +98,23 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         train_split = data.splits["train"]
         scans: Any = (train_split[index] for index in range(len(train_split)))
         task.model.standardize.measure(scan.features_NC for scan in scans)
+    reading = scan_reading(config.data)  # the card as it is now, whatever becomes of its file
     best, clock = _fit(config, task, data, out, console, quiet)
 
     result = None
     if task.global_rank == 0:
-        result = _finish(config, task, data, out, best, clock, origin, console)
+        result = _finish(config, task, data, reading, out, best, clock, origin, console)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
+
+
+def _check_options(data: DataConfig, of_points: bool) -> None:
+    """Refuse options that the data at hand would not hear."""
+    if of_points and data.augment != AugmentConfig():
+        raise ValueError("data.augment is for images; use data.points.augment and data.points.crop")
+    if not of_points and data.points != PointsConfig():
+        raise ValueError("data.points is for point clouds; use data.augment for images")
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -233,6 +244,7 @@ def _finish(
     config: TrainConfig,
     task: SegmentationTask,
     data: OpenedData,
+    reading: ScanReading | None,
     out: Path,
     best: ModelCheckpoint,
     clock: StepClock,
@@ -252,7 +264,7 @@ def _finish(
         config.data.size,
         groups,
         getattr(task.model, "configuration", None),
-        scan_reading(config.data),
+        reading,
     )
     save_weights(task.model, card, out / "model.safetensors")
     evaluations = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,6 @@ from equiseg.training.inference import predict_voxels
 from equiseg.training.inputs import moved
 from equiseg.training.weights import ScanReading
 
-_IDLE: Callable[[Iterable[int]], Iterable[int]] = iter
-
 
 @torch.inference_mode()
 def predict_scan(
@@ -28,33 +27,45 @@ def predict_scan(
     scan: ScanStore,
     reading: ScanReading,
     config: EvaluationConfig,
-    track: Callable[[Iterable[int]], Iterable[int]] = _IDLE,
+    wanted_N: np.ndarray | None = None,
 ) -> Tensor:
-    """Class ids of all points of a scan: (N,) int64, in the order of the store.
+    """Class ids of the points of a scan: (N,) int64, in the order of the store.
 
     The scan is cut into blocks, each seen with its margin. With several votes this is repeated on
     grids that are shifted by an equal part of a block along both axes; the probabilities of a
-    point are averaged over the blocks it was seen in.
+    point are averaged over the blocks it was seen in. They are kept on disk, beside the scan: of
+    a large scan and many classes they would not fit in memory.
 
     Args:
         model: The network; runs where its weights are.
         scan: The scan.
         reading: How scans are cut and voxelised for this network.
         config: How many votes, and whether mirrored scans vote too.
-        track: Wraps the votes, to show progress.
+        wanted_N: (N,) bool; blocks without a wanted point are not looked at, and the ids there
+            mean nothing. None wants all.
     """
     device = next(model.parameters()).device
     channels = channel_names(reading.features)
-    total_NK = torch.zeros(len(scan), len(reading.codes))
-    for vote in track(range(config.votes)):
+    ids_N = np.zeros(len(scan), dtype=np.int64)
+    votes_NK = None
+    if config.votes > 1:
+        file = tempfile.TemporaryFile(dir=scan.folder.parent)  # noqa: SIM115 - closes with the map
+        votes_NK = np.memmap(file, np.float32, shape=(len(scan), len(reading.codes)))
+    for vote in range(config.votes):
         shift = (reading.block or 0.0) * vote / config.votes
         for core, rows in scan.windows(reading.block, reading.margin, (shift, shift)):
+            if wanted_N is not None and not wanted_N[core].any():
+                continue
             sample = scan.sample(core, rows, ignore_index=255, name=scan.name)
             batch, _ = collate_points([sample], reading.voxel_size)
             probabilities_VK = predict_voxels(model, moved(batch, device), config, channels).cpu()
-            inner = torch.from_numpy(np.searchsorted(rows, core))
-            total_NK[torch.from_numpy(core)] += probabilities_VK[batch.inverse_N[inner]]
-    return total_NK.argmax(1)
+            inner = batch.inverse_N[torch.from_numpy(np.searchsorted(rows, core))]
+            shares = probabilities_VK[inner].numpy()
+            if votes_NK is not None:
+                votes_NK[core] += shares
+                shares = votes_NK[core]
+            ids_N[core] = shares.argmax(1)
+    return torch.from_numpy(ids_N)
 
 
 def voting_folder(data: Any, votes: int) -> PointFolder:
@@ -91,7 +102,9 @@ def voted_scans(
         blocks = [block for of, block in folder.places if of == number]
         if not blocks:
             continue
-        rows = torch.from_numpy(np.concatenate([scan.block_rows(block) for block in blocks]))
+        rows = np.concatenate([scan.block_rows(block) for block in blocks])
+        wanted_N = np.zeros(len(scan), dtype=bool)
+        wanted_N[rows] = True
+        ids_N = predict_scan(model, scan, reading, config, wanted_N)
         assert scan.labels_N is not None
-        labels_N = torch.from_numpy(np.array(scan.labels_N))
-        yield predict_scan(model, scan, reading, config)[rows], labels_N[rows]
+        yield ids_N[torch.from_numpy(rows)], torch.from_numpy(np.array(scan.labels_N[rows]))

@@ -206,7 +206,7 @@ def test_counts_that_do_not_belong_to_the_data_are_refused():
 @pytest.mark.parametrize(
     ("crop", "message"),
     [
-        ({"shape": "cube"}, r"shape must be one of \('none', 'sphere', 'block'\), got 'cube'"),
+        ({"shape": "cube"}, r"shape must be 'none', 'sphere' or 'block', got 'cube'"),
         ({"size": 3.0}, r"size has no effect on shape 'none', got 3\.0; choose 'sphere'"),
         ({"shape": "block"}, r"size must be above 0 m for shape 'block', got None; a radius"),
         ({"shape": "sphere", "size": 0.0}, r"size must be above 0 m for shape 'sphere', got 0\.0"),

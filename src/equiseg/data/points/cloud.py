@@ -19,8 +19,9 @@ class PointCloud:
     Attributes:
         xyz_N3: (N, 3) float64. Projected coordinates reach 1e7 m, where float32 knows whole
             meters only.
-        attributes: (N, C) float32 by name. Colours, near infrared and intensity lie in [0, 1];
-            "returns" is (return number, number of returns) over 7, "normal" a unit vector.
+        attributes: (N, C) float32 by name. Colours and near infrared lie in [0, 1], and so does
+            intensity stored as unsigned 8 or 16 bit; "returns" is (return number, number of
+            returns) over 7, "normal" a unit vector.
         codes_N: (N,) int64 class codes as the file has them, not class ids; None without labels.
     """
 

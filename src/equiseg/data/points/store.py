@@ -255,6 +255,8 @@ def _make(card: PointCard, scan: forms.Scan, target: Path, *, labels: bool) -> N
         dir=target.parent, prefix=".building-", ignore_cleanup_errors=True
     ) as name:
         apart = Path(name)
+        if target.exists() and ScanStore._load(scan.name, target) is not None:
+            return  # another process was faster
         if target.exists():
             target.rename(apart / "damaged")
         unfinished = apart / "store"

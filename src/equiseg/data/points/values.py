@@ -9,20 +9,23 @@ import numpy as np
 from equiseg.data.errors import DataError
 
 MOST_RETURNS = 7  # of one pulse in the classic LAS formats: what "returns" is divided by
-_IN_UNIT_RANGE = ("rgb", "nir", "intensity")
+_IN_UNIT_RANGE = ("rgb", "nir")
+_TELLING = (np.uint8, np.uint16)  # types that tell their full scale
 
 
 def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
     """Attribute ``name`` from raw values: (N,) or (N, C), unsigned or float.
 
-    Colours, near infrared and intensity go to [0, 1] (see :func:`full_scale`), normals to length 1
-    (a zero normal stays zero), return numbers over 7. Any other attribute stays as it is.
+    Colours and near infrared go to [0, 1] (see :func:`full_scale`), intensity too where it is of
+    unsigned 8 or 16 bit; normals to length 1 (a zero normal stays zero), return numbers over 7.
+    Anything else stays as it is: a scale guessed from the values of one file would differ from
+    that of the next, and networks standardise their channels.
 
     Raises:
         DataError: If colours or intensities lie outside every known scale.
     """
     divisor: int | np.ndarray = 1
-    if name in _IN_UNIT_RANGE:
+    if name in _IN_UNIT_RANGE or (name == "intensity" and values.dtype in _TELLING):
         divisor = full_scale(name, values, file)
     elif name == "normal":
         lengths = np.linalg.norm(values.astype(np.float64), axis=-1, keepdims=True)
@@ -44,7 +47,7 @@ def full_scale(name: str, values: np.ndarray, file: Path) -> int:
     Raises:
         DataError: If a value is negative or above 65535.
     """
-    if values.dtype in (np.uint8, np.uint16):
+    if values.dtype in _TELLING:
         return int(np.iinfo(values.dtype).max)
     if not values.size or np.isnan(values).any():
         return 1  # refused by its cause elsewhere

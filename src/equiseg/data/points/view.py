@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,8 +14,6 @@ from equiseg.data.loading import mixed_seed
 from equiseg.data.points.crops import block_crop, sphere_crop
 from equiseg.data.points.sample import PointData, PointSample
 from equiseg.data.points.transforms import PointAugmentConfig, augment_points
-
-_SHAPES = ("none", "sphere", "block")
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,15 @@ class PointCropConfig:
             power: 0 all alike, 1 in favour of the rarest.
     """
 
-    shape: str = "none"
+    shape: Literal["none", "sphere", "block"] = "none"
     size: float | None = None
     most: int | None = 100_000
     rare: float = 0.0
     rare_power: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.shape not in _SHAPES:
-            raise ValueError(f"shape must be one of {_SHAPES}, got {self.shape!r}")
+        if self.shape not in ("none", "sphere", "block"):
+            raise ValueError(f"shape must be 'none', 'sphere' or 'block', got {self.shape!r}")
         if self.shape == "none" and self.size is not None:
             raise ValueError(
                 f"size has no effect on shape 'none', got {self.size}; choose 'sphere' or 'block', "
@@ -61,6 +60,10 @@ class PointCropConfig:
         if not 0 <= self.rare_power < math.inf:
             raise ValueError(
                 f"rare_power must be 0 or more, got {self.rare_power}; 0 draws all classes alike"
+            )
+        if self.rare_power and not self.rare:
+            raise ValueError(
+                f"rare_power has no effect without rare, got {self.rare_power}; set rare above 0"
             )
 
 
