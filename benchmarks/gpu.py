@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import gpu_checks
+import gpu_sparse
 import gpu_speed
 import gpu_training
 import torch
@@ -114,9 +115,12 @@ class Section:
 SECTIONS: dict[str, tuple[Callable[[Section], None], float]] = {
     "checks": (gpu_checks.checks, 75),
     "floor": (gpu_speed.floor, 5),
-    "centers": (gpu_speed.centers, 50),
-    "step": (gpu_speed.step, 50),
+    "centers": (gpu_speed.centers, 40),
+    "step": (gpu_speed.step, 40),
     "score": (gpu_speed.score, 10),
+    "sparse checks": (gpu_sparse.checks, 35),
+    "sparse speed": (gpu_sparse.speed, 40),
+    "sparse training": (gpu_sparse.training, 90),
     "training": (gpu_training.training, float("inf")),
 }
 

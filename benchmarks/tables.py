@@ -63,4 +63,7 @@ if __name__ == "__main__":
         title = f"{comparison.split}, {len(comparison.seeds)} seeds"
         print(f"## {name}\n\n{facts(comparison)}\n")
         print(markdown([title, *variants], scores(comparison)) + "\n")
-        print(markdown(["class", "group", f"{comparison.unit}s", *variants], classes(comparison)) + "\n")
+        print(
+            markdown(["class", "group", f"{comparison.unit}s", *variants], classes(comparison))
+            + "\n"
+        )

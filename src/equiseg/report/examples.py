@@ -120,7 +120,9 @@ def picture_grid(
     """
     width = 9.4 / len(titles)
     heights = [width * row[0].shape[0] / row[0].shape[1] for row in rows]
-    shown = shown[:_LEGEND]
+    room = _LEGEND - sum(k in highlight for k in shown)
+    pale_ones = [k for k in shown if k not in highlight][: max(room, 0)]
+    shown = [k for k in shown if k in highlight or k in pale_ones]
     columns = min(6, max(1, len(shown)))
     legend_height = 0.2 * math.ceil(len(shown) / columns) + 0.1
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)

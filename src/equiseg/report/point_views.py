@@ -15,7 +15,8 @@ View = Literal["above", "oblique"]
 
 _AZIMUTH, _ELEVATION = math.radians(-28), math.radians(42)  # from where "oblique" looks
 _CEILING = 0.92  # of the height: one of 2.6 m may be 20 cm uneven
-_CELLS = 40  # along each side of a plan in which ceiling and walls are found
+_CELLS = 40  # at most, along each side of a plan in which ceiling and walls are found
+_POINTS_A_CELL = 20  # at least: a tenth of them make a ceiling without holes
 _SAMPLE = 100_000  # points that tell extents and ceilings well enough
 
 
@@ -139,12 +140,13 @@ def _below(
     if cut != "auto":
         kept_N: np.ndarray = share_N <= max(cut, share_N.min())  # never nothing
         return kept_N
-    across_N, away_N = (_cells(xyz_N3[:, :2] @ axis_3[:2]) for axis_3 in axes_33[:2])
-    cell_M, share_M = _some(_CELLS * across_N + away_N), _some(share_N)
+    side = int(np.clip(math.sqrt(len(xyz_N3) / _POINTS_A_CELL), 8, _CELLS))
+    across_N, away_N = (_cells(xyz_N3[:, :2] @ axis_3[:2], side) for axis_3 in axes_33[:2])
+    cell_M, share_M = _some(side * across_N + away_N), _some(share_N)
 
     def cells(chosen_M: np.ndarray) -> np.ndarray:
-        counts = np.bincount(cell_M[chosen_M], minlength=_CELLS**2)
-        return counts.reshape(_CELLS, _CELLS) > 0
+        counts = np.bincount(cell_M[chosen_M], minlength=side**2)
+        return counts.reshape(side, side) > 0
 
     covered = cells(share_M > _CEILING) & cells(share_M < 0.5)
     if covered.sum() < 0.5 * len(np.unique(cell_M)):
@@ -156,14 +158,14 @@ def _below(
         tall = tall[1:-1, :-2] | tall[1:-1, 1:-1] | tall[1:-1, 2:]
         begun = np.logical_or.accumulate(tall, axis=1)
         behind = np.logical_or.accumulate(begun & ~tall, axis=1) | ~tall.any(1, keepdims=True)
-        kept_N &= behind[across_N, np.minimum(away_N + 1, _CELLS - 1)] | (share_N < 0.1)
+        kept_N &= behind[across_N, np.minimum(away_N + 1, side - 1)] | (share_N < 0.1)
     return kept_N
 
 
-def _cells(places_N: np.ndarray) -> np.ndarray:
-    """In which of the equal parts of their extent the places lie."""
+def _cells(places_N: np.ndarray, number: int) -> np.ndarray:
+    """In which of so many equal parts of their extent the places lie."""
     low, extent = places_N.min(), max(np.ptp(places_N), 1e-9)
-    cells_N: np.ndarray = np.minimum(_CELLS * (places_N - low) / extent, _CELLS - 1).astype(int)
+    cells_N: np.ndarray = np.minimum(number * (places_N - low) / extent, number - 1).astype(int)
     return cells_N
 
 
