@@ -9,6 +9,26 @@ CALIBRATION = len(SPLITS)  # a stream of its own: no split is tuned on itself
 BLOCK = 64
 
 
+def check_dials(imbalance: float, context: float, seed: int) -> None:
+    """Refuse dials that pictures and rooms share and neither can follow.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+    if not 10 <= imbalance <= 3000:
+        raise ValueError(
+            f"imbalance must be 10 to 3000, got {imbalance}; the default is 300, "
+            "and 10 is as balanced as a room can be"
+        )
+    if not 0 <= context <= 1:
+        raise ValueError(
+            f"context must be 0 (things anywhere) to 1 (on hosts only), got {context}; "
+            "the default is 0.9"
+        )
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}; the default is 0")
+
+
 def generator(*key: int) -> np.random.Generator:
     """The random numbers that belong to a key of non-negative integers."""
     return np.random.Generator(np.random.SFC64(key))

@@ -13,7 +13,15 @@ import torch
 from equiseg.data.sample import Sample
 from equiseg.data.scene_drawing import finish
 from equiseg.data.scene_layout import KINDS, WALL, Plan, compose, paint
-from equiseg.data.scene_streams import BLOCK, CALIBRATION, SPLITS, generator, long_tail, strata
+from equiseg.data.scene_streams import (
+    BLOCK,
+    CALIBRATION,
+    SPLITS,
+    check_dials,
+    generator,
+    long_tail,
+    strata,
+)
 
 
 @dataclass(frozen=True)
@@ -52,18 +60,7 @@ class SceneConfig:
                 "image_size must be (height, width) of at least 48 pixels each, got "
                 f"{self.image_size}; below that a mug is a dot, the default is (96, 128)"
             )
-        if not 10 <= self.imbalance <= 3000:
-            raise ValueError(
-                f"imbalance must be 10 to 3000, got {self.imbalance}; the default is 300, "
-                "and 10 is as balanced as a room can be"
-            )
-        if not 0 <= self.context <= 1:
-            raise ValueError(
-                f"context must be 0 (things anywhere) to 1 (on hosts only), got {self.context}; "
-                "the default is 0.9"
-            )
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}; the default is 0")
+        check_dials(self.imbalance, self.context, self.seed)
 
     @property
     def shares(self) -> np.ndarray:

@@ -227,8 +227,9 @@ def _training_scans(config: TrainConfig, data: OpenedData) -> PointTrainingView:
     """Augmented scans, cropped where rare classes are if that is asked for."""
     if config.model.keep_views:
         raise ValueError(f"model.keep_views is for images, got {config.model.keep_views}; use 0")
-    train, points, counts_SK = data.splits["train"], config.data.points, None
-    if points.crop.rare:
+    train, points = data.splits["train"], config.data.points
+    counts_SK = getattr(train.data, "counts_SK", None)  # blocks were counted when they were cut
+    if points.crop.rare and counts_SK is None:
         num_classes = len(data.spec.classes)
         counts_SK = torch.stack(
             [

@@ -18,7 +18,15 @@ from equiseg.data.points.room_layout import Plan, compose
 from equiseg.data.points.room_scan import scan
 from equiseg.data.points.room_variants import MOST_CLASSES, catalogue
 from equiseg.data.points.sample import PointSample
-from equiseg.data.scene_streams import BLOCK, CALIBRATION, SPLITS, generator, long_tail, strata
+from equiseg.data.scene_streams import (
+    BLOCK,
+    CALIBRATION,
+    SPLITS,
+    check_dials,
+    generator,
+    long_tail,
+    strata,
+)
 
 
 @dataclass(frozen=True)
@@ -52,23 +60,12 @@ class RoomConfig:
                 f"num_classes must be 4 to {MOST_CLASSES} (the rooms know {MOST_CLASSES} classes), "
                 f"got {self.num_classes}; use point files for data of your own"
             )
-        if not 10 <= self.imbalance <= 3000:
-            raise ValueError(
-                f"imbalance must be 10 to 3000, got {self.imbalance}; the default is 300, "
-                "and 10 is as balanced as a room can be"
-            )
-        if not 0 <= self.context <= 1:
-            raise ValueError(
-                f"context must be 0 (things anywhere) to 1 (on hosts only), got {self.context}; "
-                "the default is 0.9"
-            )
         if self.points < 1000:
             raise ValueError(
                 f"points must be at least 1000 a room, got {self.points}; below that a mug is one "
                 "point, the default is 20000"
             )
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}; the default is 0")
+        check_dials(self.imbalance, self.context, self.seed)
 
     @property
     def shares(self) -> np.ndarray:
