@@ -16,7 +16,10 @@ RESULTS = Path(__file__).parent / "results"
 def scores(comparison: Comparison) -> list[tuple[str, list[str]]]:
     """A row for each score and collapse measure, a cell for each variant."""
     rows = [
-        (metric.replace("_", " "), metric_cells(comparison, metric))
+        (
+            metric.replace("pixel", comparison.unit).replace("_", " "),
+            metric_cells(comparison, metric),
+        )
         for metric in comparison.metrics
     ]
     for measure in COLLAPSE:

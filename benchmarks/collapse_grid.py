@@ -1,0 +1,59 @@
+"""Trains the grid of the collapse study: built-in scenes over both dials and several class counts.
+
+    python benchmarks/collapse_grid.py --out runs/collapse_grid --jobs 2
+
+Every cell is trained with and without the regularizer, three seeds each; finished runs are kept.
+`benchmarks/collapse_study.py` measures them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from equiseg.cli.demo import DEMO
+from equiseg.data.scenes import SceneConfig
+from equiseg.training.compare import Variant, compare
+
+METHODS = ("cross_entropy", "ceco")
+SEEDS = (0, 1, 2)
+# Ten classes, as many as there are digits, over both dials; fewer and more over one.
+CELLS = [(10, i, c) for i in (10, 100, 1000) for c in (0.0, 0.5, 1.0)]
+CELLS += [(k, i, 0.5) for k in (4, 20) for i in (10, 100, 1000)]
+
+
+def name_of(num_classes: int, imbalance: float, context: float, method: str) -> str:
+    """The name of a variant, and of its folder."""
+    return f"k{num_classes}-i{imbalance}-c{context}-{method}"
+
+
+def variants() -> list[Variant]:
+    """All cells with both methods, on the schedule of `equiseg demo`."""
+    found = []
+    for num_classes, imbalance, context in CELLS:
+        scenes = SceneConfig(num_classes, (64, 80), imbalance, context)
+        data = replace(DEMO.data, scenes=scenes)
+        for method in METHODS:
+            name = name_of(num_classes, imbalance, context, method)
+            found.append(Variant(name, replace(DEMO, data=data, method=method)))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/collapse_grid"))
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    done: set[str] = set()
+
+    def show(name: str, share: float) -> None:
+        if share >= 1 and name not in done:
+            done.add(name)
+            print(len(done), name, flush=True)
+
+    compare(variants(), SEEDS, options.out, jobs=options.jobs, report=show)
+
+
+if __name__ == "__main__":
+    main()
