@@ -1,9 +1,11 @@
-"""Trains the grid of the collapse study: built-in scenes over both dials and several class counts.
+"""Trains the runs of the collapse study on built-in scenes, with and without the regularizer.
 
     python benchmarks/collapse_grid.py --out runs/collapse_grid --jobs 2
+    python benchmarks/collapse_grid.py --curves --out runs/collapse_curves --jobs 2
 
-Every cell is trained with and without the regularizer, three seeds each; finished runs are kept.
-`benchmarks/collapse_study.py` measures them.
+The grid goes over both dials and several class counts on the schedule of the demo; the curves are
+of one cell, four times as long. Three seeds each; finished runs are kept. `collapse_measure.py`
+measures them.
 """
 
 from __future__ import annotations
@@ -40,9 +42,17 @@ def variants() -> list[Variant]:
     return found
 
 
+def curves() -> list[Variant]:
+    """The middle of the grid, trained four times as long."""
+    data = replace(DEMO.data, scenes=SceneConfig(10, (64, 80), 100, 0.5))
+    config = replace(DEMO, data=data, epochs=60, val_every=4)
+    return [Variant(method, replace(config, method=method)) for method in METHODS]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/collapse_grid"))
+    parser.add_argument("--curves", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     done: set[str] = set()
@@ -52,7 +62,8 @@ def main() -> None:
             done.add(name)
             print(len(done), name, flush=True)
 
-    compare(variants(), SEEDS, options.out, jobs=options.jobs, report=show)
+    chosen = curves() if options.curves else variants()
+    compare(chosen, SEEDS, options.out, jobs=options.jobs, report=show)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,32 @@ from typing import TYPE_CHECKING, Any
 
 from equiseg.cells import LabelSide, label_side, voxel_side
 from equiseg.centers import ClassCenters, class_centers
+from equiseg.collapse import ClassMoments, CollapseMeasures
 from equiseg.frames import frame, largest_cosine, simplex_etf, softmax_code
-from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.imbalance import (
+    ClassStatistics,
+    ContextStatistics,
+    FrequencyGroups,
+    class_prior,
+    class_weights,
+)
 from equiseg.labels import check_labels
 from equiseg.losses import CenterCollapseLoss
 from equiseg.tap import FeatureTap
 
 if TYPE_CHECKING:
-    from equiseg.metrics import Score, SegmentationScore
+    from equiseg.metrics import CollapseMetric, Score, SegmentationScore
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CenterCollapseLoss",
     "ClassCenters",
+    "ClassMoments",
     "ClassStatistics",
+    "CollapseMeasures",
+    "CollapseMetric",
+    "ContextStatistics",
     "FeatureTap",
     "FrequencyGroups",
     "LabelSide",
@@ -26,6 +37,8 @@ __all__ = [
     "SegmentationScore",
     "check_labels",
     "class_centers",
+    "class_prior",
+    "class_weights",
     "frame",
     "label_side",
     "largest_cosine",
@@ -36,8 +49,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The scores need torchmetrics; a user of the losses alone should not.
-    if name in ("Score", "SegmentationScore"):
+    # The metrics need torchmetrics; a user of the losses alone should not.
+    if name in ("CollapseMetric", "Score", "SegmentationScore"):
         from equiseg import metrics
 
         return getattr(metrics, name)

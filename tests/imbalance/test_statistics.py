@@ -1,5 +1,6 @@
 """Class statistics: counts, imbalance factors, prior."""
 
+import itertools
 import math
 
 import numpy as np
@@ -52,3 +53,39 @@ def test_labels_that_are_no_classes_are_refused():
         ClassStatistics.from_labels([*MAPS, torch.tensor([1, 4, 9])], 4)
     with pytest.raises(TypeError, match=r"labels must be integer class ids, got dtype torch\.floa"):
         ClassStatistics.from_labels([torch.zeros(3)], 4)
+
+
+def test_centers_per_batch_are_the_share_of_batches_with_the_class():
+    maps = [torch.tensor([0]), torch.tensor([0, 1]), torch.tensor([0, 1, 2]), torch.tensor([0])]
+    statistics = ClassStatistics.from_labels([*maps, torch.tensor([1])], 4)
+    images_with = [{0, 1, 2, 3}, {1, 2, 4}, {2}, set()]
+    for batch_size in range(1, 6):
+        batches = list(itertools.combinations(range(5), batch_size))
+        expected = [
+            sum(bool(images & set(batch)) for batch in batches) / len(batches)
+            for images in images_with
+        ]
+        centers_K = statistics.centers_per_batch(batch_size)
+        assert centers_K.tolist() == pytest.approx(expected, rel=1e-14)
+        present = [share for share in expected if share]
+        assert statistics.center_imbalance(batch_size) == pytest.approx(max(present) / min(present))
+    assert statistics.centers_per_batch(99).tolist() == [1, 1, 1, 0]  # all the images there are
+
+
+def test_centers_per_batch_keep_the_digits_of_a_rare_class():
+    statistics = ClassStatistics(torch.ones(3).long(), torch.tensor([1, 2, 10**6]), 10**6)
+    b, N = 16, 10**6
+    expected = [b / N, 1 - (N - b) * (N - b - 1) / (N * (N - 1)), 1]
+    assert statistics.centers_per_batch(b).tolist() == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_batch_of_one_image_has_the_imbalance_of_images():
+    statistics = ClassStatistics.from_labels(MAPS, 4)
+    assert statistics.center_imbalance(1) == pytest.approx(statistics.image_imbalance, rel=1e-14)
+    assert statistics.center_imbalance(4) == 1
+
+
+def test_batches_without_images_are_refused():
+    with pytest.raises(ValueError, match="batch_size must be at least 1 image, got 0"):
+        ClassStatistics.from_labels(MAPS, 4).centers_per_batch(0)
+    assert ClassStatistics.zeros(3).centers_per_batch(4).tolist() == [0, 0, 0]

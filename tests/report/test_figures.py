@@ -1,9 +1,15 @@
 import pytest
 import torch
 
+from equiseg.collapse import Geometry
 from equiseg.frames import simplex_etf
-from equiseg.report.drawing import inline_svg, save_png
-from equiseg.report.figures import class_figure, cosine_figure, curve_figure
+from equiseg.report.drawing import Illustration, inline_svg
+from equiseg.report.figures import (
+    class_figure,
+    collapse_curve_figure,
+    cosine_figure,
+    curve_figure,
+)
 
 
 def test_class_figure_marks_each_mean_seed_and_interval(make_comparison):
@@ -24,31 +30,45 @@ def test_class_figure_of_one_variant_has_no_differences(make_comparison):
     assert len(class_figure(make_comparison(variants=("plain",))).axes) == 2
 
 
-def test_dollar_signs_in_names_are_no_formulas(make_comparison, tmp_path):
+def test_variants_differ_by_mark_as_well_as_by_colour(make_comparison):
+    figure = class_figure(make_comparison(variants=("plain", "ceco", "other")))
+    handles = figure.legends[0].legend_handles
+    assert len({handle.get_marker() for handle in handles}) == 3
+    drawn = {(line.get_marker(), line.get_color()) for line in figure.axes[1].lines}
+    assert {(h.get_marker(), h.get_color()) for h in handles} <= drawn
+
+
+def test_dollar_signs_in_names_are_no_formulas(make_comparison):
     comparison = make_comparison()
     comparison.classes[0] = "a$b$<c>"
-    figure = class_figure(comparison)
-    assert "a$b$&lt;c&gt;" in inline_svg(figure, "classes")
-    save_png(figure, tmp_path / "figures" / "classes.png")
-    assert (tmp_path / "figures" / "classes.png").read_bytes().startswith(b"\x89PNG")
+    shown = Illustration("classes", "Classes", class_figure(comparison), "")
+    assert "a$b$&lt;c&gt;" in inline_svg(shown)
+    assert shown.png.startswith(b"\x89PNG")
 
 
 def test_inline_svg_turns_dark_with_the_page_and_shares_no_ids(make_comparison):
-    svg = inline_svg(class_figure(make_comparison()), "classes")
+    svg = inline_svg(Illustration("classes", "Classes", class_figure(make_comparison()), ""))
     assert "var(--ink)" in svg
     assert "#1d2430" not in svg
     assert svg.count('id="') == svg.count('id="classes-')
     assert "http" not in svg
 
 
-def test_curves_are_drawn_for_what_was_logged(tmp_path):
+@pytest.fixture
+def logged(tmp_path):
+    """Runs of two variants with two seeds that logged nine epochs."""
     folders = {name: [tmp_path / name / f"seed{s}" for s in (0, 1)] for name in ("plain", "ceco")}
     for folder in (f for some in folders.values() for f in some):
         logs = folder / "logs" / "version_0"
         logs.mkdir(parents=True)
-        rows = "".join(f"{e},{e},{2 - e / 9},{1 - e / 9},{e / 9}\n" for e in range(9))
-        (logs / "metrics.csv").write_text("epoch,step,loss,loss/pixel,val/miou\n" + rows)
-    figure = curve_figure(folders)
+        rows = "".join(f"{e},{e},{2 - e / 9},{1 - e / 9},{e / 9},{9 - e},nan\n" for e in range(9))
+        names = "epoch,step,loss,loss/pixel,val/miou,collapse/nc1_ratio,collapse/self_duality\n"
+        (logs / "metrics.csv").write_text(names + rows)
+    return folders
+
+
+def test_curves_are_drawn_for_what_was_logged(logged):
+    figure = curve_figure(logged)
     assert figure is not None
     assert [axes.get_title("left") for axes in figure.axes] == [
         "validation mIoU, %",
@@ -57,8 +77,18 @@ def test_curves_are_drawn_for_what_was_logged(tmp_path):
     assert all(len(axes.lines) == 2 * 3 for axes in figure.axes)  # two seeds and their mean
 
 
+def test_collapse_has_curves_of_its_own(logged):
+    figure = collapse_curve_figure(logged)
+    assert figure is not None
+    spread, duality = figure.axes
+    assert spread.get_title("left") == "spread within classes over between"
+    assert [list(line.get_ydata()) for line in spread.lines] == 6 * [list(range(9, 0, -1))]
+    assert not duality.lines  # NaN throughout
+
+
 def test_no_logs_no_curves(tmp_path):
     assert curve_figure({"plain": [tmp_path]}) is None
+    assert collapse_curve_figure({"plain": [tmp_path]}) is None
 
 
 @pytest.mark.parametrize("num_classes", [2, 6])
@@ -67,7 +97,8 @@ def test_a_simplex_looks_like_the_ideal(make_comparison, num_classes):
     centers = torch.zeros(6, 8)
     centers[:num_classes] = simplex_etf(num_classes, 8, generator=torch.Generator().manual_seed(0))
     present = torch.arange(6) < num_classes
-    figure = cosine_figure({"ceco": (centers, present)}, comparison.classes, comparison.groups)
+    geometry = Geometry.of(centers, present, centered=True)
+    figure = cosine_figure({"ceco": geometry}, comparison.classes, comparison.groups)
     panel, ideal = figure.axes[:2]
     assert panel.get_xlabel() == "mean distance 0.000"
     cosines = panel.images[0].get_array()

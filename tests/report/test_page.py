@@ -21,7 +21,7 @@ def test_page_needs_nothing_but_itself(page, make_comparison):
     figure = Illustration("classes", "Class by class", class_figure(comparison), "What it shows.")
     text = page(comparison, [figure], command="equiseg compare --out here")
     assert not re.search(r"https?://", text)
-    assert not re.search(r"<(script|link|iframe|object)\b|@import|(?<!data:)\bsrc=", text)
+    assert not re.search(r"<(link|iframe|object)\b|<script[^>]|@import|(?<!data:)\bsrc=", text)
     assert "<svg" in text
     assert "prefers-color-scheme: dark" in text
     assert "equiseg compare --out here" in text
@@ -35,7 +35,9 @@ def test_every_tag_is_closed(page, make_comparison):
 
 def test_rows_have_as_many_cells_as_the_head(page, make_comparison):
     text = page(make_comparison(variants=("plain", "ceco", "other")), [])
-    for table in re.findall(r"<table>.*?</table>", text, re.DOTALL):
+    tables = re.findall(r"<table.*?</table>", text, re.DOTALL)
+    assert len(tables) == 5
+    for table in tables:
         cells = {len(re.findall("<t[hd][ >]", row)) for row in table.split("</tr>")[:-1]}
         assert len(cells) == 1
 
@@ -43,8 +45,8 @@ def test_rows_have_as_many_cells_as_the_head(page, make_comparison):
 def test_names_are_escaped(page, make_comparison):
     comparison = make_comparison(variants=("<script>a", "b&c"))
     comparison.classes[0] = "<img src=x>"
-    text = page(comparison, [], notes=["<b>"], command="<i>")
-    assert "<script" not in text
+    text = page(comparison, [], notes=["<b>"], command="<i>").split("<main>")[1]
+    assert "<script>a" not in text
     assert "<img" not in text
     assert "&lt;img src=x&gt;" in text
     assert "b&amp;c" in text
@@ -55,8 +57,8 @@ def test_a_class_without_a_score_has_a_dash(page, make_comparison):
     text = page(make_comparison(), [])
     row = re.search(r"<tr><th scope=row>class 5 <i>tail</i></th>.*?</tr>", text)
     assert row is not None
-    assert row.group().count("–") == 4  # two scores, a difference, an interval
-    assert "nan" not in text.lower()
+    assert row.group().count('data-value="">–') == 4  # two scores, a difference, an interval
+    assert "nan" not in text.split("<main>")[1].lower()
 
 
 def test_one_seed_gives_no_interval_and_says_so(page, make_comparison):
@@ -88,3 +90,19 @@ def test_one_variant_is_reported_alone(page, make_comparison):
     text = page(make_comparison(variants=("plain",)), [])
     assert "plain reaches a mIoU of" in text
     assert "difference" not in text.split("<main>")[1]
+
+
+def test_only_measures_that_were_taken_are_shown(page, make_comparison):
+    comparison = make_comparison()
+    assert "cdnv" not in page(comparison, [])
+    for run in (run for runs in comparison.runs.values() for run in runs):
+        run["test"]["collapse"] |= {"cdnv": 0.25, "num_present": 6}
+    text = page(comparison, [])
+    assert re.search(r"<th scope=row>cdnv</th><td data-value=\"0.25\">0.250", text)
+    assert "num present" not in text
+
+
+def test_tables_of_many_variants_are_set_closer(page, make_comparison):
+    assert '<table class="dense">' not in page(make_comparison(), [])
+    text = page(make_comparison(variants=("plain", "ceco", "other")), [])
+    assert text.count('<table class="dense">') == 3

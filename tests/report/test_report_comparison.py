@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 
 import pytest
@@ -36,11 +37,46 @@ def test_page_and_figures_of_a_finished_comparison(finished):
     out, comparison = finished
     page = report_comparison(out, comparison, "equiseg compare")
     assert page == out / "report.html"
-    figures = {file.stem for file in (out / "figures").iterdir()}
-    assert figures == {"classes", "examples", "cosines"}  # no logs, no curves
+    files = {file.name for file in (out / "figures").iterdir()}
+    names = ("classes", "examples", "cosines")  # no logs, no curves
+    assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")}
     text = page.read_text(encoding="utf-8")
     assert text.count("<figcaption>") == 3
     assert "4 images of the test split" in text
+
+
+def test_curves_come_with_what_was_logged(finished):
+    out, comparison = finished
+    logs = out / comparison.baseline / "seed0" / "logs" / "version_0"
+    logs.mkdir(parents=True)
+    (logs / "metrics.csv").write_text(
+        "epoch,step,val/miou,collapse/equiangularity\n0,9,0.5,0.4\n1,19,0.6,0.3\n"
+    )
+    text = report_comparison(out, comparison, "").read_text(encoding="utf-8")
+    assert text.index("<h2>While training</h2>") < text.index("<h2>Collapse while training</h2>")
+    rows = (out / "figures" / "collapse.csv").read_text().splitlines()
+    assert rows == [
+        "variant,run,epoch,collapse/equiangularity",
+        f"{comparison.baseline},seed0,1,0.4",
+        f"{comparison.baseline},seed0,2,0.3",
+    ]
+
+
+def test_numbers_behind_the_figures(finished):
+    out, comparison = finished
+    report_comparison(out, comparison, "")
+    with (out / "figures" / "classes.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 2 * len(comparison.classes)
+    plain, ceco = rows[:2]
+    assert (plain["variant"], plain["difference"]) == (comparison.baseline, "")
+    gap = float(ceco["IoU seed 0"]) - float(plain["IoU seed 0"])
+    assert float(ceco["difference"]) == pytest.approx(gap)
+    with (out / "figures" / "cosines.csv").open(newline="") as lines:
+        cosines = list(csv.DictReader(lines))
+    assert [row["class"] for row in cosines] == 2 * comparison.classes
+    first, second = comparison.classes[:2]
+    assert cosines[0][second] == cosines[1][first]
 
 
 def test_without_weights_the_page_says_what_is_missing(finished):

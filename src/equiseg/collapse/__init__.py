@@ -1,6 +1,24 @@
-"""Neural collapse, measured."""
+"""Neural collapse: class moments of the features, what they say, and what the gradients do."""
 
-from equiseg.collapse.measures import UNDEFINED, CollapseMeasures
-from equiseg.collapse.moments import CenterMoments
+from equiseg.collapse.geometry import Geometry, NearestPair, nearest_pairs
+from equiseg.collapse.gradients import (
+    BranchGradients,
+    PowerLaw,
+    center_gradients,
+    pixel_gradients,
+)
+from equiseg.collapse.measures import CollapseMeasures, measures_by_group
+from equiseg.collapse.moments import ClassMoments
 
-__all__ = ["UNDEFINED", "CenterMoments", "CollapseMeasures"]
+__all__ = [
+    "BranchGradients",
+    "ClassMoments",
+    "CollapseMeasures",
+    "Geometry",
+    "NearestPair",
+    "PowerLaw",
+    "center_gradients",
+    "measures_by_group",
+    "nearest_pairs",
+    "pixel_gradients",
+]

@@ -1,91 +1,182 @@
-"""How far class centers and classifier are from neural collapse.
-
-The measures of Papyan, Han and Donoho 2020 (arXiv 2008.08186), over the classes that are present:
-an absent class has no center, and a zero in its place would spoil every angle.
-"""
+"""CollapseMeasures: how far features and classifier are from neural collapse."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from equiseg.collapse.geometry import Geometry, chosen_classes
+from equiseg.collapse.moments import ClassMoments
+from equiseg.imbalance import FrequencyGroups
 
 
-@dataclass(frozen=True)
-class CollapseMeasures:
-    """Distances from the collapsed state; each is 0 when collapse is complete.
+@dataclass(frozen=True, eq=False)
+class CollapseMeasures(Geometry):
+    """The geometry of the centers, the spread around them, and the classifier beside them.
 
-    Centers are taken from the unweighted mean of the present centers: the pixel mean would be the
-    mean of the head classes.
+    S_W is the covariance within classes, S_B that of the present centers about their unweighted
+    mean, K' their number. All but ``nearest_center_agreement`` (1) and what :class:`Geometry` says
+    of its own are 0 at collapse. NaN where there is nothing to measure.
 
     Attributes:
-        equinorm: Relative spread of the norms, std |v_k| / mean |v_k| (NC2).
-        equiangularity: Spread of the cosines, std over pairs of cos(v_k, v_k') (NC2).
-        maximal_separation: Mean over pairs of |cos(v_k, v_k') + 1 / (K - 1)| (NC2).
-        self_duality: Squared distance of the centers and the classifier rows, each scaled to unit
-            Frobenius norm, between 0 and 4 (NC3). NaN when no classifier was given.
-        num_classes: Number of classes measured.
+        nc1_pinv: tr(S_W pinv(S_B)) / K' (NC1; Papyan, Han and Donoho 2020, arXiv 2008.08186). A
+            direction in which the centers do not differ, but for rounding, is left out.
+        nc1_svd: tr(S_W inv(S_B)) along the K' - 1 leading directions of S_B (or the D there are),
+            however little the centers differ along them, and not divided by K': the truncated SVD
+            of the code that Papyan et al. 2020 gave away and that public code repeats.
+        nc1_ratio: tr S_W / tr S_B, which no weak direction dominates (Hui et al. 2022, arXiv
+            2202.08384; Tirer et al. 2023).
+        cdnv: Class-distance normalised variance, the mean over pairs of
+            (var_k + var_k') / (2 |mu_k - mu_k'|^2) (Galanti et al. 2022, arXiv 2112.15121).
+        self_duality: Squared distance of the centered centers and the classifier rows, as they
+            are, each scaled to unit Frobenius norm: between 0 and 4 (NC3; Papyan et al. 2020).
+            NaN without a classifier.
+        nearest_center_agreement: Share of the labelled pixels that the classifier gives to the
+            class whose center is nearest (NC4; Papyan et al. 2020). NaN unless it was counted.
+        classifier: Geometry of the classifier rows of the present classes, about their own mean.
+            None without a classifier.
     """
 
-    equinorm: float
-    equiangularity: float
-    maximal_separation: float
+    nc1_pinv: float
+    nc1_svd: float
+    nc1_ratio: float
+    cdnv: float
     self_duality: float
-    num_classes: int
+    nearest_center_agreement: float
+    classifier: Geometry | None
 
     @classmethod
-    def of(
-        cls, centers_KD: Tensor, present_K: Tensor, classifier_KD: Tensor | None = None
+    def of(  # type: ignore[override]  # of moments, where its parent is of vectors
+        cls,
+        moments: ClassMoments,
+        classifier_KD: Tensor | None = None,
+        *,
+        average: Literal["class", "pixel"] = "class",
+        among: Sequence[int] | None = None,
+        nearest_center_agreement: float = math.nan,
     ) -> CollapseMeasures:
-        """Measure class centers against collapse.
+        """Measure what a pass over the data has counted.
 
         Args:
-            centers_KD: (K, D) class centers.
-            present_K: (K,) bool, which rows are real.
-            classifier_KD: (K, D) weight rows of the classifier, for self-duality.
+            moments: Of the features that the classifier is given.
+            classifier_KD: (K, D) weight rows of the classifier.
+            average: S_W as the mean over the present classes, or over the pixels, as in
+                :meth:`ClassMoments.within_DD`.
+            among: Measure these classes alone, as in :meth:`Geometry.of`: S_W and the pairs are
+                theirs, while S_B, K' and the mean of the centers stay those of all present ones. So
+                nc1_ratio is the mean of those of the groups, weighed by their classes.
+            nearest_center_agreement: As counted by :class:`equiseg.CollapseMetric`.
 
         Raises:
-            ValueError: If fewer than two classes are present or a shape differs.
+            ValueError: If the classifier is not shaped as the centers, or ``among`` names a class
+                that does not exist.
         """
-        if present_K.dtype != torch.bool or present_K.shape != centers_KD.shape[:1]:
-            raise ValueError(
-                f"present_K must be bool with one value for each of the {len(centers_KD)} centers, "
-                f"got {present_K.dtype} {tuple(present_K.shape)}; counts_K > 0 gives it"
-            )
-        present = present_K.cpu()
-        count = int(present.sum())
-        if count < 2:
-            raise ValueError(
-                f"present_K must name at least 2 classes, got {count}; angles need two centers, so "
-                "measure over more data"
-            )
-        if classifier_KD is not None and classifier_KD.shape != centers_KD.shape:
+        present_K = moments.present_K.cpu()
+        centers_KD = moments.centers_KD.cpu()
+        rows_KD = None if classifier_KD is None else classifier_KD.detach().cpu().double()
+        if rows_KD is not None and rows_KD.shape != centers_KD.shape:
             raise ValueError(
                 f"classifier_KD must be shaped as the centers {tuple(centers_KD.shape)}, got "
-                f"{tuple(classifier_KD.shape)}; pass weight.flatten(1), or None"
+                f"{tuple(rows_KD.shape)}; pass weight.flatten(1), or None"
             )
-        centers = centers_KD.detach().double().cpu()[present]
-        centered = centers - centers.mean(0)
-        norms = centered.norm(dim=1)
-        unit = F.normalize(centered, dim=1)
-        cosines = (unit @ unit.T)[~torch.eye(count, dtype=torch.bool)]
-        duality = float("nan")
-        if classifier_KD is not None:
-            rows = classifier_KD.detach().double().cpu()
-            # Leaving classes out moves the mean of the rows as it moves that of the centers.
-            rows = rows[present] - rows[present].mean(0) + rows.mean(0)
-            duality = float((rows / rows.norm() - centered / centered.norm()).square().sum())
+        centers = Geometry.of(centers_KD, present_K, centered=True, among=among)
+        chosen_K = chosen_classes(len(present_K), among)
+        nc1_pinv, nc1_svd, nc1_ratio = _within_over_between(moments, chosen_K, average)
+        classifier, self_duality = None, math.nan
+        if rows_KD is not None:
+            classifier = Geometry.of(rows_KD, present_K, centered=True, among=among)
+            self_duality = _self_duality(centers_KD, rows_KD, present_K, chosen_K)
         return cls(
-            equinorm=float(norms.std(correction=0) / norms.mean()),
-            equiangularity=float(cosines.std(correction=0)),
-            maximal_separation=float((cosines + 1 / (count - 1)).abs().mean()),
-            self_duality=duality,
-            num_classes=count,
+            **vars(centers),
+            nc1_pinv=nc1_pinv,
+            nc1_svd=nc1_svd,
+            nc1_ratio=nc1_ratio,
+            cdnv=_cdnv(centers_KD, moments.variances_K.cpu(), present_K & chosen_K),
+            self_duality=self_duality,
+            nearest_center_agreement=nearest_center_agreement,
+            classifier=classifier,
         )
 
+    def numbers(self) -> dict[str, float]:
+        """All numbers by name, the classifier's as ``classifier_NAME``: for a log or JSON."""
+        numbers = _numbers(self)
+        if self.classifier is not None:
+            rows = _numbers(self.classifier)
+            del rows["num_present"]  # the same classes
+            numbers |= {f"classifier_{name}": value for name, value in rows.items()}
+        return numbers
 
-UNDEFINED = CollapseMeasures(math.nan, math.nan, math.nan, math.nan, 0)
-"""What fewer than two classes give."""
+
+def measures_by_group(
+    moments: ClassMoments, groups: FrequencyGroups, classifier_KD: Tensor | None = None
+) -> dict[str, CollapseMeasures]:
+    """The measures of head, common and tail, each ``among`` its classes.
+
+    Args:
+        moments: As in :meth:`CollapseMeasures.of`.
+        groups: The classes of each.
+        classifier_KD: As there.
+    """
+    return {
+        name: CollapseMeasures.of(moments, classifier_KD, among=class_ids)
+        for name, class_ids in groups
+    }
+
+
+def _numbers(geometry: Geometry) -> dict[str, float]:
+    values = {field.name: getattr(geometry, field.name) for field in fields(geometry)}
+    return {name: value for name, value in values.items() if isinstance(value, (int, float))}
+
+
+def _within_over_between(
+    moments: ClassMoments, chosen_K: Tensor, average: Literal["class", "pixel"]
+) -> tuple[float, float, float]:
+    """The three forms of NC1.
+
+    S_B is never inverted: the singular vectors v_i of the K' centered centers diagonalise it, to
+    s_i^2 / K', so that tr(S_W pinv(S_B)) is the sum of v_i^T S_W v_i K' / s_i^2.
+    """
+    present_K = moments.present_K.cpu()
+    centers = moments.centers_KD.cpu()[present_K]
+    count = len(centers)
+    if count < 2 or not centers.isfinite().all():
+        return math.nan, math.nan, math.nan
+    theirs = replace(moments, counts_K=moments.counts_K * chosen_K.to(moments.counts_K.device))
+    within_DD = theirs.within_DD(average).cpu()
+    _, singular, directions = torch.linalg.svd(centers - centers.mean(0), full_matrices=False)
+    between = singular.square() / count
+    ratios = (directions @ within_DD * directions).sum(1) / between
+    rounding = between.max() * centers.shape[1] * torch.finfo(torch.float64).eps
+    return (
+        float(ratios[between > rounding].sum() / count),
+        float(ratios[: count - 1].sum()),
+        float(within_DD.trace() / between.sum()),
+    )
+
+
+def _cdnv(centers_KD: Tensor, variances_K: Tensor, measured_K: Tensor) -> float:
+    """NaN for fewer than two classes."""
+    centers, variances = centers_KD[measured_K], variances_K[measured_K]
+    differs = ~torch.eye(len(centers), dtype=torch.bool)
+    exact = "donot_use_mm_for_euclid_dist"
+    squared = torch.cdist(centers, centers, compute_mode=exact).square()
+    both = variances.unsqueeze(0) + variances.unsqueeze(1)
+    return float((both / (2 * squared))[differs].mean())
+
+
+def _self_duality(
+    centers_KD: Tensor, rows_KD: Tensor, present_K: Tensor, chosen_K: Tensor
+) -> float:
+    """NaN for fewer than two classes."""
+    if int((present_K & chosen_K).sum()) < 2:
+        return math.nan
+    centers, rows = centers_KD[present_K], rows_KD[present_K]
+    centers = (centers - centers.mean(0))[chosen_K[present_K]]
+    # Leaving classes out moves the mean of the rows as it moves that of the centers.
+    rows = (rows - rows.mean(0) + rows_KD.mean(0))[chosen_K[present_K]]
+    return float((rows / rows.norm() - centers / centers.norm()).square().sum())

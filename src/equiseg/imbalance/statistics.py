@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiseg.imbalance.formulas import class_prior, imbalance_factor
+from equiseg.imbalance.tally import Tally
 from equiseg.labels import check_labels, count_labels
 
 
-@dataclass(frozen=True)
-class ClassStatistics:
+@dataclass(eq=False)
+class ClassStatistics(Tally):
     """How often each class occurs.
+
+    Statistics of parts of a data set add up with ``+``.
 
     Attributes:
         pixels_K: (K,) int64, labelled pixels (or points) of each class.
@@ -40,35 +44,73 @@ class ClassStatistics:
             TypeError: If labels are not integers.
             ValueError: If a label is neither a class nor ``ignore_index``.
         """
-        pixels = torch.zeros(num_classes, dtype=torch.int64)
-        images = torch.zeros(num_classes, dtype=torch.int64)
-        num_images = 0
+        statistics = cls.zeros(num_classes)
         for image_labels in labels:
-            check_labels(image_labels, num_classes, ignore_index)
-            counts = count_labels(image_labels, num_classes, ignore_index).cpu()
-            pixels += counts
-            images += (counts > 0).long()
-            num_images += 1
-        return cls(pixels, images, num_images)
+            statistics.add(image_labels, ignore_index)
+        return statistics
+
+    def add(self, labels: Tensor, ignore_index: int = 255) -> None:
+        """Count one more image or scan, in place.
+
+        Args:
+            labels: Integer labels of any shape.
+            ignore_index: Label value to leave out.
+
+        Raises:
+            TypeError: If labels are not integers.
+            ValueError: If a label is neither a class nor ``ignore_index``.
+        """
+        check_labels(labels, self.num_classes, ignore_index)
+        counts_K = count_labels(labels, self.num_classes, ignore_index).cpu()
+        self.pixels_K += counts_K
+        self.images_K += counts_K > 0
+        self.num_images += 1
 
     @property
     def pixel_imbalance(self) -> float:
         """Largest over smallest class in pixels, over the classes that occur."""
-        return _imbalance_factor(self.pixels_K)
+        return imbalance_factor(self.pixels_K)
 
     @property
     def image_imbalance(self) -> float:
         """Largest over smallest class in images that contain it, over the classes that occur."""
-        return _imbalance_factor(self.images_K)
+        return imbalance_factor(self.images_K)
+
+    def centers_per_batch(self, batch_size: int) -> Tensor:
+        """Expected number of centers of each class in a batch: (K,) float64 in 0..1.
+
+        A batch has one center of a class or none. With b of N images drawn at random and n of them
+        holding the class, it has none with probability C(N - n, b) / C(N, b) (hypergeometric).
+        That is for whole images: crops hold fewer classes.
+
+        Args:
+            batch_size: Images b in a batch; beyond N, a batch holds all images.
+
+        Raises:
+            ValueError: If the batch is empty.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1 image, got {batch_size}")
+        images_K = self.images_K.double()
+        log_absent_K = torch.zeros_like(images_K)
+        for drawn in range(min(batch_size, self.num_images)):
+            log_absent_K += torch.log1p(-(images_K / (self.num_images - drawn)).clamp(max=1))
+        return -torch.expm1(log_absent_K)
+
+    def center_imbalance(self, batch_size: int) -> float:
+        """Largest over smallest class in centers a batch, over the classes that occur.
+
+        Between 1 and the image imbalance; what the center branch sees where the pixel branch sees
+        the pixel imbalance.
+
+        Args:
+            batch_size: Images in a batch.
+        """
+        return imbalance_factor(self.centers_per_batch(batch_size))
 
     def image_prior(self) -> Tensor:
         """(K,) share of the images that contain each class, as the published branch uses it.
 
         A class in no image gets half an image, so that the logarithm is finite.
         """
-        return self.images_K.double().clamp(min=0.5) / max(self.num_images, 1)
-
-
-def _imbalance_factor(counts_K: Tensor) -> float:
-    present = counts_K[counts_K > 0]
-    return float(present.max() / present.min()) if len(present) else float("nan")
+        return class_prior(self.images_K, total=self.num_images)

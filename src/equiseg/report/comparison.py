@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from equiseg.collapse import Geometry
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec
 from equiseg.data.transforms import to_tensors
-from equiseg.report.drawing import Illustration, save_png
+from equiseg.report.drawing import Illustration, save_figure
 from equiseg.report.examples import choose_examples, example_figure
-from equiseg.report.figures import class_figure, cosine_figure, curve_figure
+from equiseg.report.figures import (
+    class_figure,
+    collapse_curve_figure,
+    cosine_figure,
+    curve_figure,
+)
+from equiseg.report.history import history_rows
 from equiseg.report.page import write_page
 from equiseg.report.scan_examples import scan_example_figure
+from equiseg.report.wording import number
 from equiseg.training.compare import Comparison
 from equiseg.training.config import EvaluationConfig, TrainConfig
 from equiseg.training.config_file import read_config
@@ -34,7 +42,8 @@ _MOST_EXAMPLES = 4  # half as many where images stand upright and take more room
 def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
     """Draw what the folder of a comparison allows, and write its page.
 
-    Writes ``out/report.html`` and ``out/figures/*.png``. Examples and centers come from the
+    Writes ``out/report.html`` and ``out/figures/*``: every figure as PNG and SVG, its numbers as
+    CSV. Examples and centers come from the
     networks of the first seed; where their weights or the data cannot be read, the page says so
     and goes without.
 
@@ -48,19 +57,15 @@ def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
     """
     folders = {n: [out / n / f"seed{s}" for s in comparison.seeds] for n in comparison.runs}
     notes = []
-    marks = _MARKS if len(comparison.seeds) > 1 else "The dots are of one seed."
-    caption = f"{_CLASSES} {marks}"
-    figures = [Illustration("classes", "Class by class", class_figure(comparison), caption)]
+    figures = [_classes(comparison)]
     try:
         figures += _networks({name: paths[0] for name, paths in folders.items()}, comparison)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         notes.append(f"No examples and no centers are shown: {reason}")
-    curves = curve_figure(folders)
-    if curves is not None:
-        figures.append(Illustration("curves", "While training", curves, _CURVES))
+    figures += _while_training(folders)
     for figure in figures:
-        save_png(figure.figure, out / "figures" / f"{figure.name}.png")
+        save_figure(figure, out / "figures")
     write_page(out / PAGE, _title(comparison), comparison, figures, notes, command)
     return out / PAGE
 
@@ -71,6 +76,56 @@ def _title(comparison: Comparison) -> str:
     if not others:
         return f"{comparison.baseline} on {data}"
     return f"{', '.join(others)} against {comparison.baseline} on {data}"
+
+
+def _classes(comparison: Comparison) -> Illustration:
+    """Every class, by frequency: its share, its scores, its differences."""
+    rows = []
+    order = [(group, k) for group, ids in comparison.groups.items() for k in ids]
+    for group, k in order:
+        for name in comparison.runs:
+            values = comparison.class_values(name, k)
+            row = {
+                "class": comparison.classes[k],
+                "group": group,
+                f"training {comparison.unit}s": comparison.pixels[k],
+                "variant": name,
+                **{f"IoU seed {s}": v for s, v in zip(comparison.seeds, values, strict=True)},
+            }
+            if name != comparison.baseline:
+                gap = comparison.class_difference(name, k)
+                row["difference"] = gap.mean
+                row["95 % from"] = gap.mean - gap.half_width
+                row["95 % to"] = gap.mean + gap.half_width
+            rows.append(row)
+    first, last = (comparison.classes[order[end][1]] for end in (0, -1))
+    return Illustration(
+        "classes",
+        "Class by class",
+        class_figure(comparison),
+        f"{_CLASSES} {_MARKS if len(comparison.seeds) > 1 else 'The marks are of one seed.'}",
+        rows,
+        f"A row for each of {len(order)} classes, from {first} to {last}: its share of the "
+        f"training {comparison.unit}s, and its IoU under {' and '.join(comparison.runs)}. The "
+        "same numbers stand in the table of every class.",
+    )
+
+
+def _while_training(folders: Mapping[str, Sequence[Path]]) -> list[Illustration]:
+    """Curves over the epochs, as far as they were logged."""
+    shown = []
+    names = " and ".join(folders)
+    curves = curve_figure(folders)
+    if curves is not None:
+        rows = history_rows(folders, ("loss", "val/"))
+        alt = f"Lines over the epochs for {names}."
+        shown.append(Illustration("curves", "While training", curves, _CURVES, rows, alt))
+    collapse = collapse_curve_figure(folders)
+    if collapse is not None:
+        rows = history_rows(folders, ("collapse/",))
+        title, alt = "Collapse while training", f"Measures over the epochs for {names}."
+        shown.append(Illustration("collapse", title, collapse, _COLLAPSE, rows, alt))
+    return shown
 
 
 def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illustration]:
@@ -94,17 +149,12 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
             _predict(model, data.spec, data[index], config.evaluation, picked[index].labels.shape)
             for index in examples
         ]
-    groups = comparison.groups
-    centers = {name: (e.centers_KD, e.present_K) for name, e in evaluations.items()}
     kind = "scans" if picked.spec.holds_points else "images"
     where = f"first seed, {len(picked)} {kind} of the {comparison.split} split"
-    cosines = cosine_figure(centers, comparison.classes, groups)
-    shown = [
-        Illustration("cosines", "Angles between class centers", cosines, _COSINES.format(where))
-    ]
+    shown = [_cosines({n: e.collapse for n, e in evaluations.items()}, comparison, where)]
     if examples:
         samples = [picked[index] for index in examples]
-        order = [k for ids in groups.values() for k in ids]
+        order = [k for ids in comparison.groups.values() for k in ids]
         if picked.spec.holds_points:
             pictures = scan_example_figure(
                 samples, predictions, comparison.classes, rare, order, picked.spec.channels
@@ -120,8 +170,38 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
                 order,
             )
             caption = _EXAMPLES.format(where)
-        shown.insert(0, Illustration("examples", "Rare classes in pictures", pictures, caption))
+        names = [{"row": row, kind[:-1]: s.name} for row, s in enumerate(samples, start=1)]
+        seen = " and ".join(folders)
+        alt = f"{len(samples)} {kind}, each with its labels and what {seen} saw in it."
+        title = "Rare classes in pictures"
+        shown.insert(0, Illustration("examples", title, pictures, caption, names, alt))
     return shown
+
+
+def _cosines(
+    geometries: Mapping[str, Geometry], comparison: Comparison, where: str
+) -> Illustration:
+    """Angles between class centers, as maps and as matrices."""
+    order = [k for ids in comparison.groups.values() for k in ids]
+    rows = []
+    for name, geometry in geometries.items():
+        for k in order:
+            cosines = {
+                comparison.classes[j]: round(float(geometry.cosines_KK[k, j]), 5) for j in order
+            }
+            rows.append({"variant": name, "class": comparison.classes[k], **cosines})
+    distances = ", ".join(
+        f"{name} {number(geometry.maximal_separation, 1, 3)}"
+        for name, geometry in geometries.items()
+    )
+    return Illustration(
+        "cosines",
+        "Angles between class centers",
+        cosine_figure(geometries, comparison.classes, comparison.groups),
+        _COSINES.format(where),
+        rows,
+        f"A square of cosines for each variant. Mean distance from the simplex: {distances}.",
+    )
 
 
 class _Picked:
@@ -159,7 +239,7 @@ def _predict(
 
 _CLASSES = "Classes from the most to the least frequent in training, the tail shaded most."
 _MARKS = (
-    "Large dots are means over seeds, small dots single seeds, bars 95 % intervals of the paired "
+    "Large marks are means over seeds, small dots single seeds, bars 95 % intervals of the paired "
     "difference; a bar that meets the border goes on beyond it."
 )
 _EXAMPLES = (
@@ -180,4 +260,9 @@ _COSINES = (
 _CURVES = (
     "Thin lines are seeds, thick lines their mean up to the last epoch all of them reached. Losses "
     "are means over an epoch of augmented training images, scores are of the validation split."
+)
+_COLLAPSE = (
+    "How far the validation features are from neural collapse; each measure is 0 when it is "
+    "complete. Equiangularity is the spread of the cosines between class centers, or between rows "
+    "of the classifier."
 )

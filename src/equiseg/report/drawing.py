@@ -1,10 +1,14 @@
-"""How every figure looks, and the two forms it is kept in."""
+"""How every figure looks, and the forms it is kept in: PNG, SVG, and its numbers as CSV."""
 
 from __future__ import annotations
 
+import csv
 import io
+import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,45 +57,82 @@ class Illustration:
     """A figure of the page.
 
     Attributes:
-        name: Of its file.
+        name: Of its files; no other figure of the page has it.
         title: Its heading.
         figure: What is drawn.
         caption: What it shows and how to read it.
+        numbers: The rows behind it, for a CSV: column to value.
+        alt: What is to be seen, for those who cannot; empty leaves it to title and caption.
     """
 
     name: str
     title: str
     figure: Figure
     caption: str
+    numbers: Sequence[Mapping[str, Any]] = ()
+    alt: str = ""
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as PNG; drawn once, as large ones take seconds."""
+        return _saved(self.figure, "png", dpi=160)
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as SVG; drawn once."""
+        return _saved(self.figure, "svg", metadata={"Date": None}).decode()
 
 
-@rc_context(STYLE)
-def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, on light paper."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160)
+def save_figure(illustration: Illustration, folder: Path) -> None:
+    """Write a figure as NAME.png and NAME.svg, on light paper, and its numbers as NAME.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = illustration.name
+    (folder / f"{name}.png").write_bytes(illustration.png)
+    (folder / f"{name}.svg").write_text(illustration.svg, encoding="utf-8")
+    if illustration.numbers:
+        # Bytes, so that the line ends stay those of CSV on every system.
+        (folder / f"{name}.csv").write_bytes(csv_text(illustration.numbers).encode())
 
 
-@rc_context(STYLE)
-def inline_svg(figure: Figure, name: str) -> str:
-    """A figure as SVG to stand inside a page, in the page's own inks and typeface.
-
-    Args:
-        figure: What is drawn.
-        name: Put before every id, so that figures on one page do not share them.
-    """
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV, with the columns of all of them; NaN and what a row lacks are empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
+    writer = csv.DictWriter(buffer, columns, restval="")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if _missing(value) else value for name, value in row.items()})
+    return buffer.getvalue()
+
+
+def inline_svg(illustration: Illustration) -> str:
+    """A figure as SVG to stand inside a page, in the page's own inks and typeface."""
+    svg = illustration.svg[illustration.svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows what an svg is
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    # Figures on one page must not share ids.
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{illustration.name}-", svg)
     for ink, value in INKS.items():
         svg = svg.replace(value, f"var(--{ink})")
     return svg
 
 
+def variant_marker(index: int) -> str:
+    """The mark of the ``index``-th thing compared: colour alone does not reach everyone."""
+    return "oDs^vPX"[index % 7]
+
+
 def short(name: str, most: int = 22) -> str:
     """A name cut to ``most`` letters."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+@rc_context(STYLE)
+def _saved(figure: Figure, form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, **options)
+    return buffer.getvalue()
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -10,12 +10,12 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from equiseg.collapse import CollapseMeasures
+from equiseg.collapse import Geometry
 from equiseg.report.colors import variant_color
-from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, short
-from equiseg.report.history import mean_curve, read_history
+from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, short, variant_marker
+from equiseg.report.history import Curve, mean_curve, read_history
+from equiseg.report.wording import number
 from equiseg.training.compare import Comparison
 
 try:
@@ -30,6 +30,12 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
 _RULE = "#3c4350"  # upon the colours of a matrix, which stay light on dark paper
+_COLLAPSE = {
+    "collapse/equiangularity": "equiangularity of the centers",
+    "collapse/classifier_equiangularity": "equiangularity of the classifier",
+    "collapse/nc1_ratio": "spread within classes over between",
+    "collapse/self_duality": "centers against classifier",
+}
 _NAMED = 30  # beyond this, names of classes at a matrix are too small to read
 
 
@@ -65,7 +71,7 @@ def class_figure(comparison: Comparison) -> Figure:
     scores.set_title("IoU, %")
     for v, variant in enumerate(variants):
         values = [comparison.class_values(variant, k) for k in order]
-        _dots(scores, values, _offset(v, len(variants)), variant_color(v))
+        _dots(scores, values, _offset(v, len(variants)), v)
     scores.set_xlim(-1.5)
     if compared:
         gaps = panels[2]
@@ -82,7 +88,7 @@ def class_figure(comparison: Comparison) -> Figure:
                 if not math.isnan(low):
                     gaps.hlines(y + offset, low, high, color=variant_color(v), lw=4.5, alpha=0.3)
                     ends.append(max(-low, high))
-            _dots(gaps, values, offset, variant_color(v))
+            _dots(gaps, values, offset, v)
             # A few wild intervals must not press all others flat: they run off the edge.
             ends = sorted(ends)[: math.ceil(0.9 * len(ends))]
             seeds = [abs(100 * one) for some in values for one in some if not math.isnan(one)]
@@ -109,61 +115,53 @@ def curve_figure(folders: Mapping[str, Sequence[Path]]) -> Figure | None:
     Returns:
         Thin lines for seeds, thick ones for their mean; None when nothing was logged yet.
     """
-    histories = {name: [read_history(f) for f in paths] for name, paths in folders.items()}
+    histories = _histories(folders)
     logged = {name for runs in histories.values() for run in runs for name in run}
     # The sum is left out when its parts are shown: methods with other parts do not share it.
     parts = sorted((n for n in logged if n.startswith("loss/")), key=lambda n: n != "loss/pixel")
     titles = {"val/miou": "validation mIoU, %", "val/tail": "validation tail IoU, %"}
     titles |= {n: f"training loss: {n[5:].replace('_', ' ')}" for n in parts}
-    shown = [name for name in titles if name in logged]
-    if not shown:
-        return None
-    rows = math.ceil(len(shown) / 2)
-    figure = Figure(figsize=(9.4, 0.5 + 2.5 * rows), layout="constrained")
-    grid = figure.subplots(rows, 2, sharex=True, squeeze=False).flat
-    for axes, name in zip(grid, shown, strict=False):
-        axes.set_title(titles[name])
-        scale = 100 if name.startswith("val/") else 1
-        for v, runs in enumerate(histories.values()):
-            curves = [run[name] for run in runs if name in run]
-            for curve in curves:
-                _line(axes, curve, scale, color=variant_color(v), lw=0.8, alpha=0.45)
-            _line(axes, mean_curve(curves), scale, color=variant_color(v), lw=2.2)
-        axes.tick_params(length=0, labelcolor=MUTED)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
-    for axes in list(grid)[len(shown) :]:
-        axes.set_axis_off()
-    figure.supxlabel("epoch", size=9, color=MUTED)
-    figure.legend(handles=_handles(list(folders)), loc="outside upper left", ncols=len(folders))
-    return figure
+    return _curves(histories, titles)
+
+
+@rc_context(STYLE)
+def collapse_curve_figure(folders: Mapping[str, Sequence[Path]]) -> Figure | None:
+    """Neural collapse of the validation features over the epochs, as training logged it.
+
+    Args:
+        folders: The run folders of each variant, one a seed.
+
+    Returns:
+        Thin lines for seeds, thick ones for their mean; None where none was logged.
+    """
+    return _curves(_histories(folders), _COLLAPSE)
 
 
 @rc_context(STYLE)
 def cosine_figure(
-    centers: Mapping[str, tuple[Tensor, Tensor]],
+    geometries: Mapping[str, Geometry],
     classes: Sequence[str],
     groups: Mapping[str, Sequence[int]],
 ) -> Figure:
-    """Cosines between centered class centers beside the simplex they should form.
+    """Cosines between the vectors of the classes beside the simplex they should form.
 
     White is the ideal -1/(K-1), K the number of classes that are present; absent ones and the
     diagonal are grey.
 
     Args:
-        centers: (K, D) centers and (K,) presence of each variant.
+        geometries: Of the centers (or classifier rows) of each variant.
         classes: Names of the classes.
         groups: Class ids of head, common and tail, most frequent first.
     """
     order = _order(groups)
-    matrices = {name: _cosines(*pair, order) for name, pair in centers.items()}
+    matrices = {name: _between(geometry, order) for name, geometry in geometries.items()}
     distances = {
-        name: f"mean distance {CollapseMeasures.of(*pair).maximal_separation:.3f}"
-        for name, pair in centers.items()
+        name: f"mean distance {number(geometry.maximal_separation, 1, 3)}"
+        for name, geometry in geometries.items()
     }
-    ideal = -1 / max(1, max(int(present.sum()) for _, present in centers.values()) - 1)
+    ideal = -1 / max(1, max(geometry.num_present for geometry in geometries.values()) - 1)
     matrices["ideal"] = np.where(np.eye(len(order), dtype=bool), np.nan, ideal)
-    distances["ideal"] = f"every cosine {ideal:.3f}".replace("-", "−")
+    distances["ideal"] = f"every cosine {number(ideal, 1, 3)}"
     borders = _borders(groups)
     columns = len(matrices) if len(matrices) <= 4 else 3
     rows = math.ceil(len(matrices) / columns)
@@ -214,17 +212,11 @@ def _borders(groups: Mapping[str, Sequence[int]]) -> list[int]:
     return [int(size) for size in sizes[:-1]]
 
 
-def _cosines(centers_KD: Tensor, present_K: Tensor, order: list[int]) -> np.ndarray:
-    """(K, K) cosines of the centered centers; NaN on the diagonal and where a class is absent."""
-    present = present_K.cpu().numpy()
-    centers = centers_KD.double().cpu().numpy()
-    centered = centers - centers[present].mean(0)
-    unit = centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
-    cosines: np.ndarray = unit @ unit.T
-    cosines[~present] = np.nan
-    cosines[:, ~present] = np.nan
+def _between(geometry: Geometry, order: list[int]) -> np.ndarray:
+    """(K, K) cosines in an order of the classes; NaN on the diagonal and where one is absent."""
+    cosines: np.ndarray = geometry.cosines_KK.cpu().numpy()[np.ix_(order, order)].copy()
     np.fill_diagonal(cosines, np.nan)
-    return cosines[np.ix_(order, order)]
+    return cosines
 
 
 def _offset(index: int, number: int) -> float:
@@ -232,28 +224,72 @@ def _offset(index: int, number: int) -> float:
     return (index - (number - 1) / 2) * min(0.3, 0.72 / number)
 
 
-def _dots(axes: Axes, values: Sequence[Sequence[float]], offset: float, color: str) -> None:
-    """Each row's values in percent as small dots, their mean as a large one."""
+def _dots(axes: Axes, values: Sequence[Sequence[float]], offset: float, variant: int) -> None:
+    """Each row's values in percent as small dots, their mean as a large mark."""
+    color = variant_color(variant)
     for y, row in enumerate(values):
         known = [100 * value for value in row if not math.isnan(value)]
         if not known:
             continue
         if len(known) > 1:
             axes.plot(known, [y + offset] * len(known), "o", ms=2.4, color=color, alpha=0.5, mew=0)
-        axes.plot(mean(known), y + offset, "o", ms=5.4, color=color, mec=PAPER, mew=0.7, zorder=3)
+        axes.plot(mean(known), y + offset, mec=PAPER, mew=0.7, zorder=3, **_mark(variant))
 
 
-def _line(axes: Axes, curve: Mapping[int, float], scale: float, **style: Any) -> None:
+def _histories(folders: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Curve]]]:
+    return {name: [read_history(f) for f in paths] for name, paths in folders.items()}
+
+
+def _curves(
+    histories: Mapping[str, Sequence[dict[str, Curve]]], titles: Mapping[str, str]
+) -> Figure | None:
+    """A panel for each title of which something was logged; None where nothing was."""
+    logged = {name for runs in histories.values() for run in runs for name in run}
+    shown = [name for name in titles if name in logged]
+    if not shown:
+        return None
+    rows = math.ceil(len(shown) / 2)
+    figure = Figure(figsize=(9.4, 0.5 + 2.5 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2, sharex=True, squeeze=False).flat
+    for axes, name in zip(grid, shown, strict=False):
+        axes.set_title(titles[name])
+        scale = 100 if name.startswith("val/") else 1
+        for v, runs in enumerate(histories.values()):
+            curves = [run[name] for run in runs if name in run]
+            for curve in curves:
+                _line(axes, curve, scale, color=variant_color(v), lw=0.8, alpha=0.45)
+            # A mark at the end of the mean tells the lines apart without their colours.
+            mark = _mark(v) | {"mec": PAPER, "mew": 0.7, "markevery": [-1]}
+            _line(axes, mean_curve(curves), scale, lw=2.2, **mark)
+        axes.tick_params(length=0, labelcolor=MUTED)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
+    for axes in list(grid)[len(shown) :]:
+        axes.set_axis_off()
+    figure.supxlabel("epoch", size=9, color=MUTED)
+    figure.legend(handles=_handles(list(histories)), loc="outside upper left", ncols=len(histories))
+    return figure
+
+
+def _line(axes: Axes, curve: Curve, scale: float, **style: Any) -> None:
     known = {epoch: scale * value for epoch, value in curve.items() if not math.isnan(value)}
     if len(known) == 1:  # a line of one point is invisible
-        style |= {"marker": "o", "markersize": 2 * style["lw"]}
-    axes.plot(list(known), list(known.values()), solid_capstyle="round", **style)
+        style = {"marker": "o", "ms": 2 * style["lw"]} | style
+    if known:
+        axes.plot(list(known), list(known.values()), solid_capstyle="round", **style)
+
+
+def _mark(variant: int) -> dict[str, Any]:
+    """How a variant is marked."""
+    marker = variant_marker(variant)
+    size = 4.6 if marker == "D" else 5.4  # a diamond is as wide as a square's diagonal
+    return {"marker": marker, "ms": size, "color": variant_color(variant)}
 
 
 def _handles(variants: Sequence[str]) -> list[Line2D]:
     """Legend marks of the variants."""
     return [
-        Line2D([], [], ls="", marker="o", ms=6, color=variant_color(v), mew=0, label=short(name))
+        Line2D([], [], ls="", mew=0, label=short(name), **_mark(v))
         for v, name in enumerate(variants)
     ]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 Curve = dict[int, float]
 
@@ -37,3 +38,23 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     shared = set.intersection(*(set(curve) for curve in curves)) if curves else set()
     means = {epoch: sum(c[epoch] for c in curves) / len(curves) for epoch in sorted(shared)}
     return {epoch: value for epoch, value in means.items() if not math.isnan(value)}
+
+
+def history_rows(
+    folders: Mapping[str, Sequence[Path]], kinds: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """What runs logged as the rows of a CSV: one for each variant, run and epoch.
+
+    Args:
+        folders: The run folders of each variant.
+        kinds: How the names of the wanted values begin, as "val/".
+    """
+    rows = []
+    for variant, paths in folders.items():
+        for folder in paths:
+            history = read_history(folder)
+            curves = {name: history[name] for name in sorted(history) if name.startswith(kinds)}
+            for epoch in sorted({epoch for curve in curves.values() for epoch in curve}):
+                values = {n: curve[epoch] for n, curve in curves.items() if epoch in curve}
+                rows.append({"variant": variant, "run": folder.name, "epoch": epoch, **values})
+    return rows

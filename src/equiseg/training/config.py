@@ -207,6 +207,7 @@ class TrainConfig:
         threads: CPU threads of the process; None takes torch's own choice.
         val_every: Epochs between validations.
         patience: Validations without a better mIoU after which to stop; None never stops early.
+        log_collapse: Measure neural collapse at every validation, for curves over the epochs.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -222,6 +223,7 @@ class TrainConfig:
     threads: int | None = None
     val_every: int = 1
     patience: int | None = None
+    log_collapse: bool = True
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "val_every", "threads", "patience"):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiseg.collapse import UNDEFINED, CenterMoments, CollapseMeasures
+from equiseg.collapse import ClassMoments, CollapseMeasures
 from equiseg.data.loading import Loader, evaluation_loader
 from equiseg.data.sample import DataSpec
 from equiseg.imbalance import FrequencyGroups
@@ -28,18 +28,21 @@ class Evaluation:
 
     Attributes:
         score: IoU and accuracy.
-        collapse: Collapse measures of the class centers of the last-layer features and the
-            classifier.
-        centers_KD: (K, D) the class centers.
-        present_K: (K,) bool, which of them exist.
+        moments: Class moments of the last-layer features, at label resolution.
+        classifier_KD: (K, D) rows of the classifier; None where it looks at a neighbourhood and
+            has no single row to compare with a center.
         confusion_KK: (K, K) int64 label-by-prediction counts.
     """
 
     score: Score
-    collapse: CollapseMeasures
-    centers_KD: Tensor
-    present_K: Tensor
+    moments: ClassMoments
+    classifier_KD: Tensor | None
     confusion_KK: Tensor
+
+    @property
+    def collapse(self) -> CollapseMeasures:
+        """Collapse measures of the class centers and the classifier."""
+        return CollapseMeasures.of(self.moments, self.classifier_KD)
 
 
 @torch.inference_mode()
@@ -70,8 +73,8 @@ def evaluate(
     # Called on one process: the other ranks do not wait for its counts.
     score = SegmentationScore(num_classes, data.ignore_index, groups, sync_on_compute=False)
     score = score.to(device)
-    moments = CenterMoments(num_classes, data.ignore_index)
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
+        moments = ClassMoments.zeros(num_classes, tap.in_features, ignore_index=data.ignore_index)
         for inputs, labels in track(evaluation_loader(data, num_workers=num_workers)):
             inputs, labels = moved(inputs, device), labels.to(device)
             predictions = predict(model, inputs, plain, spec.channels)
@@ -85,14 +88,6 @@ def evaluate(
             for ids, labels in voted_scans(model, data, config):
                 score.update(ids.to(device), labels.to(device))
         weight: Tensor = tap.layer.weight  # type: ignore[assignment]
-    centers_KD, present_K = moments.centers()
-    # A classifier that looks at a neighbourhood has no single row to compare with a center.
-    rows_KD = weight.flatten(1) if weight.numel() == centers_KD.numel() else None
-    measurable = int(present_K.sum()) > 1  # a split with a single class has no angles
-    return Evaluation(
-        score.compute(),
-        CollapseMeasures.of(centers_KD, present_K, rows_KD) if measurable else UNDEFINED,
-        centers_KD,
-        present_K,
-        score.confusion_KK.cpu(),
-    )
+    single = weight.numel() == num_classes * tap.in_features
+    rows_KD = weight.detach().flatten(1) if single else None
+    return Evaluation(score.compute(), moments, rows_KD, score.confusion_KK.cpu())

@@ -28,6 +28,7 @@ from equiseg.data.points.view import PointTrainingView
 from equiseg.data.transforms import AugmentConfig
 from equiseg.labels import count_labels
 from equiseg.training.callbacks import ProgressFile, StepClock, ValidationTable
+from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import DataConfig, PointsConfig, TrainConfig
 from equiseg.training.config_file import differences, plain, read_config, write_config
 from equiseg.training.evaluate import Evaluation, evaluate
@@ -141,6 +142,11 @@ def _fit(
     clock = StepClock()
     callbacks: list[L.Callback] = [best, last, clock, ValidationTable(console)]
     callbacks.append(ProgressFile(out / PROGRESS))
+    if config.log_collapse:
+        spec = data.spec
+        callbacks.append(
+            CollapseCurves(len(spec.classes), task.tap.layer, ignore_index=spec.ignore_index)
+        )
     if config.patience is not None:
         callbacks.append(EarlyStopping("val/miou", mode="max", patience=config.patience))
     show_bar = not quiet and console.is_terminal
@@ -303,7 +309,7 @@ def _finish(
 
 def evaluation_record(evaluation: Evaluation, background: int | None) -> dict[str, Any]:
     """An evaluation as JSON: scores, collapse measures, confusion."""
-    score, collapse = evaluation.score, evaluation.collapse
+    score = evaluation.score
     skipped = ("groups", "iou_K", "accuracy_K")
     foreground = {} if background is None else {"foreground": score.miou_without(background)}
     return {
@@ -311,7 +317,7 @@ def evaluation_record(evaluation: Evaluation, background: int | None) -> dict[st
         **foreground,
         "iou": score.iou_K.tolist(),
         "accuracy": score.accuracy_K.tolist(),
-        "collapse": plain(collapse),
+        "collapse": evaluation.collapse.numbers(),
         "confusion": evaluation.confusion_KK.tolist(),
     }
 

@@ -15,7 +15,7 @@ from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.metrics import Score, SegmentationScore
 from equiseg.models import SPARSE_MODELS, build_model, freeze_encoder, model_names
 from equiseg.tap import FeatureTap
-from equiseg.training.config import ModelConfig, TrainConfig
+from equiseg.training.config import EvaluationConfig, ModelConfig, TrainConfig
 from equiseg.training.criterion import build_criterion
 from equiseg.training.inference import predict
 from equiseg.training.inputs import Inputs, inverse_of, network_input
@@ -112,6 +112,9 @@ class SegmentationTask(L.LightningModule):
         inputs, labels = batch
         predictions = predict(self.model, inputs, self.config.evaluation, self.spec.channels)
         self.score.update(predictions, labels)
+        if self.config.log_collapse and self.config.evaluation != EvaluationConfig():
+            # Collapse is measured on the last forward: that of the whole, unturned input.
+            predict(self.model, inputs, EvaluationConfig(), self.spec.channels)
 
     def on_validation_epoch_end(self) -> None:
         """Score the validation images, over all ranks."""

@@ -1,0 +1,179 @@
+"""Measures of imbalance, class weights and priors, each by its published formula.
+
+All take counts of each class in whatever unit (pixels, points, images, centers). Classes never
+counted are left out of measures, so that an absent class changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+WeightFormula = Literal["inverse", "square_root", "enet", "median_frequency", "effective_number"]
+
+
+def imbalance_factor(counts_K: Tensor | Sequence[float]) -> float:
+    """Count of the commonest class over that of the rarest that occurs (Cui et al. 2019).
+
+    1 for balanced data, NaN where nothing was counted.
+    """
+    present = _present(_counts(counts_K))
+    return float(present.max() / present.min()) if len(present) else math.nan
+
+
+def gini(counts_K: Tensor | Sequence[float]) -> float:
+    """Gini coefficient of the counts of the classes that occur.
+
+    Mean difference between two classes over twice the mean count: 0 for balanced data, towards
+    1 - 1/K as one class holds everything. NaN where nothing was counted. (Yang et al., "A Survey on
+    Long-Tailed Visual Recognition", IJCV 2022, prefer it to the imbalance factor, which two
+    classes alone decide.)
+    """
+    present = _present(_counts(counts_K)).sort().values
+    if not len(present):
+        return math.nan
+    ranks = torch.arange(1, len(present) + 1, dtype=torch.float64)
+    rank_sum = (2 * ranks - len(present) - 1) @ present
+    return float(rank_sum / (len(present) * present.sum()))
+
+
+def effective_num_classes(counts_K: Tensor | Sequence[float]) -> float:
+    """Number of equally frequent classes with the same entropy (Hill 1973, order 1).
+
+    K for balanced data, 1 where one class holds everything, NaN where nothing was counted.
+    """
+    present = _present(_counts(counts_K))
+    if not len(present):
+        return math.nan
+    shares = present / present.sum()
+    return float(torch.exp(-(shares * shares.log()).sum()))
+
+
+def effective_number(counts_K: Tensor | Sequence[float], beta: float = 0.999) -> Tensor:
+    """Effective number of samples of each class, (1 - beta^n) / (1 - beta): (K,) float64.
+
+    Cui et al., "Class-Balanced Loss Based on Effective Number of Samples" (CVPR 2019), equation 2.
+    Samples overlap, so more of them add less and less: about n up to 1 / (1 - beta), the limit.
+    Counts of pixels are far beyond that limit for any customary beta; image or center counts, or a
+    beta of 1 - 1 / N for N unlike pixels, keep classes apart.
+
+    Args:
+        counts_K: (K,) counts of each class.
+        beta: 0 (one sample tells all) to 1 (every sample is new, the count itself).
+
+    Raises:
+        ValueError: If beta lies outside 0..1.
+    """
+    counts = _counts(counts_K)
+    if not 0 <= beta <= 1:
+        raise ValueError(f"beta must be 0 to 1, got {beta}; customary are 0.9 to 0.9999")
+    if beta == 1:
+        return counts
+    if beta == 0:
+        return (counts > 0).double()
+    return -torch.expm1(counts * math.log(beta)) / (1 - beta)
+
+
+def class_weights(
+    counts_K: Tensor | Sequence[float],
+    formula: WeightFormula,
+    *,
+    images_K: Tensor | Sequence[float] | None = None,
+    beta: float = 0.999,
+) -> Tensor:
+    """Weights of the classes in a loss, by a named formula: (K,) float64.
+
+    ========================  ====================================================================
+    inverse                   1 / n
+    square_root               1 / sqrt(n)
+    enet                      1 / ln(1.02 + share of the pixels) (Paszke et al. 2016, ENet)
+    median_frequency          median(f) / f with f = n over the pixels of the images that hold the
+                              class (Eigen & Fergus 2015); for images of one size f is n / images
+    effective_number          (1 - beta) / (1 - beta^n) (Cui et al. 2019)
+    ========================  ====================================================================
+
+    Scaled to mean 1 over the classes that occur, so that the learning rate keeps its meaning from
+    one formula to the next (published factors that all classes share cancel). Classes never
+    counted take the largest weight of the others: the formulas have no value there, and 0 would
+    silence a class that the counted part of the data happened to miss.
+
+    Args:
+        counts_K: (K,) counts n of each class, in training; pixels for enet and median_frequency.
+        formula: Which of the five.
+        images_K: (K,) images that hold each class; for median_frequency only, which needs it.
+        beta: For effective_number only, see :func:`effective_number`.
+
+    Raises:
+        ValueError: If the formula is unknown, nothing was counted, or images_K is missing or does
+            not fit the counts.
+    """
+    counts = _counts(counts_K)
+    occurs = counts > 0
+    if not occurs.any():
+        raise ValueError(
+            "counts_K must hold a class that occurs, got zeros; count the labels first"
+        )
+    if formula == "inverse":
+        weights = 1 / counts
+    elif formula == "square_root":
+        weights = counts.rsqrt()
+    elif formula == "enet":
+        weights = 1 / torch.log(1.02 + counts / counts.sum())
+    elif formula == "median_frequency":
+        weights = _images(images_K, counts) / counts
+    elif formula == "effective_number":
+        weights = 1 / effective_number(counts, beta)
+    else:
+        raise ValueError(
+            f"formula must be one of {', '.join(get_args(WeightFormula))}, got {formula!r}"
+        )
+    weights = weights / weights[occurs].mean()
+    return torch.where(occurs, weights, weights[occurs].max())
+
+
+def class_prior(counts_K: Tensor | Sequence[float], *, total: float | None = None) -> Tensor:
+    """Share of each class, never 0, so that its logarithm is finite: (K,) float64.
+
+    A class never counted is taken as counted half a time.
+
+    Args:
+        counts_K: (K,) counts of each class.
+        total: What the counts are shares of, for counts that overlap (images that hold a class are
+            shares of all images). None takes their sum: shares that add up to 1.
+    """
+    counts = _counts(counts_K).clamp(min=0.5)
+    return counts / (counts.sum() if total is None else max(total, 1))
+
+
+def _counts(counts_K: Tensor | Sequence[float]) -> Tensor:
+    """Counts as one row of float64, refused where they cannot be counts."""
+    counts = torch.as_tensor(counts_K).double()
+    if counts.ndim != 1 or not bool(((counts >= 0) & counts.isfinite()).all()):
+        raise ValueError(
+            f"counts_K must be one row of finite counts >= 0, got shape {tuple(counts.shape)} and "
+            f"values {counts.flatten()[:5].tolist()}; pass one count a class"
+        )
+    return counts
+
+
+def _present(counts: Tensor) -> Tensor:
+    return counts[counts > 0]
+
+
+def _images(images_K: Tensor | Sequence[float] | None, counts: Tensor) -> Tensor:
+    if images_K is None:
+        raise ValueError(
+            "median_frequency needs images_K, the images that hold each class; pass "
+            "images_K=statistics.images_K"
+        )
+    images = _counts(images_K)
+    if images.shape != counts.shape or bool(((images == 0) & (counts > 0)).any()):
+        raise ValueError(
+            f"images_K must hold an image for each of the {len(counts)} classes that has pixels, "
+            f"got {images[:5].tolist()}; take both from the same ClassStatistics"
+        )
+    return images

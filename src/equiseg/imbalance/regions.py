@@ -1,0 +1,152 @@
+"""How the labels of an image or scan lie: connected regions, and which classes touch.
+
+NumPy alone, and no loop over pixels. A mask is read as runs, stretches of one label within a row:
+a few thousand where there are a quarter of a million pixels. Runs, or the voxels of a scan, are the
+nodes of a graph whose edges join nodes that touch; regions are its components within a class.
+
+Shapes: P pixels, R runs or voxels (the nodes), E pairs of nodes that touch, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.integer[Any]]
+Ids = NDArray[np.int64]
+
+
+class Layout(NamedTuple):
+    """How the classes of one image or scan lie.
+
+    Attributes:
+        counts_K: (K,) int64, pixels or voxels of each class.
+        regions_K: (K,) int64, connected regions of each class.
+        adjacency_KK: (K, K) int64; every pair of neighbours is counted from either side, so the
+            matrix is symmetric and its diagonal holds twice the pairs within a class.
+    """
+
+    counts_K: Ids
+    regions_K: Ids
+    adjacency_KK: Ids
+
+
+def mask_layout(labels_HW: Integers, num_classes: int) -> Layout:
+    """Layout of a mask; neighbours are the pixels to the left and right, above and below.
+
+    Args:
+        labels_HW: (H, W); labels outside 0..K-1 are no class and nobody's neighbours.
+        num_classes: Number of classes K.
+    """
+    width = labels_HW.shape[1]
+    labels_P = labels_HW.ravel()
+    begins_HW = np.ones(labels_HW.shape, dtype=bool)  # every row begins a run
+    np.not_equal(labels_HW[:, 1:], labels_HW[:, :-1], out=begins_HW[:, 1:])
+    begins_P = begins_HW.ravel()
+    places_R = np.flatnonzero(begins_P)
+    sizes_R = np.diff(places_R, append=labels_P.size)
+
+    left = np.flatnonzero(places_R[1:] % max(width, 1))  # its next run is in the same row
+    # Between a place where either row begins a run and the next such place, one run lies under one.
+    overlaps = np.flatnonzero(begins_P[width:] | begins_P[: labels_P.size - width])
+    above = np.searchsorted(places_R, overlaps, side="right") - 1
+    below = np.searchsorted(places_R, overlaps + width, side="right") - 1
+    lengths = np.diff(overlaps, append=labels_P.size - width)
+    return _layout(
+        labels_P[places_R],
+        sizes_R,
+        np.concatenate([left, above]),
+        np.concatenate([left + 1, below]),
+        np.concatenate([np.ones_like(left), lengths]),
+        num_classes,
+    )
+
+
+def voxel_layout(coordinates_V3: Integers, labels_V: Integers, num_classes: int) -> Layout:
+    """Layout of the voxels of one scan; neighbours share a face.
+
+    Args:
+        coordinates_V3: (V, 3), each voxel once, in any order.
+        labels_V: (V,); labels outside 0..K-1 are no class and nobody's neighbours.
+        num_classes: Number of classes K.
+
+    Raises:
+        ValueError: If a voxel comes twice, or the voxels span 2^63 places or more.
+    """
+    cells_V3 = coordinates_V3.astype(np.int64)
+    if len(cells_V3):
+        cells_V3 -= cells_V3.min(axis=0)
+    # A margin on each axis keeps the end of one row from touching the start of the next.
+    extent = [int(side) + 2 for side in cells_V3.max(axis=0, initial=0)]
+    if math.prod(extent) >= 2**63:
+        raise ValueError(
+            f"voxels must span a box of fewer than 2^63, got {extent} along x, y, z; remove "
+            "points that lie far outside, or take larger voxels"
+        )
+    strides = (extent[1] * extent[2], extent[2], 1)
+    keys_V = cells_V3 @ np.array(strides)
+    order_V = np.argsort(keys_V)
+    keys_V = keys_V[order_V]
+    if twice := int((keys_V[1:] == keys_V[:-1]).sum()):
+        raise ValueError(
+            f"coordinates_V3 must hold each voxel once, got {twice} of {len(keys_V)} again; "
+            "voxelize the points first"
+        )
+    pairs: list[tuple[Ids, Ids]] = []
+    for stride in strides:
+        rows = np.searchsorted(keys_V, keys_V + stride).clip(max=max(len(keys_V) - 1, 0))
+        touching = np.flatnonzero(keys_V[rows] == keys_V + stride)
+        pairs.append((touching, rows[touching]))
+    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return _layout(
+        labels_V[order_V], np.ones_like(keys_V), first, second, np.ones_like(first), num_classes
+    )
+
+
+def _layout(
+    labels_R: Integers, sizes_R: Ids, first_E: Ids, second_E: Ids, weights_E: Ids, num_classes: int
+) -> Layout:
+    """Layout of nodes that are stretches of pixels (a voxel is one of length 1).
+
+    Args:
+        labels_R: Label of each node.
+        sizes_R: Pixels in each node; n of them in a row are n - 1 pairs of neighbours.
+        first_E: One node of each pair that touches.
+        second_E: The other one.
+        weights_E: Pairs of neighbouring pixels between the two.
+        num_classes: Number of classes K.
+    """
+    K = num_classes
+    ids_R = labels_R.astype(np.int64)
+    ids_R[(ids_R < 0) | (ids_R >= K)] = K  # cut off below
+    ids_first_E, ids_second_E = ids_R[first_E], ids_R[second_E]
+    rows, columns = np.append(ids_R, ids_first_E), np.append(ids_R, ids_second_E)
+    pairs = np.append(sizes_R - 1, weights_E)
+    pairs_KK = np.bincount(rows * (K + 1) + columns, pairs, (K + 1) ** 2).reshape(K + 1, K + 1)
+    joined = ids_first_E == ids_second_E
+    roots = _roots(len(ids_R), first_E[joined], second_E[joined])
+    return Layout(
+        np.bincount(ids_R, sizes_R, K + 1)[:K].astype(np.int64),
+        np.bincount(ids_R[roots], minlength=K + 1)[:K].astype(np.int64),
+        (pairs_KK + pairs_KK.T)[:K, :K].astype(np.int64),  # weights are float64: exact to 2^53
+    )
+
+
+def _roots(num_nodes: int, first_E: Ids, second_E: Ids) -> Ids:
+    """One node of every connected component: the smallest.
+
+    Each round hooks every root to the smallest root it touches, lets all nodes jump up to their
+    root, and keeps the edges between different roots (Shiloach & Vishkin 1982).
+    """
+    parents_R = np.arange(num_nodes)
+    while len(first_E):
+        np.minimum.at(parents_R, np.maximum(first_E, second_E), np.minimum(first_E, second_E))
+        while not np.array_equal(parents_R, jumped_R := parents_R[parents_R]):
+            parents_R = jumped_R
+        first_E, second_E = parents_R[first_E], parents_R[second_E]
+        apart = first_E != second_E
+        first_E, second_E = first_E[apart], second_E[apart]
+    return np.flatnonzero(parents_R == np.arange(num_nodes))

@@ -1,0 +1,126 @@
+"""Counts of named classes as a CSV file, the form in which they are published."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from equiseg.imbalance.statistics import ClassStatistics
+
+_NEEDED = ("class_id", "name", "pixels", "images")
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTable:
+    """Names and counts of the classes of a data set.
+
+    As CSV: the columns class_id, name, pixels, images, then regions where they were counted, and
+    num_images, the same number in every row. Reading needs the first four, in any order and among
+    any others, and the rows in any order.
+
+    Attributes:
+        names: Names of the K classes.
+        statistics: Their pixels and images.
+        regions_K: (K,) int64 connected regions of each class, or None if not counted.
+    """
+
+    names: tuple[str, ...]
+    statistics: ClassStatistics
+    regions_K: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        num_classes = self.statistics.num_classes
+        regions = num_classes if self.regions_K is None else len(self.regions_K)
+        if not len(self.names) == regions == num_classes:
+            raise ValueError(
+                f"names and regions_K must have one entry for each of the {num_classes} classes, "
+                f"got {len(self.names)} names and {regions} regions; take all from one data set"
+            )
+
+    @classmethod
+    def read_csv(cls, path: str | Path, *, num_images: int | None = None) -> ClassTable:
+        """Names and counts from a CSV file.
+
+        Args:
+            path: The file.
+            num_images: Images in the data set. None takes the file's column of that name. Published
+                files have none; then it is the least there can be, the images of the commonest
+                class, and centers per batch come out too many.
+
+        Raises:
+            ValueError: If a column is missing, an entry is no count, the class ids are not
+                0..K-1, or num_images is less than the images of a class; the message names the
+                file.
+        """
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            if missing := [column for column in _NEEDED if column not in columns]:
+                raise ValueError(
+                    f"{path}: counts need the columns {', '.join(_NEEDED)}, got "
+                    f"{', '.join(columns) or 'an empty file'}; add {', '.join(missing)}"
+                )
+            optional = [column for column in ("regions", "num_images") if column in columns]
+            names: dict[int, str] = {}
+            counts: dict[int, list[int]] = {}
+            for row in reader:
+                numbers = ["class_id", "pixels", "images", *optional]
+                where = f"{path}, line {reader.line_num}"
+                class_id, *values = (_count(row[column], column, where) for column in numbers)
+                if class_id in names:
+                    raise ValueError(
+                        f"{where}: class_id {class_id} comes again; keep one row of it"
+                    )
+                names[class_id], counts[class_id] = row["name"], values
+        if sorted(names) != list(range(len(names))) or not names:
+            raise ValueError(
+                f"{path}: class_id must run from 0 to K-1, got {sorted(names)[:5]}... in "
+                f"{len(names)} rows; add rows with counts of 0 for classes that never occur"
+            )
+        table_KC = torch.tensor([counts[class_id] for class_id in range(len(names))])
+        by_column = dict(zip(["pixels", "images", *optional], table_KC.unbind(1), strict=True))
+        images_K = by_column["images"]
+        if num_images is None:
+            num_images = int(by_column.get("num_images", images_K).max())
+        if num_images < images_K.max():
+            raise ValueError(
+                f"{path}: num_images must be at least the images of every class, got {num_images} "
+                f"under {int(images_K.max())}; count both anew"
+            )
+        return cls(
+            tuple(names[class_id] for class_id in range(len(names))),
+            ClassStatistics(by_column["pixels"], images_K, num_images),
+            by_column.get("regions"),
+        )
+
+    def write_csv(self, path: str | Path) -> None:
+        """Write the table; :meth:`read_csv` takes it back whole."""
+        statistics = self.statistics
+        columns = {
+            "class_id": range(len(self.names)),
+            "name": self.names,
+            "pixels": statistics.pixels_K.tolist(),
+            "images": statistics.images_K.tolist(),
+        }
+        if self.regions_K is not None:
+            columns["regions"] = self.regions_K.tolist()
+        columns["num_images"] = [statistics.num_images] * len(self.names)
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _count(entry: str | None, column: str, where: str) -> int:
+    """The whole number in a cell."""
+    try:
+        count = int(entry or "")
+    except ValueError:
+        count = -1
+    if count < 0:
+        raise ValueError(f"{where}: {column} must be a whole number >= 0, got {entry!r}")
+    return count

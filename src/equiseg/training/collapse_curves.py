@@ -1,0 +1,97 @@
+"""CollapseCurves: neural collapse over the epochs, measured at every validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+from torch import Tensor, nn
+
+from equiseg.metrics import CollapseMetric
+from equiseg.tap import FeatureTap
+from equiseg.training.criterion import within
+from equiseg.training.inputs import inverse_of
+
+
+def labels_and_inverse(batch: Any) -> tuple[Tensor, Tensor | None]:
+    """What belongs to the features of a batch (inputs, labels): labels, and of voxels the map."""
+    inputs, labels = batch
+    return labels, inverse_of(inputs)
+
+
+class CollapseCurves(L.Callback):
+    """Logs, at every validation, how far the validation features are from neural collapse.
+
+    Works in any LightningModule whose ``validation_step`` runs a pixel (point) classifier:
+
+        trainer = L.Trainer(callbacks=[CollapseCurves(num_classes=19)])
+
+    Each measure of :class:`equiseg.CollapseMetric` is logged as ``collapse/NAME``, those of the
+    rows of a Linear or 1x1 classifier as ``collapse/classifier_NAME``. Features are those of the
+    last forward of a validation step, counted at label resolution, summed over ranks. Only the
+    first validation loader is measured.
+
+    Args:
+        num_classes: Number of classes K.
+        layer: The classifier, as in :class:`equiseg.FeatureTap`; None searches for it.
+        ignore_index: Label value to leave out.
+        labels_of: From a validation batch to its labels and, for voxels, their inverse map. The
+            default takes batches (inputs, labels).
+
+    Raises:
+        ValueError: When validation starts, if the classifier cannot be found.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        layer: str | nn.Module | None = None,
+        *,
+        ignore_index: int = 255,
+        labels_of: Callable[[Any], tuple[Tensor, Tensor | None]] = labels_and_inverse,
+    ) -> None:
+        self.num_classes = num_classes
+        self.layer = layer
+        self.ignore_index = ignore_index
+        self.labels_of = labels_of
+        self._tap: FeatureTap | None = None
+        self._metric: CollapseMetric | None = None
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Begin to listen to the classifier."""
+        self._tap = tap = FeatureTap(task, self.layer, self.num_classes)
+        # A classifier that looks at a neighbourhood has no single row to compare with a center.
+        weight: Any = tap.layer.weight
+        single = weight.numel() == self.num_classes * tap.in_features
+        self._metric = CollapseMetric(
+            self.num_classes,
+            tap.in_features,
+            classifier=tap.layer if single else None,
+            ignore_index=self.ignore_index,
+        ).to(task.device)
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        task: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count the features of one batch."""
+        if self._tap is None or self._metric is None or dataloader_idx:
+            return
+        labels, inverse = self.labels_of(batch)
+        self._metric.update(within(self._tap.features, labels), labels, inverse=inverse)
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Log the measures and let go of the classifier."""
+        if self._tap is None or self._metric is None:
+            return
+        numbers = self._metric.compute().numbers()
+        del numbers["nearest_center_agreement"]  # it would take a second pass
+        task.log_dict({f"collapse/{name}": float(value) for name, value in numbers.items()})
+        self._tap.remove()
+        self._tap = self._metric = None
