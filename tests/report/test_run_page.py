@@ -4,7 +4,7 @@ import pytest
 from test_browser import BROWSER, visit
 
 from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
-from equiseg.report.run_examples import example_illustration
+from equiseg.report.network_examples import example_illustration
 from equiseg.report.run_page import MEASURES, ledes, report_run
 
 
@@ -28,6 +28,7 @@ def test_summary_first_then_tables_and_figures(page):
     assert headings == [
         "Scores",
         "Neural collapse",
+        "Head, common and tail",
         "Angles between class centers",
         "Angles between the classifier&#x27;s rows",
         "Closest pairs",
@@ -78,8 +79,8 @@ def test_it_loads_without_errors_and_its_pairs_sort(page):
     script = """
     const tables = [...document.querySelectorAll("table")];
     const pairs = tables.find((table) => table.tHead.textContent.includes("confused"));
-    pairs.tHead.rows[0].cells[3].querySelector("button").click();
-    return [...pairs.tBodies[0].rows].map((row) => Number(row.cells[3].dataset.value));
+    pairs.tHead.rows[0].cells[2].querySelector("button").click();
+    return [...pairs.tBodies[0].rows].map((row) => Number(row.cells[2].dataset.value));
     """
     confused, messages = visit(page, script)
     assert messages == []

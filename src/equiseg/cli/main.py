@@ -8,7 +8,24 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 
-VERBS = ("demo", "train", "evaluate", "compare", "predict", "submission")
+VERBS = (
+    "demo",
+    "stats",
+    "doctor",
+    "train",
+    "evaluate",
+    "compare",
+    "diagnose",
+    "predict",
+    "submission",
+)
+_POSITIONAL = ("stats", "doctor", "diagnose")  # what is looked at needs no name
+_OPTIONAL = {
+    "diagnose": {
+        "data": "Name of a card that comes with equiseg, path of a card (.yaml), or the built-in "
+        '"scenes" or "rooms"; the data of the run if not said otherwise.'
+    }
+}
 _DESCRIPTION = "Semantic segmentation of imbalanced data with center collapse regularization."
 
 
@@ -34,7 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "config" in inspect.signature(function).parameters:
             verb.add_argument("--config", action="config", help="YAML file with any of the options")
             verb.add_class_arguments(TrainConfig, as_group=False)
-        verb.add_function_arguments(function, skip={"config"}, as_group=False)
+        optional = _OPTIONAL.get(name, {})
+        verb.add_function_arguments(
+            function,
+            skip={"config", *optional},
+            as_group=False,
+            as_positional=name in _POSITIONAL,
+        )
+        for argument, meaning in optional.items():
+            verb.add_argument(argument, nargs="?", help=meaning)
         verb.let_switches_stand_alone()
         verbs.add_subcommand(name, verb, help=text.splitlines()[0])
         parsers[name] = verb

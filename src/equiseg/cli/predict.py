@@ -69,6 +69,7 @@ def _predict_images(
 ) -> str:
     from equiseg.report.colors import class_colors
     from equiseg.report.overlays import overlay, save_mask, save_rgb
+    from equiseg.report.wording import count
     from equiseg.training.predict import image_files, predict_file
 
     files = image_files(sources)
@@ -80,7 +81,7 @@ def _predict_images(
         image, labels = predict_file(model, card, file, evaluation)
         save_mask(labels, colors_K3, out / "masks" / f"{name}.png")
         save_rgb(overlay(image, labels, colors_K3, opacity), out / "overlays" / f"{name}.png")
-    return f"{len(files)} masks, overlays"
+    return f"{count(len(files), 'mask')}, overlays"
 
 
 def _predict_scans(
@@ -100,6 +101,7 @@ def _predict_scans(
     from equiseg.data.points.scannet_submission import write_submission
     from equiseg.report.colors import class_colors
     from equiseg.report.point_views import render
+    from equiseg.report.wording import count
     from equiseg.training.predict_scans import form_of, predict_scan_file, scan_files
 
     assert card.scans is not None
@@ -129,7 +131,7 @@ def _predict_scans(
             problems.append(str(error))  # the others are predicted all the same
     if problems:
         raise DataError.listing("scans that were not predicted, or not wholly", problems)
-    return f"{len(files)} scans, views"
+    return f"{count(len(files), 'scan')}, views"
 
 
 def _distinct(names: Iterator[str]) -> Iterator[str]:

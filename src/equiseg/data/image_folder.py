@@ -70,25 +70,25 @@ class ImageFolder:
         labels = self._read_labels(mask_file, image_file)
         return Sample(image, labels, image_file.stem)
 
+    def labels(self, index: int) -> Tensor:
+        """The labels of one image, which is not decoded.
+
+        Raises:
+            DataError: As reading the image and its labels does, save for damage to the image.
+        """
+        image_file, mask_file = self.pairs[index]
+        return self._read_labels(mask_file, image_file)
+
     def _read_labels(self, mask_file: Path, image_file: Path) -> Tensor:
-        with _opened(image_file) as image, _opened(mask_file) as mask:
-            image, mask = _upright(image), _upright(mask)
-            if image.size != mask.size:
+        values = read_mask(mask_file)
+        height, width = values.shape
+        with _opened(image_file) as image:
+            image = _upright(image)
+            if image.size != (width, height):
                 raise DataError(
-                    f"{mask_file}: mask is {mask.width}x{mask.height} (width x height), its image "
+                    f"{mask_file}: mask is {width}x{height} (width x height), its image "
                     f"{image_file.name} {image.width}x{image.height}; they must be of one size"
                 )
-            if mask.mode not in ("P", "L", "I", "I;16", "I;16B", "1"):
-                raise DataError(
-                    f"{mask_file}: mask must have one channel of class values (8-bit, 16-bit or "
-                    f"palette), got mode {mask.mode}; colour-coded masks must be converted first"
-                )
-            values = np.asarray(_decoded(mask, mask_file)).astype(np.int64)
-        if values.min() < 0 or values.max() >= MOST_VALUES:
-            raise DataError(
-                f"{mask_file}: mask values must be 0..{MOST_VALUES - 1}, got {values.min()}.."
-                f"{values.max()}; renumber them"
-            )
         labels = self._lookup[values]
         if (labels < 0).any():
             unknown = sorted({int(v) for v in np.unique(values[labels < 0])})
@@ -123,6 +123,31 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
         if size is not None and rgb.size != (size[1], size[0]):
             rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         return torch.from_numpy(np.ascontiguousarray(np.asarray(rgb).transpose(2, 0, 1)))
+
+
+def read_mask(file: Path) -> np.ndarray:
+    """Read the values of a mask: (H, W) int64, 0 to 65535.
+
+    Args:
+        file: An image of one channel, 8-bit, 16-bit or with a palette.
+
+    Raises:
+        DataError: If the file cannot be read as such a mask.
+    """
+    with _opened(file) as image:
+        mask = _upright(image)
+        if mask.mode not in ("P", "L", "I", "I;16", "I;16B", "1"):
+            raise DataError(
+                f"{file}: mask must have one channel of class values (8-bit, 16-bit or palette), "
+                f"got mode {mask.mode}; colour-coded masks must be converted first"
+            )
+        values: np.ndarray = np.asarray(_decoded(mask, file)).astype(np.int64)
+    if values.min() < 0 or values.max() >= MOST_VALUES:
+        raise DataError(
+            f"{file}: mask values must be 0..{MOST_VALUES - 1}, got {values.min()}.."
+            f"{values.max()}; renumber them"
+        )
+    return values
 
 
 def _upright(image: Image.Image) -> Image.Image:

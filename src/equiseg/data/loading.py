@@ -115,7 +115,8 @@ def training_loader(
     if len(sampler) < batch_size:
         raise ValueError(
             f"batch_size must be at most the {len(sampler)} training samples of one process, got "
-            f"{batch_size}; lower it or use fewer processes"
+            f"{batch_size}; lower it, give more data (of scans, smaller blocks in the card) or, of "
+            "several processes, use fewer"
         )
     return _loader(samples, batch_size, num_workers, collate, sampler=sampler, drop_last=True)
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from equiseg.collapse import Geometry
-from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec
-from equiseg.data.transforms import to_tensors
+from equiseg.imbalance import FrequencyGroups
 from equiseg.report.drawing import Illustration, save_figure
-from equiseg.report.examples import choose_examples, example_figure
 from equiseg.report.figures import (
     class_figure,
     collapse_curve_figure,
@@ -23,29 +16,27 @@ from equiseg.report.figures import (
     curve_figure,
 )
 from equiseg.report.history import history_rows
+from equiseg.report.network_examples import example_illustration
 from equiseg.report.page import write_page
-from equiseg.report.scan_examples import scan_example_figure
 from equiseg.report.wording import number
 from equiseg.training.compare import Comparison
-from equiseg.training.config import EvaluationConfig, TrainConfig
+from equiseg.training.config import EvaluationConfig
 from equiseg.training.config_file import read_config
-from equiseg.training.evaluate import Evaluation, evaluate
-from equiseg.training.inference import predict, predict_logits
+from equiseg.training.evaluate import evaluate
 from equiseg.training.sources import open_split
+from equiseg.training.spread import Spread
 from equiseg.training.weights import load_weights
 
 PAGE = "report.html"
-_MOST_IMAGES = 48  # enough for centers of rare classes, few enough for seconds on a CPU
-_MOST_EXAMPLES = 4  # half as many where images stand upright and take more room
+_MOST_SAMPLES = 48  # enough for centers of rare classes, few enough for seconds on a CPU
 
 
 def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
     """Draw what the folder of a comparison allows, and write its page.
 
     Writes ``out/report.html`` and ``out/figures/*``: every figure as PNG and SVG, its numbers as
-    CSV. Examples and centers come from the
-    networks of the first seed; where their weights or the data cannot be read, the page says so
-    and goes without.
+    CSV. Examples and centers come from the networks of the first seed; where their weights or the
+    data cannot be read, the page says so and goes without.
 
     Args:
         out: Folder of the comparison, ``out/<variant>/seed<seed>``.
@@ -130,52 +121,21 @@ def _while_training(folders: Mapping[str, Sequence[Path]]) -> list[Illustration]
 
 def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illustration]:
     """The figures that need the trained networks of one seed."""
-    configs = {name: read_config(folder / "config.yaml") for name, folder in folders.items()}
-    base = configs[comparison.baseline]
-    picked = _Picked(base, comparison.split)
-    rare = comparison.groups["tail"]
-    labels = [sample.labels for sample in picked.samples]
-    upright = not picked.spec.holds_points and labels[0].shape[0] > labels[0].shape[1]
-    most = _MOST_EXAMPLES // 2 if upright else _MOST_EXAMPLES
-    examples = choose_examples(labels, rare, most)
-    evaluations: dict[str, Evaluation] = {}
-    predictions: dict[str, list[Tensor]] = {}
+    networks = {}
     for name, folder in folders.items():
-        config = configs[name]
-        data = picked if config.data == base.data else _Picked(config, comparison.split)
-        model, card = load_weights(folder)
-        evaluations[name] = evaluate(model, data, EvaluationConfig(), card.groups)
-        predictions[name] = [
-            _predict(model, data.spec, data[index], config.evaluation, picked[index].labels.shape)
-            for index in examples
-        ]
-    kind = "scans" if picked.spec.holds_points else "images"
-    where = f"first seed, {len(picked)} {kind} of the {comparison.split} split"
-    shown = [_cosines({n: e.collapse for n, e in evaluations.items()}, comparison, where)]
-    if examples:
-        samples = [picked[index] for index in examples]
-        order = [k for ids in comparison.groups.values() for k in ids]
-        if picked.spec.holds_points:
-            pictures = scan_example_figure(
-                samples, predictions, comparison.classes, rare, order, picked.spec.channels
-            )
-            caption = _SCAN_EXAMPLES.format(where)
-        else:
-            pictures = example_figure(
-                [sample.image for sample in samples],
-                [sample.labels for sample in samples],
-                predictions,
-                comparison.classes,
-                rare,
-                order,
-            )
-            caption = _EXAMPLES.format(where)
-        names = [{"row": row, kind[:-1]: s.name} for row, s in enumerate(samples, start=1)]
-        seen = " and ".join(folders)
-        alt = f"{len(samples)} {kind}, each with its labels and what {seen} saw in it."
-        title = "Rare classes in pictures"
-        shown.insert(0, Illustration("examples", title, pictures, caption, names, alt))
-    return shown
+        data = open_split(read_config(folder / "config.yaml").data, comparison.split)
+        networks[name] = load_weights(folder)[0], data
+    groups = FrequencyGroups.from_mapping(comparison.groups)
+    geometries = {
+        name: evaluate(model, Spread(data, _MOST_SAMPLES), EvaluationConfig(), groups).collapse
+        for name, (model, data) in networks.items()
+    }
+    spec, number = DataSpec.of(data), min(_MOST_SAMPLES, len(data))
+    kind = "scans" if spec.holds_points else "images"
+    where = f"first seed, {number} {kind} of the {comparison.split} split"
+    shown = [_cosines(geometries, comparison, where)]
+    examples = example_illustration(networks, groups)
+    return shown if examples is None else [examples, *shown]
 
 
 def _cosines(
@@ -204,53 +164,10 @@ def _cosines(
     )
 
 
-class _Picked:
-    """Samples spread evenly over a split, held in memory: neighbours in a video look alike."""
-
-    def __init__(self, config: TrainConfig, split: str) -> None:
-        data = open_split(config.data, split)
-        self.spec = DataSpec.of(data)
-        self.classes = data.classes
-        self.ignore_index = data.ignore_index
-        self.background = data.background
-        self.channels = self.spec.channels
-        self.voxel_size = self.spec.voxel_size
-        number = min(_MOST_IMAGES, len(data))
-        self.samples = [data[i * len(data) // number] for i in range(number)]
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.samples[index]
-
-
-@torch.inference_mode()
-def _predict(
-    model: nn.Module, spec: DataSpec, sample: Any, config: EvaluationConfig, shape: torch.Size
-) -> Tensor:
-    """Class ids (H, W), at the size the labels are shown in; (N,) of a scan."""
-    if spec.voxel_size is not None:
-        batch, _ = collate_points([sample], spec.voxel_size)
-        return predict(model, batch, config, spec.channels)
-    ids = predict_logits(model, to_tensors(sample)[0][None], config).argmax(1)
-    return F.interpolate(ids[None].float(), tuple(shape), mode="nearest")[0, 0].long()
-
-
 _CLASSES = "Classes from the most to the least frequent in training, the tail shaded most."
 _MARKS = (
     "Large marks are means over seeds, small dots single seeds, bars 95 % intervals of the paired "
     "difference; a bar that meets the border goes on beyond it."
-)
-_EXAMPLES = (
-    "Images chosen by their labels alone for many rare classes ({}). Tail classes have their full "
-    "colour, the others a pale one; an outline marks where a tail class is labelled, in every "
-    "picture of a row. The palest grey is not labelled."
-)
-_SCAN_EXAMPLES = (
-    "Scans chosen by their labels alone for many rare classes ({}). Tail classes have their full "
-    "colour, the others a pale one. The palest grey is not labelled. Below, from above, what a "
-    "variant got wrong in red."
 )
 _COSINES = (
     "Cosines between the centered class centers of the last features, most frequent class first "

@@ -233,6 +233,7 @@ class TrainConfig:
         if self.epochs % self.val_every:
             raise ValueError(
                 f"epochs must be a multiple of val_every={self.val_every}, so that the last one is "
-                f"validated, got {self.epochs}; take {self.epochs // self.val_every + 1} * "
-                f"{self.val_every} epochs or another val_every"
+                f"validated, got {self.epochs}; take "
+                f"{(self.epochs // self.val_every + 1) * self.val_every} epochs, or a val_every "
+                f"that divides {self.epochs}"
             )

@@ -93,6 +93,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     _check_options(config.data, data.spec.holds_points)
     if config.evaluation.votes > 1:
         voting_folder(data.splits["val"], config.evaluation.votes)
+    _tell_absent(data, console)
     task = SegmentationTask(config, data.spec, data.statistics["train"], data.groups)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     if data.spec.holds_points:
@@ -116,6 +117,16 @@ def _check_options(data: DataConfig, of_points: bool) -> None:
         raise ValueError("data.augment is for images; use data.points.augment and data.points.crop")
     if not of_points and data.points != PointsConfig():
         raise ValueError("data.points is for point clouds; use data.augment for images")
+
+
+def _tell_absent(data: OpenedData, console: Console) -> None:
+    """Say which classes cannot be learned: a mistyped label value looks like one."""
+    counts = zip(data.spec.classes, data.statistics["train"].pixels_K.tolist(), strict=True)
+    if absent := [name for name, count in counts if count == 0]:
+        console.print(
+            f"[yellow]never labelled in train, so never learned: {', '.join(absent)}[/yellow]; "
+            "check their values in the card (equiseg doctor)"
+        )
 
 
 def read_result(folder: Path) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _spooled(card: PointCard, scan: forms.Scan, file: Path, labels: bool) -> _Sp
         listed = ", ".join(f"{code} ({count} points)" for code, count in sorted(unknown.items()))
         raise DataError(
             f"{scan.path}: codes {listed} are neither classes nor ignored in card {card.name}; add "
-            "them to classes or ignore_values"
+            "them to classes or ignore_values, or set ignore_others: true"
         )
     return _Spool(np.memmap(file, record, mode="r"), lower_3, upper_3, labelled)
 

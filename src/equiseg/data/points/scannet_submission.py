@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from equiseg.data.errors import DataError
 from equiseg.data.points.scannet import benchmark_ids, find_scenes, num_points
 
 _SHOWN = 5
@@ -55,9 +56,11 @@ def check_submission(folder: Path, root: Path, split: str = "test") -> list[str]
     Raises:
         DataError: If the data themselves cannot be read.
     """
-    scenes = {f"{scene.name}.txt": scene for scene in find_scenes(root, split)}
     if not folder.is_dir():
         return [f"{folder}: no such folder"]
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; root is where ScanNet lies")
+    scenes = {f"{scene.name}.txt": scene for scene in find_scenes(root, split)}
     found = {entry.name for entry in folder.iterdir()}
     problems = [f"{folder / name}: missing" for name in scenes if name not in found]
     problems += [

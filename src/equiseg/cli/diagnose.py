@@ -1,0 +1,272 @@
+"""equiseg diagnose."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from equiseg.cli.tables import GROUP_STYLE, percent
+from equiseg.data.errors import DataError
+
+if TYPE_CHECKING:
+    from equiseg.imbalance import ClassStatistics, FrequencyGroups
+    from equiseg.training.config import DataConfig
+    from equiseg.training.diagnose import Diagnosis
+    from equiseg.training.networks import TrainedNetwork
+
+
+def diagnose(
+    run: Path,
+    data: str | None = None,
+    split: str = "test",
+    root: str | None = None,
+    loader: str | None = None,
+    layer: str | None = None,
+    baseline: Path | None = None,
+    out: Path | None = None,
+    samples: int | None = None,
+    num_workers: int = 0,
+    json: bool = False,
+) -> None:
+    """Look into a trained network: how its classes lie, and which of them training hears.
+
+    Measures neural collapse of features and classifier, the angle between every two classes, how
+    accuracy goes with frequency, which classes lie closest and are taken for each other, and the
+    gradient that each class gets from the pixel loss and from the center branch. Writes a page
+    with figures.
+
+    RUN is the folder of a run or its model.safetensors. With --loader it may be any checkpoint:
+    the function is given the path and returns a torch.nn.Module that makes logits (B, K, h, w) of
+    RGB images (B, 3, H, W) in [0, 1], so that it also normalises as its training did.
+
+    Args:
+        run: What to look into.
+        data: Name of a card that comes with equiseg, path of a card (.yaml), or "scenes" or
+            "rooms"; those of the run if not said otherwise.
+        split: The split to look at.
+        root: Folder of the data; overrides that of the run and of the card.
+        loader: "file.py:function" or "package.module:function" that loads the checkpoint.
+        layer: Dotted name of the layer that makes the logits, where it cannot be found by its
+            number of outputs.
+        baseline: Another run or checkpoint of the same classes, shown beside.
+        out: Folder for diagnosis.json, figures and report.html; RUN/diagnosis for the folder of a
+            run.
+        samples: Look at so many images or blocks, spread evenly over the split; all if not said
+            otherwise.
+        num_workers: Processes that load data.
+        json: Print what diagnosis.json holds and nothing else; writes files only with --out.
+    """
+    import torch
+
+    from equiseg.training.diagnose import diagnose as look_into
+    from equiseg.training.diagnose import record
+    from equiseg.training.networks import is_run, open_network
+
+    if out is None and not json:
+        if not run.is_dir() or loader is not None:
+            raise ValueError("out must name a folder for the page, as RUN is not that of a run")
+        out = run / "diagnosis"
+    console = Console(stderr=json)
+    networks = {"": open_network(run, loader)}
+    if baseline is not None:
+        theirs = open_network(baseline, None if is_run(baseline) else loader)
+        networks = {"baseline": theirs} | networks
+    names = {key: network.name for key, network in networks.items()}
+    if len(set(names.values())) < len(names):  # two seeds of one variant
+        names = {"baseline": str(baseline), "": str(run)}
+    config = _data_config(networks[""], data, root)
+    statistics, origin = _statistics(networks[""], config, split, num_workers, console)
+    branches = {key: network.center_branch() for key, network in networks.items()}
+    diagnoses: dict[str, Diagnosis] = {}
+    shown: dict[str, tuple[Any, Any]] = {}
+    for key, network in networks.items():
+        # A network reads the same data at the size it was trained with.
+        given = config if key == "" else replace(config, size=_size(network, config))
+        opened = _opened(network, given, split)
+        groups = network.card.groups if network.card else _groups(opened, statistics)
+        model = network.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            diagnoses[names[key]] = look_into(
+                model,
+                opened,
+                groups=groups,
+                class_counts_K=statistics.pixels_K,
+                layer=layer if network.card is None else None,
+                loss=branches[key],
+                num_workers=num_workers,
+                most_samples=samples,
+                track=lambda batches, n=names[key]: track(  # type: ignore[misc]
+                    batches, f"looking into {n}", console=console, transient=True
+                ),
+            )
+        except ValueError as error:
+            if network.card is None and "fits" in str(error):
+                raise ValueError(f"{error}\nname it with --layer") from error
+            raise
+        shown[names[key]] = model, opened
+    diagnosis = diagnoses[names[""]]
+    known = {"run": str(run), "data": config.card, "split": split} | record(diagnosis)
+    if baseline is not None:
+        known["baseline"] = {"run": str(baseline)} | record(diagnoses[names["baseline"]])
+    if json:
+        print(dumps(known))
+    else:
+        show(diagnoses, console)
+    if out is None:
+        return
+    from equiseg.report.network_examples import example_illustration
+    from equiseg.report.run_page import report_run
+
+    branch = "as in training" if branches[""] else "with default arguments"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "diagnosis.json").write_text(dumps(known, indent=1), encoding="utf-8")
+    title = names[""] if baseline is None else f"{names['']} beside {names['baseline']}"
+    kind = "images" if diagnosis.unit == "pixel" else "blocks or scans"
+    page = report_run(
+        out,
+        f"{title}, looked into",
+        diagnoses,
+        {names[key]: n.folder for key, n in networks.items() if n.folder is not None},
+        example_illustration(shown, diagnosis.groups, samples, erring=list(shown)[-1:]),
+        eyebrow=f"{Path(config.card).stem}, {split} split, {diagnosis.num_samples} {kind}, "
+        f"{len(diagnosis.classes)} classes",
+        made={"network": str(run), "class frequencies": origin, "center branch": branch},
+        command=f"equiseg {shlex.join(sys.argv[1:])}",
+    )
+    if not json:
+        console.print(f"page: [bold]{page}[/bold]")
+
+
+def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
+    """Print measures, groups, correlation and closest pairs."""
+    from equiseg.report.run_page import MEASURES, ledes
+    from equiseg.report.wording import number
+
+    *_, (name, diagnosis) = diagnoses.items()
+    numbers = {n: d.numbers for n, d in diagnoses.items()}
+    groups = diagnosis.group_numbers
+    table = Table(title="neural collapse [dim](0 at collapse, but for the last ones)[/dim]")
+    table.add_column("")
+    for column in numbers:
+        table.add_column(column, justify="right", style="bold" if column == name else None)
+    for group in groups:
+        table.add_column(group, justify="right", style=GROUP_STYLE[group])
+    own = ("largest_cosine", "margin", "nearest_center_agreement")
+    for measure in sorted(MEASURES, key=lambda m: m.removeprefix("classifier_") in own):
+        if any(measure in known for known in numbers.values()):
+            values = [known.get(measure) for known in (*numbers.values(), *groups.values())]
+            cells = ["–" if value is None else number(value, 1, 3) for value in values]
+            table.add_row(measure.replace("_", " "), *cells)
+    table.add_section()
+    for metric, label in (("miou", "IoU, %"), ("mean_accuracy", "accuracy, %")):
+        cells = [percent(getattr(d.evaluation.score, metric)) for d in diagnoses.values()]
+        kind = "" if metric == "miou" else "_accuracy"
+        cells += [percent(getattr(diagnosis.evaluation.score, f"{g}{kind}")) for g in groups]
+        table.add_row(label, *cells)
+    for index, label in enumerate(("IoU and log frequency, Pearson r", "Spearman r")):
+        cells = [number(d.correlation[index], 1, 2) for d in diagnoses.values()]
+        table.add_row(label, *cells, *[""] * len(groups))
+    console.print(table)
+    pairs = Table(title=f"{name}: classes whose centers lie closest")
+    pairs.add_column("class")
+    pairs.add_column("and")
+    pairs.add_column("cosine", justify="right")
+    pairs.add_column("confused", justify="right")
+    for first, second, cosine, confusion in diagnosis.pairs[:8]:
+        classes = diagnosis.classes[first], diagnosis.classes[second]
+        pairs.add_row(*classes, number(cosine, 1, 2), f"{percent(confusion)} %")
+    console.print(pairs)
+    for line in ledes(diagnoses):
+        console.print(line, highlight=False)
+
+
+def _data_config(network: TrainedNetwork, data: str | None, root: str | None) -> DataConfig:
+    """The data to look at: those named, else those of the run."""
+    from equiseg.training.config import DataConfig
+
+    own = network.config.data if network.config else None
+    if data is None:
+        if own is None:
+            raise ValueError(
+                f"data must be named for {network.name}, which does not say what it was trained "
+                'on; give a card, or "scenes" or "rooms"'
+            )
+        return replace(own, root=root or own.root)
+    named = DataConfig(card=data, root=root)
+    if own is not None and own.card == named.card:
+        return replace(own, root=root or own.root)
+    return replace(named, size=_size(network, named))
+
+
+def _size(network: TrainedNetwork, config: DataConfig) -> tuple[int, int] | None:
+    """The size a network reads images at."""
+    from equiseg.training.config import BUILT_IN
+
+    return None if config.card in BUILT_IN or network.card is None else network.card.size
+
+
+def _opened(network: TrainedNetwork, config: DataConfig, split: str) -> Any:
+    """The split, after a check that the network is one of these classes."""
+    from equiseg.data.transforms import to_tensors
+    from equiseg.training.networks import check_logits
+    from equiseg.training.sources import open_split, scan_reading
+
+    opened = open_split(config, split)
+    name = Path(config.card).stem
+    if network.card is None:
+        if scan_reading(config) is not None:
+            raise ValueError(f"loader is for networks of images, got the scans of {name}")
+        check_logits(network, to_tensors(opened[0])[0], len(opened.classes))
+        return opened
+    ours, theirs = network.card.classes, tuple(opened.classes)
+    if len(ours) != len(theirs):
+        raise ValueError(
+            f"{network.name} tells {len(ours)} classes apart, {name} has {len(theirs)}; name the "
+            "data it was trained on, or leave data out"
+        )
+    if ours != theirs or network.card.scans != scan_reading(config):
+        raise ValueError(
+            f"{name}: classes (in their order), features, voxel and block must be those that "
+            f"{network.name} was trained with; take the card of its training"
+        )
+    return opened
+
+
+def _statistics(
+    network: TrainedNetwork, config: DataConfig, split: str, num_workers: int, console: Console
+) -> tuple[ClassStatistics, str]:
+    """Class frequencies in training, and where they come from."""
+    from equiseg.data.counting import count_data
+    from equiseg.training.sources import open_split
+
+    if network.statistics is not None:
+        return network.statistics, "as the run has counted them in its training split"
+    try:
+        counted, origin = open_split(config, "train"), "counted in the train split"
+    except DataError:
+        counted = open_split(config, split)
+        origin = f"counted in the {split} split, as there is no train split"
+    counts = count_data(
+        counted,
+        num_workers=num_workers,
+        context=False,
+        track=lambda parts: track(parts, "counting classes", console=console, transient=True),
+    )
+    return counts.statistics, origin
+
+
+def _groups(data: Any, statistics: ClassStatistics) -> FrequencyGroups:
+    """The benchmark's own groups, or thirds by frequency."""
+    from equiseg.data.sample import DataSpec
+    from equiseg.training.sources import OpenedData
+
+    return OpenedData({}, {"train": statistics}, DataSpec.of(data)).groups

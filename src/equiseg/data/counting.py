@@ -1,0 +1,290 @@
+"""One pass over the labels of a data set: by worker processes, resumable, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import pickle
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from equiseg.data.errors import DataError
+from equiseg.data.points.sample import PointData
+from equiseg.data.points.voxels import majority_labels, voxelize
+from equiseg.data.sample import DataSpec, SegmentationData
+from equiseg.imbalance import ClassStatistics, ContextStatistics
+
+_CHUNK = 16  # samples between two answers of a worker; an answer is some K x K numbers
+_SECONDS = 20.0  # between two writings of the progress
+_PROBES = 5  # samples that tell one data set from another
+
+
+@dataclass(eq=False)
+class Counts:
+    """What one pass over a data set counts; counts of parts add up with ``+``.
+
+    Attributes:
+        statistics: Pixels (points) and images (scans, blocks) of each class.
+        context: Regions, neighbours and company of each class; None if not counted. Of point
+            clouds, voxels are counted, each as the class of most of its points.
+        num_pixels: All pixels (points), labelled or not.
+        smallest: Least height and least width of an image; of point clouds, least number of
+            points. Empty where nothing was counted.
+        largest: The most of each.
+    """
+
+    statistics: ClassStatistics
+    context: ContextStatistics | None
+    num_pixels: int = 0
+    smallest: tuple[int, ...] = ()
+    largest: tuple[int, ...] = ()
+
+    @classmethod
+    def zeros(cls, num_classes: int, *, context: bool = True) -> Counts:
+        """Counts of nothing."""
+        statistics = ClassStatistics.zeros(num_classes)
+        return cls(statistics, ContextStatistics.zeros(num_classes) if context else None)
+
+    def __add__(self, other: Counts) -> Counts:
+        """Counts of both parts together.
+
+        Raises:
+            ValueError: If the parts have different classes.
+        """
+        both = self.context is not None and other.context is not None
+        return Counts(
+            self.statistics + other.statistics,
+            self.context + other.context if both else None,  # type: ignore[operator]
+            self.num_pixels + other.num_pixels,
+            _by_side(min, self.smallest, other.smallest),
+            _by_side(max, self.largest, other.largest),
+        )
+
+    def of_classes(self, ids: Sequence[int]) -> Counts:
+        """The counts of some classes only, in the order given."""
+        statistics, context = self.statistics, self.context
+        chosen = torch.as_tensor(ids, dtype=torch.int64)
+        pairs = chosen.unsqueeze(1), chosen
+        return Counts(
+            ClassStatistics(
+                statistics.pixels_K[chosen], statistics.images_K[chosen], statistics.num_images
+            ),
+            None
+            if context is None
+            else ContextStatistics(
+                context.regions_K[chosen],
+                context.adjacency_KK[pairs],
+                context.cooccurrence_KK[pairs],
+                context.num_images,
+            ),
+            self.num_pixels,
+            self.smallest,
+            self.largest,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as lists and integers, ready for JSON; :meth:`from_dict` takes it back."""
+        return {
+            "statistics": self.statistics.to_dict(),
+            "context": None if self.context is None else self.context.to_dict(),
+            "num_pixels": self.num_pixels,
+            "smallest": list(self.smallest),
+            "largest": list(self.largest),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Counts:
+        """Counts from what :meth:`to_dict` gave.
+
+        Raises:
+            KeyError: If a field is missing.
+            ValueError: If counts are missing or their shapes disagree.
+        """
+        context = values["context"]
+        return cls(
+            ClassStatistics.from_dict(values["statistics"]),
+            None if context is None else ContextStatistics.from_dict(context),
+            int(values["num_pixels"]),
+            tuple(values["smallest"]),
+            tuple(values["largest"]),
+        )
+
+    def _add(self, data: Any, index: int, voxel: float | None) -> None:
+        """Count one sample, in place; of images the labels alone are read, where that is possible.
+
+        Raises:
+            DataError: If it cannot be read.
+            TypeError: If its labels are not integers.
+            ValueError: If a label is neither a class nor ignored.
+        """
+        ignored = data.ignore_index
+        labels = _labels(data, index) if voxel is None else (sample := data[index]).labels
+        self.statistics.add(labels, ignored)
+        if self.context is not None and voxel is None:
+            self.context.add(labels, ignored)
+        elif self.context is not None:
+            assert voxel is not None
+            voxels = voxelize(sample.xyz_N3, voxel)
+            majority_V = majority_labels(labels, voxels, len(data.classes), ignored)
+            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignored)
+        self.num_pixels += labels.numel()
+        self.smallest = _by_side(min, self.smallest, tuple(labels.shape))
+        self.largest = _by_side(max, self.largest, tuple(labels.shape))
+
+
+def count_data(
+    data: SegmentationData | PointData,
+    *,
+    num_workers: int = 0,
+    context: bool = True,
+    progress_file: Path | None = None,
+    track: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Counts:
+    """Count the labels of a data set in one pass.
+
+    Memory is that of one image (scan, block) a process and a few tables of K x K numbers, however
+    many images there are. Where ``data`` has a method ``labels(index)``, as image folders have,
+    images are not decoded.
+
+    Args:
+        data: Images with masks, or labelled points.
+        num_workers: Worker processes that read and count; 0 counts in this process.
+        context: Whether to count regions, neighbours and company too, some milliseconds an image.
+        progress_file: Where to keep what is counted so far, some times a minute and when the pass
+            is interrupted; a pass over the same data goes on from there. None keeps nothing.
+        track: Wraps the parts of the data that are left, to show progress.
+
+    Raises:
+        DataError: Listing every file that cannot be used, once all were read; those that can are
+            kept in the progress.
+        ValueError: If ``progress_file`` is of other data.
+    """
+    chunks = _Chunks(data, context)
+    done, counts = set[int](), Counts.zeros(len(data.classes), context=context)
+    if progress_file is not None and progress_file.exists():
+        done, counts = _resumed(progress_file, chunks)
+    left = [chunk for chunk in range(len(chunks)) if chunk not in done]
+    loader = DataLoader(chunks, batch_size=None, sampler=left, num_workers=num_workers)
+    problems: list[str] = []
+    written = time.monotonic()
+    try:
+        for chunk, answer in zip(track(left), loader, strict=True):
+            part, broken = pickle.loads(answer)
+            problems += broken
+            if not broken:
+                counts += part
+                done.add(chunk)
+            if progress_file is not None and time.monotonic() - written > _SECONDS:
+                _keep(progress_file, chunks, done, counts)
+                written = time.monotonic()
+    finally:
+        if progress_file is not None:
+            _keep(progress_file, chunks, done, counts)
+    if problems:
+        raise DataError.listing("files that cannot be used", problems)
+    return counts
+
+
+class _Chunks(Dataset[bytes]):
+    """Samples in chunks, each counted where it is read.
+
+    An answer is pickled here: as tensors it would go through shared memory, of which containers
+    often have little.
+    """
+
+    def __init__(self, data: SegmentationData | PointData, context: bool) -> None:
+        self.data = data
+        self.context = context
+        self.voxel = DataSpec.of(data).voxel_size
+        self.size = max(1, min(_CHUNK, len(data) // 64))  # small sets too are shared among workers
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.data) / self.size)
+
+    def __getitem__(self, chunk: int) -> bytes:
+        """Counts of one chunk, and what is wrong with its files."""
+        counts = Counts.zeros(len(self.data.classes), context=self.context)
+        problems = []
+        last = min((chunk + 1) * self.size, len(self.data))
+        for index in range(chunk * self.size, last):
+            try:
+                counts._add(self.data, index, self.voxel)
+            except DataError as error:
+                problems.append(str(error))
+            except (TypeError, ValueError) as error:  # labels that are no classes
+                problems.append(f"{self.data[index].name}: {error}")
+        return pickle.dumps((counts, problems))
+
+    @cached_property
+    def fingerprint(self) -> list[str | None]:
+        """What is counted and how, and a few samples; None for those that cannot be read."""
+        data = self.data
+        described = [data.classes, data.ignore_index, len(data), self.size, self.context]
+        digests: list[str | None] = [_digest(json.dumps([*described, self.voxel]).encode())]
+        for probe in range(_PROBES):
+            try:
+                labels = _labels(data, probe * (len(data) - 1) // (_PROBES - 1))
+            except DataError:
+                digests.append(None)
+            else:
+                digests.append(_digest(labels.numpy().tobytes()))
+        return digests
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _labels(data: SegmentationData | PointData, index: int) -> Tensor:
+    """The labels of a sample, without its image where the data allow it."""
+    read = getattr(data, "labels", None)
+    labels: Tensor = data[index].labels if read is None else read(index)
+    return labels
+
+
+def _resumed(file: Path, chunks: _Chunks) -> tuple[set[int], Counts]:
+    """The chunks that an earlier pass has done, and their counts."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        # A file that could not be read may have been mended since: it tells nothing.
+        pairs = zip(kept["data"], chunks.fingerprint, strict=True)
+        same = all(before == now for before, now in pairs if before and now)
+        done, counts = set(kept["done"]), Counts.from_dict(kept["counts"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file}: cannot go on from this progress of a count ({error}); delete the file to "
+            "start anew"
+        ) from error
+    if not same:
+        raise ValueError(
+            f"{file}: holds the progress of a pass over other data, or over these before they "
+            "changed; delete the file to start anew, or name another one"
+        )
+    return done, counts
+
+
+def _keep(file: Path, chunks: _Chunks, done: set[int], counts: Counts) -> None:
+    """Write the progress; a write that is cut short leaves the last one."""
+    kept = {"data": chunks.fingerprint, "done": sorted(done), "counts": counts.to_dict()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(file.name + ".part")
+    unfinished.write_text(json.dumps(kept), encoding="utf-8")
+    unfinished.replace(file)
+
+
+def _by_side(
+    choose: Callable[[int, int], int], first: tuple[int, ...], second: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The least or most of each side; nothing was counted where there is no side."""
+    if not first or not second:
+        return first or second
+    return tuple(choose(a, b) for a, b in zip(first, second, strict=True))

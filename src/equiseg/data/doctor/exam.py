@@ -1,0 +1,205 @@
+"""Exam: all that the checks need to know of one sample, also of one that cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from equiseg.data.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from equiseg.data.image_folder import ImageFolder
+
+_THUMB = 8  # pixels a side: enough to tell pictures apart, blind to how they were compressed
+_ONE_CHANNEL = ("P", "L", "I", "I;16", "I;16B", "1")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a file cannot be used.
+
+    Attributes:
+        kind: "colour": a mask of colours; "values": labels that are no classes; "file": the rest.
+        file: Its path, or the sample's name.
+        message: What is wrong, the file named.
+    """
+
+    kind: Literal["colour", "values", "file"]
+    file: str
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """One sample, read once and forgotten.
+
+    Attributes:
+        name: Of the sample.
+        size: (H, W), or (N,) points; None if it could not be read.
+        counts: Pixels (points) by class id, of the classes that occur.
+        ignored: Pixels (points) that are ignored.
+        strange: Pixels (points) by value, of values that are neither classes nor ignored.
+        content: Digest of the decoded image (the points); None if it could not be read.
+        labels: Digest of the labels.
+        thumb: (8, 8) uint8 grey picture; None of points.
+        troubles: Why it cannot be used; empty if it can.
+    """
+
+    name: str
+    size: tuple[int, ...] | None = None
+    counts: Mapping[int, int] = field(default_factory=dict)
+    ignored: int = 0
+    strange: Mapping[int, int] = field(default_factory=dict)
+    content: bytes | None = None
+    labels: bytes | None = None
+    thumb: np.ndarray | None = None
+    troubles: tuple[Trouble, ...] = ()
+
+
+class Exams(Dataset[Exam]):
+    """The exams of a data set by index; any number of worker processes can make them."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Exam:
+        """The exam of one sample, whatever is wrong with it."""
+        try:
+            sample = self.data[index]
+        except DataError as error:
+            pairs = getattr(self.data, "pairs", None)
+            if pairs is None:
+                trouble = Trouble("file", f"sample {index}", str(error))
+                return Exam(trouble.file, troubles=(trouble,))
+            image_file, mask_file = pairs[index]
+            return _of_broken(self.data, image_file, mask_file, error)
+        known = range(len(self.data.classes))
+        labels = sample.labels.numpy()
+        ids = {k: k for k in known} | {self.data.ignore_index: None}
+        counts, ignored, strange = _sorted_out(_value_counts(labels), ids)
+        troubles: tuple[Trouble, ...] = ()
+        if strange:
+            message = f"{sample.name}: labels {sorted(strange)[:8]} are neither classes nor ignored"
+            troubles = (Trouble("values", sample.name, message),)
+        seen = sample[:-2]  # all but labels and name: the image, or places and features
+        return Exam(
+            sample.name,
+            tuple(labels.shape),
+            counts,
+            ignored,
+            strange,
+            _digest(*(part.numpy() for part in seen)),
+            _digest(labels),
+            _thumb(seen[0]) if len(seen) == 1 else None,
+            troubles,
+        )
+
+
+def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: DataError) -> Exam:
+    """What can still be seen of an image and a mask; every trouble, not only the first."""
+    from PIL import Image
+
+    from equiseg.data.image_folder import read_image
+
+    troubles: list[Trouble] = []
+    image, size, mask, mode = None, None, None, ""
+    try:
+        image = read_image(image_file)
+        size = tuple(image.shape[1:])
+    except DataError as trouble:
+        troubles.append(Trouble("file", str(image_file), str(trouble)))
+    try:
+        with Image.open(mask_file) as opened:
+            mode, mask = opened.mode, np.asarray(opened)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as trouble:
+        message = f"{mask_file}: not a readable mask ({str(trouble).splitlines()[0]})"
+        troubles.append(Trouble("file", str(mask_file), message))
+    counts: dict[int, int] = {}
+    strange: dict[int, int] = {}
+    ignored = 0
+    if mask is not None and mode not in _ONE_CHANNEL:
+        troubles.append(Trouble("colour", str(mask_file), f"{mask_file}: mode {mode}"))
+    elif mask is not None:
+        ids = data.card.ids_by_value()
+        named = {value: None if k == data.ignore_index else k for value, k in ids.items()}
+        counts, ignored, strange = _sorted_out(_value_counts(mask), named)
+        if strange:
+            shown = f"{mask_file}: values {sorted(strange)[:8]}"
+            troubles.append(Trouble("values", str(mask_file), shown))
+    if size is not None and mask is not None and mask.shape[:2] != size:
+        troubles.append(Trouble("file", str(mask_file), str(error)))  # sizes are compared first
+    if not troubles:
+        troubles.append(Trouble("file", str(mask_file), str(error)))
+    return Exam(
+        image_file.stem,
+        size,
+        counts,
+        ignored,
+        strange,
+        None if image is None else _digest(image.numpy()),
+        None if mask is None else _digest(mask),
+        None if image is None else _thumb(image),
+        tuple(troubles),
+    )
+
+
+def _value_counts(values: np.ndarray) -> dict[int, int]:
+    if values.dtype in (np.uint8, np.uint16, bool):  # a count is faster than a sort
+        counts = np.bincount(values.ravel())
+        present = np.flatnonzero(counts)
+        return dict(zip(present.tolist(), counts[present].tolist(), strict=True))
+    present, counts = np.unique(values, return_counts=True)
+    return dict(zip(present.tolist(), counts.tolist(), strict=True))
+
+
+def _sorted_out(
+    found: Mapping[int, int], ids: Mapping[int, int | None]
+) -> tuple[dict[int, int], int, dict[int, int]]:
+    """Pixels by class, ignored ones, and those by value that are neither.
+
+    Args:
+        found: Pixels by value.
+        ids: The class of each known value; None where it is ignored.
+    """
+    counts: dict[int, int] = {}
+    ignored, strange = 0, {}
+    for value, pixels in found.items():
+        if value not in ids:
+            strange[value] = pixels
+        elif (k := ids[value]) is None:
+            ignored += pixels
+        else:
+            counts[k] = counts.get(k, 0) + pixels
+    return counts, ignored, strange
+
+
+def _digest(*arrays: np.ndarray) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+def _thumb(image: Tensor) -> np.ndarray:
+    """The image in 64 grey pixels, however it was compressed or resized."""
+    cells, sides = image.numpy(), []
+    for axis, side in enumerate(image.shape[1:], 1):
+        bounds = np.arange(_THUMB + 1) * side // _THUMB
+        cells = np.add.reduceat(cells, bounds[:-1].clip(max=side - 1), axis, np.int64)
+        sides.append(np.diff(bounds).clip(min=1))
+    means = cells.sum(0) / (len(image) * np.outer(*sides))
+    thumb: np.ndarray = means.round().astype(np.uint8)
+    return thumb

@@ -1,0 +1,109 @@
+"""SplitRecord: what is remembered of a split while its samples stream by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from equiseg.data.doctor.exam import Exam, Exams, Trouble
+from equiseg.data.sample import DataSpec
+from equiseg.imbalance import ClassStatistics
+
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
+
+
+class Fingerprint(NamedTuple):
+    """How a sample is known again; some hundred bytes.
+
+    Attributes:
+        name: Of the sample.
+        content: Digest of the decoded image, or of the points.
+        labels: Digest of the labels.
+        thumb: (8, 8) uint8 grey picture; None of points.
+    """
+
+    name: str
+    content: bytes
+    labels: bytes | None
+    thumb: np.ndarray | None
+
+
+@dataclass(eq=False)
+class SplitRecord:
+    """One split: counts over its samples, and a fingerprint of each.
+
+    Attributes:
+        name: Of the split.
+        statistics: Pixels (points) and images (scans) of each class; broken samples count with
+            what could be read.
+        largest_K: (K,) int64 most pixels of each class in any one sample.
+        ignored: Pixels that are ignored.
+        strange: Pixels by value that are neither classes nor ignored.
+        strange_beside: Usable pixels in the samples that hold strange ones.
+        blank: Names of samples without one labelled pixel.
+        sizes: How many samples have each size.
+        troubles: Why samples cannot be used.
+        fingerprints: Of all samples that could be read.
+    """
+
+    name: str
+    statistics: ClassStatistics
+    largest_K: Tensor
+    ignored: int = 0
+    strange: Counter[int] = field(default_factory=Counter)
+    strange_beside: int = 0
+    blank: list[str] = field(default_factory=list)
+    sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    troubles: list[Trouble] = field(default_factory=list)
+    fingerprints: list[Fingerprint] = field(default_factory=list)
+
+    def add(self, exam: Exam) -> None:
+        """Remember one more sample."""
+        for k, pixels in exam.counts.items():
+            self.statistics.pixels_K[k] += pixels
+            self.statistics.images_K[k] += 1
+            self.largest_K[k] = max(int(self.largest_K[k]), pixels)
+        self.statistics.num_images += 1
+        self.ignored += exam.ignored
+        self.strange.update(exam.strange)
+        if exam.strange:
+            self.strange_beside += sum(exam.counts.values()) + exam.ignored
+        self.troubles += exam.troubles
+        if exam.size is not None:
+            self.sizes[exam.size] += 1
+        if not exam.troubles and not exam.counts:
+            self.blank.append(exam.name)
+        if exam.content is not None:
+            self.fingerprints.append(Fingerprint(exam.name, exam.content, exam.labels, exam.thumb))
+
+
+def read_split(data: Any, name: str, num_workers: int, track: Track) -> SplitRecord:
+    """Read every sample of a split once, labels and image, and keep none.
+
+    Args:
+        data: ``SegmentationData`` or ``PointData``.
+        name: Of the split.
+        num_workers: Worker processes; 0 reads in this one.
+        track: Wraps (samples, what is done), to show progress.
+    """
+    num_classes = len(DataSpec.of(data).classes)
+    record = SplitRecord(
+        name, ClassStatistics.zeros(num_classes), torch.zeros(num_classes, dtype=torch.int64)
+    )
+    loader: Any = DataLoader(
+        Exams(data), batch_size=None, num_workers=num_workers, collate_fn=_as_it_is
+    )
+    for exam in track(loader, name):
+        record.add(exam)
+    return record
+
+
+def _as_it_is(exam: Any) -> Any:
+    return exam

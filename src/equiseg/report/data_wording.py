@@ -1,0 +1,86 @@
+"""What the counts of a data set say, in plain words."""
+
+from __future__ import annotations
+
+import math
+
+from equiseg.data.profile import DataProfile
+from equiseg.report.wording import NONE, count, number
+
+_NAMED = 6
+
+
+def factor(value: float) -> str:
+    """An imbalance factor: 827.5, 30,416.1; a dash where there is none."""
+    return NONE if math.isnan(value) else f"{value:,.1f}"
+
+
+def share(value: float) -> str:
+    """A share in percent, to three digits however small."""
+    return f"{100 * value:.3g} %"
+
+
+def imbalance_sentence(profile: DataProfile) -> str:
+    """How far the commonest class and the rarest lie apart, at each level."""
+    *others, centers = (factor(level.imbalance_factor) for level in profile.levels)
+    factors = [f"{f} in {level.name}" for f, level in zip(others, profile.levels, strict=False)]
+    return (
+        f"Between the commonest class and the rarest lies a factor of {', '.join(factors)} and, in "
+        f"batches of {profile.batch_size} {profile.sample}s, {centers} in centers."
+    )
+
+
+def context_sentence(profile: DataProfile) -> str:
+    """How much a neighbour tells of a class; empty where that was not counted."""
+    of = profile.context_numbers()
+    if not of or math.isnan(of["entropy"]):
+        return ""
+    unit = profile.unit if profile.voxel_size is None else "voxel"
+    text = (
+        f"The class of a {unit}'s neighbour tells {_told(of, '')} bits of its own (correlation "
+        f"{number(of['neighbour_correlation'], 1, 2)})"
+    )
+    if not math.isnan(of["border_entropy"]):
+        text += f"; where two classes meet, one tells {_told(of, 'border_')} bits of the other"
+    return text + "."
+
+
+def caveats(profile: DataProfile) -> list[str]:
+    """What a reader must know of these counts."""
+    lines = []
+    if absent := profile.absent:
+        more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+        verb = "occurs" if len(absent) == 1 else "occur"
+        lines.append(
+            f"{count(len(absent), 'class').capitalize()} never {verb}: "
+            f"{', '.join(absent[:_NAMED])}{more}. Measures are over the others."
+        )
+    if not math.isnan(profile.unlabelled) and profile.unlabelled > 0:
+        lines.append(f"{share(profile.unlabelled)} of the {profile.unit}s have no class.")
+    if profile.voxel_size is not None:
+        lines.append(
+            f"Regions and neighbours are those of voxels of {profile.voxel_size:g} m"
+            + (", cut at the borders of blocks." if profile.sample == "block" else ".")
+        )
+    statistics = profile.statistics
+    if not profile.counts.num_pixels and statistics.num_images == statistics.images_K.max():
+        lines.append(
+            f"For the centers the data are taken to have {statistics.num_images:,} "
+            f"{profile.sample}s, those of the commonest class."
+        )
+    return lines
+
+
+def size_text(profile: DataProfile) -> str:
+    """The range of sizes; empty where they were not seen."""
+    least, most = profile.counts.smallest, profile.counts.largest
+    sides = [f"{a:,}" if a == b else f"{a:,}–{b:,}" for a, b in zip(least, most, strict=True)]
+    if not sides:
+        return ""
+    return f"{' × '.join(sides)} {'points' if len(sides) == 1 else 'pixels (height × width)'}"
+
+
+def _told(of: dict[str, float], where: str) -> str:
+    """Bits told of bits there are."""
+    there = of[f"{where}entropy"]
+    return f"{number(there - of[f'{where}conditional_entropy'], 1, 2)} of {number(there, 1, 2)}"
