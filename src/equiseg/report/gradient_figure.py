@@ -142,7 +142,7 @@ def _mark(index: int, label: str) -> Line2D:
 
 
 def _name_ends(axes: Axes, classes: Sequence[str], shares_K: Tensor, masses_K: Tensor) -> None:
-    """Names of the rarest and the most frequent class, below their points."""
+    """Names of the rarest class, below its point, and of the most frequent, above."""
     known = ((shares_K > 0) & (masses_K > 0)).nonzero().flatten()
     if not len(known):
         return
@@ -152,10 +152,10 @@ def _name_ends(axes: Axes, classes: Sequence[str], shares_K: Tensor, masses_K: T
         axes.annotate(
             short(classes[k], 16),
             (float(shares_K[k]), float(masses_K[k])),
-            xytext=(-4 if side == "left" else 4, -6),
+            xytext=(-4, -6) if side == "left" else (4, 6),
             textcoords="offset points",
             ha=side,
-            va="top",
+            va="top" if side == "left" else "bottom",
             color=MUTED,
             size=8,
         )
