@@ -43,15 +43,13 @@ def measured(run: Path, root: str | None = None) -> dict[str, Any]:
     outcome = evaluate(model, data, config.evaluation, card.groups)
     pixels_K = torch.tensor(result["pixels"])
     correlation = FrequencyCorrelation.of(outcome.score.iou_K, pixels_K)
-    numbers = outcome.collapse.numbers()
-    del numbers["nearest_center_agreement"]  # takes a second pass
     return {
         "method": result["method"],
         "seed": result["seed"],
         **{name: getattr(outcome.score, name) for name in SCORES},
         "pearson": correlation.pearson,
         "spearman": correlation.spearman,
-        **numbers,
+        **outcome.collapse.numbers(),
         "trained_at": result["provenance"].get("commit"),
     }
 

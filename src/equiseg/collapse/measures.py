@@ -103,8 +103,14 @@ class CollapseMeasures(Geometry):
         )
 
     def numbers(self) -> dict[str, float]:
-        """All numbers by name, the classifier's as ``classifier_NAME``: for a log or JSON."""
+        """All numbers by name, the classifier's as ``classifier_NAME``: for a log or JSON.
+
+        Left out are the agreement with the nearest center where it was not counted, and the
+        margins, which take long.
+        """
         numbers = _numbers(self)
+        if math.isnan(self.nearest_center_agreement):
+            del numbers["nearest_center_agreement"]
         if self.classifier is not None:
             rows = _numbers(self.classifier)
             del rows["num_present"]  # the same classes

@@ -252,7 +252,7 @@ def _measures(diagnoses: Mapping[str, Diagnosis]) -> list[Html]:
         cells = [Cell(number(v, 1, 3), v) for v in values]
         said = Cell(f"{meaning[:-1]} ({paper}).", mark="note")
         rows.append([label, *cells, *_gap(values, 1, 3), said])
-        by_group = [known[measure] for known in groups.values()]
+        by_group = [known.get(measure, math.nan) for known in groups.values()]
         if not all(map(math.isnan, by_group)):
             of_groups.append([label, *(Cell(number(v, 1, 3), v) for v in by_group)])
     caption = (

@@ -91,7 +91,6 @@ class CollapseCurves(L.Callback):
         if self._tap is None or self._metric is None:
             return
         numbers = self._metric.compute().numbers()
-        del numbers["nearest_center_agreement"]  # it would take a second pass
         task.log_dict({f"collapse/{name}": float(value) for name, value in numbers.items()})
         self._tap.remove()
         self._tap = self._metric = None
