@@ -258,7 +258,8 @@ def test_at_the_simplex_the_center_gradient_is_pure_pull():
 
 @pytest.mark.parametrize("inference", [True, False])
 def test_gradients_add_up(inference):
-    loss = CenterCollapseLoss(K, C, projection="frozen")
+    with torch.inference_mode(inference):
+        loss = CenterCollapseLoss(K, C, projection="frozen")
     weight, bias = classifier()
     batches = [maps(SIZES["2d other ratio"]), maps(SIZES["2d integer ratio"])]
     batches[1][1].fill_(1)

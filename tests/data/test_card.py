@@ -108,7 +108,7 @@ def test_a_card_on_disk_finds_its_data_beside_itself(tmp_path):
         ("{name: toy, classes: [a, b], splits: {train: x}}", r"names no data folder; give one"),
         (
             "{name: toy, classes: [a, b], splits: {train: x}, root: gone}",
-            r"data folder .*gone does not exist; give it as --data\.root",
+            r"data folder .*gone does not exist; give another",
         ),
     ],
 )

@@ -71,12 +71,15 @@ def diagnose(
     from equiseg.training.diagnose import record
     from equiseg.training.networks import is_run, open_network
 
-    if out is None and not json:
-        if not run.is_dir() or loader is not None:
-            raise ValueError("out must name a folder for the page, as RUN is not that of a run")
-        out = run / "diagnosis"
     console = Console(stderr=json)
     networks = {"": open_network(run, loader)}
+    if out is None and not json:
+        if not run.is_dir() or loader is not None:
+            raise ValueError(
+                f"out must name a folder for the page, as {run} is not that of a run; add --out "
+                "FOLDER"
+            )
+        out = run / "diagnosis"
     if baseline is not None:
         theirs = open_network(baseline, None if is_run(baseline) else loader)
         networks = {"baseline": theirs} | networks
@@ -154,7 +157,11 @@ def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
     *_, (name, diagnosis) = diagnoses.items()
     numbers = {n: d.numbers for n, d in diagnoses.items()}
     groups = diagnosis.group_numbers
-    table = Table(title="neural collapse [dim](0 at collapse, but for the last ones)[/dim]")
+    of = f"; {', '.join(groups)} of {name}" if len(numbers) > 1 else ""
+    table = Table(
+        title="neural collapse [dim](0 at collapse, but for cosine, margin and agreement"
+        f"{of})[/dim]"
+    )
     table.add_column("")
     for column in numbers:
         table.add_column(column, justify="right", style="bold" if column == name else None)

@@ -20,6 +20,7 @@ VERBS = (
     "submission",
 )
 _POSITIONAL = ("stats", "doctor", "diagnose")  # what is looked at needs no name
+_RESUMED = ("demo", "train", "compare")
 _OPTIONAL = {
     "diagnose": {
         "data": "Name of a card that comes with equiseg, path of a card (.yaml), or the built-in "
@@ -75,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         sys.exit(f"equiseg {name}: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"equiseg {name}: interrupted; the same command goes on where it stopped")
+        kept = name in _RESUMED or (name == "stats" and options["out"] is not None)
+        again = "; the same command goes on where it stopped" if kept else ""
+        print(f"equiseg {name}: interrupted{again}", file=sys.stderr)
+        sys.exit(130)
 
 
 def _verb(name: str) -> Callable[..., None]:

@@ -130,7 +130,10 @@ class PowerLaw(NamedTuple):
 
 
 class CenterBranch(Protocol):
-    """What a regularizer of the centers consists of: :class:`equiseg.CenterCollapseLoss` is one."""
+    """What a regularizer of the centers consists of: :class:`equiseg.CenterCollapseLoss` is one.
+
+    ``reduction`` and ``projection`` are affine maps of rows (or the identity).
+    """
 
     training: bool
     frame_KD: Tensor
@@ -281,14 +284,13 @@ def center_gradients(
     )
     present_K = centers.counts_K >= branch.min_count
     y_P = present_K.nonzero().flatten()  # here every present class is one sample
-    # Also under inference mode, which would keep no graph of the maps between center and frame.
-    with torch.inference_mode(False), torch.enable_grad():
-        centers_PC = centers.centers_KD.clone()[y_P].requires_grad_()
-        points_PD = branch.projection(branch.reduction(centers_PC))
-        points_PD = points_PD.relu() if branch.relu else points_PD
-    length_P = points_PD.detach().norm(dim=1)
+    linear_CD, offset_D = _affine(branch, features.shape[1], frame_KD)
+    points_PD = centers.centers_KD[y_P] @ linear_CD + offset_D
+    passed_PD = (points_PD > 0) | (not branch.relu)
+    points_PD = points_PD * passed_PD
+    length_P = points_PD.norm(dim=1)
     divisor_P1 = length_P.clamp(min=_SHORTEST_CENTER).unsqueeze(1)
-    unit_PD = points_PD.detach() / divisor_P1
+    unit_PD = points_PD / divisor_P1
     scores_PK = branch.scale * unit_PD @ frame_KD.T
     if branch.log_prior_K is not None:
         scores_PK += branch.log_prior_K.double()
@@ -300,11 +302,7 @@ def center_gradients(
         # Normalising lets only the part across the center through.
         along_P = (on_unit_PD * unit_PD).sum(1) * (length_P >= _SHORTEST_CENTER)
         on_points_PD = (on_unit_PD - along_P.unsqueeze(1) * unit_PD) / divisor_P1
-        with torch.inference_mode(False):
-            (on_centers_PC,) = torch.autograd.grad(
-                points_PD, centers_PC, on_points_PD.clone(), retain_graph=True
-            )
-        return on_centers_PC
+        return (on_points_PD * passed_PD) @ linear_CD.T
 
     pull_PC = on_centers(-factor * error_P.unsqueeze(1) * frame_KD[y_P])
     push_PC = on_centers(factor * others_PK @ frame_KD)
@@ -352,6 +350,13 @@ def _maps(
         known = ids != ignore_index
         rows_UD = map_.flatten(1).T.double()
         yield rows_UD, ids[known], cell_PC[known], units_PC[known].double() / denominator
+
+
+def _affine(branch: CenterBranch, channels: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """(C, D) matrix and (D,) offset of the maps between the centers and the frame."""
+    probes = torch.cat([like.new_zeros(1, channels), torch.eye(channels).to(like)])
+    images_PD: Tensor = branch.projection(branch.reduction(probes))
+    return images_PD[1:] - images_PD[0], images_PD[0]
 
 
 def _errors(scores_PK: Tensor, y_P: Tensor) -> tuple[Tensor, Tensor]:

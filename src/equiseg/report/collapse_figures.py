@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.collapse import Geometry
+from equiseg.collapse import BranchGradients, Geometry
 from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, Illustration, short
 from equiseg.report.figures import collapse_curve_figure, cosine_figure
 from equiseg.report.gradient_figure import frequency_law, gradient_figure, gradient_rows
 from equiseg.report.history import history_rows
 from equiseg.report.wording import count, number
-from equiseg.training.diagnose import Diagnosis
+from equiseg.training.diagnose import PIXEL, Diagnosis
 
 try:
     from matplotlib import rc_context
@@ -152,10 +152,32 @@ def gradient_illustration(name: str, diagnosis: Diagnosis) -> Illustration:
         "gradients",
         "Which classes the gradient hears",
         gradient_figure(diagnosis.gradients, diagnosis.classes),
-        _GRADIENTS.format(name, next(iter(diagnosis.gradients.values())).num_batches),
+        _gradient_caption(name, diagnosis.gradients),
         gradient_rows(diagnosis.gradients, diagnosis.classes),
         f"Gradient mass of each class against its share, both logarithmic. Slopes where the class "
         f"is present: {slopes}.",
+    )
+
+
+def _gradient_caption(name: str, gradients: Mapping[str, BranchGradients]) -> str:
+    batches = count(next(iter(gradients.values())).num_batches, "batch")
+    text = (
+        f"Gradient mass of {name}: over the pixels of a class, the sum of the gradient's norm on "
+        f"their features, mean of {batches}. The center branch counts every present class once. "
+    )
+    if PIXEL in gradients:
+        text += (
+            "Pixel cross entropy gives a class the more, the more pixels it has and the more it "
+            "still errs there. "
+        )
+    else:
+        text += (
+            "The classifier looks at a neighbourhood and has no row a class, so that the gradient "
+            "of pixel cross entropy is not split. "
+        )
+    return text + (
+        "In the middle the error is divided out: a slope of 1 is proportion, 0 no dependence on "
+        "frequency. On the right a class counts for nothing in batches that lack it."
     )
 
 
@@ -267,11 +289,4 @@ _READ_COSINES = (
 _CURVES = (
     "How far the validation features are from neural collapse; each measure is 0 when it is "
     "complete."
-)
-_GRADIENTS = (
-    "Gradient mass of {0}: over the pixels of a class, the sum of the gradient's norm on their "
-    "features, mean of {1} batches. Pixel cross entropy gives a class the more, the more pixels it "
-    "has and the more it still errs there; the center branch counts every present class once. In "
-    "the middle the error is divided out: a slope of 1 is proportion, 0 no dependence on "
-    "frequency. On the right a class counts for nothing in batches that lack it."
 )

@@ -263,7 +263,8 @@ def _curves(
             _line(axes, mean_curve(curves), scale, lw=2.2, **mark)
         axes.tick_params(length=0, labelcolor=MUTED)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
+        top = axes.get_ylim()[1]
+        axes.set_ylim(-0.02 * top, 1.05 * top)
     for axes in list(grid)[len(shown) :]:
         axes.set_axis_off()
     figure.supxlabel("epoch", size=9, color=MUTED)

@@ -27,7 +27,7 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
 Panel = Literal["present", "equal error", "mean"]
 _PANELS: dict[Panel, str] = {
     "present": "in a batch that holds the class",
-    "equal error": "over its error, 1 − p",
+    "equal error": "the same, over the error 1 − p",
     "mean": "in the mean batch",
 }
 
@@ -53,15 +53,18 @@ def gradient_figure(branches: Mapping[str, BranchGradients], classes: Sequence[s
         axes.set_yscale("log")
         for index, gradients in enumerate(branches.values()):
             _branch(axes, index, *_points(gradients, panel))
-        axes.xaxis.set_major_locator(LogLocator(10))
+        axes.xaxis.set_major_locator(LogLocator(10, numticks=5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _power(y)))
         axes.minorticks_off()
         axes.tick_params(length=0, labelcolor=MUTED)
-        _name_ends(axes, classes, *_points(next(iter(branches.values())), panel))
-        axes.legend(loc="upper left", handlelength=1.6, borderpad=0)
+        _name_ends(axes, classes, _points(next(iter(branches.values())), panel)[0])
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="upper left", handlelength=1.6, borderpad=0)
     low, high = panels[0].get_ylim()
-    panels[0].set_ylim(low / 2, high * 8)  # room for names below, for slopes above
+    panels[0].set_ylim(low / 3, high * 8)  # room for names below, for slopes above
+    panels[0].set_xlim(right=1)
     panels[0].set_ylabel("sum of |dL/dx| over the pixels")
     figure.supxlabel("share of the labelled pixels", size=9, color=MUTED)
     handles = [_mark(index, label=short(name, 40)) for index, name in enumerate(branches)]
@@ -141,9 +144,9 @@ def _mark(index: int, label: str) -> Line2D:
     return Line2D([], [], label=label, **_style(index))
 
 
-def _name_ends(axes: Axes, classes: Sequence[str], shares_K: Tensor, masses_K: Tensor) -> None:
-    """Names of the rarest class, below its point, and of the most frequent, above."""
-    known = ((shares_K > 0) & (masses_K > 0)).nonzero().flatten()
+def _name_ends(axes: Axes, classes: Sequence[str], shares_K: Tensor) -> None:
+    """Names of the rarest and the most frequent class, at their shares."""
+    known = (shares_K > 0).nonzero().flatten()
     if not len(known):
         return
     ends = shares_K[known].argmin(), shares_K[known].argmax()
@@ -151,11 +154,15 @@ def _name_ends(axes: Axes, classes: Sequence[str], shares_K: Tensor, masses_K: T
         k = int(known[end])
         axes.annotate(
             short(classes[k], 16),
-            (float(shares_K[k]), float(masses_K[k])),
-            xytext=(-4, -6) if side == "left" else (4, 6),
-            textcoords="offset points",
+            (float(shares_K[k]), 0.02),
+            xycoords=axes.get_xaxis_transform(),
             ha=side,
-            va="top" if side == "left" else "bottom",
             color=MUTED,
             size=8,
         )
+
+
+def _power(value: float) -> str:
+    """A power of ten as 10⁻³: formulas are switched off, for class names may look like them."""
+    exponent = str(round(math.log10(value)))
+    return "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

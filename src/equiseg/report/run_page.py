@@ -182,8 +182,9 @@ def ledes(diagnoses: Mapping[str, Diagnosis]) -> list[str]:
     if PIXEL in diagnosis.gradients:
         pixel, center = (_growth(diagnosis.gradients[branch]) for branch in (PIXEL, CENTER))
         lines.append(
-            f"Where both occur, a class with ten times the {diagnosis.unit}s of another gets "
-            f"{pixel} its gradient from pixel cross entropy, and {center} from the center branch."
+            f"Where both occur, a class with ten times the {diagnosis.unit}s of another would "
+            f"get {pixel} its gradient from pixel cross entropy, and {center} from the center "
+            "branch."
         )
     return lines
 
@@ -202,7 +203,9 @@ def _frequency_verdict(r: float) -> str:
         return "The rarer a class, the worse it is learned"
     if r >= 0.2:
         return "Rare classes tend to be learned worse"
-    return "Frequency hardly decides how well a class is learned"
+    if r > -0.2:
+        return "Frequency hardly decides how well a class is learned"
+    return "Rare classes are not learned worse here"
 
 
 def _beside(others: Mapping[str, Diagnosis], told: Callable[[Diagnosis], str]) -> str:

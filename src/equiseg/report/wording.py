@@ -39,7 +39,7 @@ def interval(difference: Difference, scale: float = 100, digits: int = 1) -> str
 
 def count(n: int, noun: str) -> str:
     """One seed, three seeds, 12 classes."""
-    plural = noun + ("es" if noun.endswith("s") else "s")
+    plural = noun + ("es" if noun.endswith(("s", "ch")) else "s")
     return f"{_COUNTS[n] if n < len(_COUNTS) else n} {noun if n == 1 else plural}"
 
 

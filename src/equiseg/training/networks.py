@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,15 @@ def open_network(path: Path, loader: str | None = None) -> TrainedNetwork:
     Raises:
         ValueError: If there is nothing to open, or the function returns no network.
     """
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
     if loader is not None:
-        model = _function(loader)(path)
+        try:
+            model = _function(loader)(path)
+        except Exception as error:
+            raise ValueError(
+                f"loader {loader} failed on {path}: {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(model, nn.Module):
             raise ValueError(
                 f"loader {loader} must return a torch.nn.Module, got {type(model).__name__}"
@@ -144,6 +152,10 @@ def _function(loader: str) -> Callable[[Path], Any]:
         raise ValueError(
             f"loader must be file.py:function or package.module:function, got {loader!r}"
         )
+    # What lies beside the loader can be imported by it, and modules of the working folder by name.
+    beside = str(Path(place).resolve().parent if place.endswith(".py") else Path.cwd())
+    if beside not in sys.path:
+        sys.path.insert(0, beside)
     if place.endswith(".py"):
         spec = importlib.util.spec_from_file_location(Path(place).stem, place)
         if not Path(place).is_file() or spec is None or spec.loader is None:

@@ -65,7 +65,13 @@ def open_splits(
             opened[split] = _opened(card, split, track)
         except DataError as error:
             findings.append(
-                Finding("error", split, str(error), "training stops before its first step")
+                Finding(
+                    "error",
+                    split,
+                    str(error),
+                    "training stops before its first step; add what is missing, or take its "
+                    "partner out of the split",
+                )
             )
             if isinstance(card, ImageCard):
                 try:
