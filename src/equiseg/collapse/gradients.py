@@ -136,6 +136,7 @@ class CenterBranch(Protocol):
     """
 
     training: bool
+    in_features: int
     frame_KD: Tensor
     weight: float
     scale: float
@@ -272,6 +273,12 @@ def center_gradients(
             "branch must not be in training, for its reduction would normalise by the batch and "
             "mix the classes; call loss.eval() first"
         )
+    check_shapes(features, labels, inverse)
+    if features.shape[1] != branch.in_features:
+        raise ValueError(
+            f"features must have the branch's in_features={branch.in_features} channels, got "
+            f"{features.shape[1]} in {tuple(features.shape)}; pass the input of the classifier"
+        )
     frame_KD = branch.frame_KD.detach().double()
     num_classes = len(frame_KD)
     centers = class_centers(
@@ -284,9 +291,9 @@ def center_gradients(
     )
     present_K = centers.counts_K >= branch.min_count
     y_P = present_K.nonzero().flatten()  # here every present class is one sample
-    linear_CD, offset_D = _affine(branch, features.shape[1], frame_KD)
+    linear_CD, offset_D = _affine(branch, frame_KD)
     points_PD = centers.centers_KD[y_P] @ linear_CD + offset_D
-    passed_PD = (points_PD > 0) | (not branch.relu)
+    passed_PD = points_PD > 0 if branch.relu else torch.ones_like(points_PD, dtype=torch.bool)
     points_PD = points_PD * passed_PD
     length_P = points_PD.norm(dim=1)
     divisor_P1 = length_P.clamp(min=_SHORTEST_CENTER).unsqueeze(1)
@@ -301,7 +308,7 @@ def center_gradients(
         """(K', C) gradient on the centers from that on their normalised images."""
         # Normalising lets only the part across the center through.
         along_P = (on_unit_PD * unit_PD).sum(1) * (length_P >= _SHORTEST_CENTER)
-        on_points_PD = (on_unit_PD - along_P.unsqueeze(1) * unit_PD) / divisor_P1
+        on_points_PD: Tensor = (on_unit_PD - along_P.unsqueeze(1) * unit_PD) / divisor_P1
         return (on_points_PD * passed_PD) @ linear_CD.T
 
     pull_PC = on_centers(-factor * error_P.unsqueeze(1) * frame_KD[y_P])
@@ -352,8 +359,9 @@ def _maps(
         yield rows_UD, ids[known], cell_PC[known], units_PC[known].double() / denominator
 
 
-def _affine(branch: CenterBranch, channels: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def _affine(branch: CenterBranch, like: Tensor) -> tuple[Tensor, Tensor]:
     """(C, D) matrix and (D,) offset of the maps between the centers and the frame."""
+    channels = branch.in_features
     probes = torch.cat([like.new_zeros(1, channels), torch.eye(channels).to(like)])
     images_PD: Tensor = branch.projection(branch.reduction(probes))
     return images_PD[1:] - images_PD[0], images_PD[0]

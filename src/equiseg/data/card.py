@@ -274,12 +274,14 @@ def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard |
     if root is None:
         if card.root is None:
             raise DataError(
-                f"{source}: the card names no data folder; give one (root in the card, or the option root)"
+                f"{source}: the card names no data folder; give one (root in the "
+                "card, or the option root)"
             )
         root = folder / card.root
     if not Path(root).is_dir():
         raise DataError(
-            f"{source}: data folder {root} does not exist; give another (root in the card, or the option root)"
+            f"{source}: data folder {root} does not exist; give another (root "
+            "in the card, or the option root)"
         )
     return dataclasses.replace(card, root=str(root))
 
