@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axis import Axis
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, PAPER, STYLE
@@ -72,6 +74,12 @@ def cells_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [dict(zip(keys, cell, strict=True)) for cell in found]
 
 
+def _plain(axis: Axis) -> None:
+    """Powers of ten as numbers: the house's figures set no formulas."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 @rc_context(STYLE)
 def curve_figure() -> Figure:
     """Measures over training: balanced digits against ten classes of the built-in scenes."""
@@ -99,6 +107,7 @@ def curve_figure() -> Figure:
             axes.plot(share, curves.mean(1), color=color, lw=2.2)
         if column == "nc1_ratio":
             axes.set_yscale("log")
+            _plain(axes.yaxis)
         else:
             axes.set_ylim(bottom=0)
         axes.tick_params(length=0, labelcolor=MUTED)
@@ -120,6 +129,7 @@ def geometry_figure() -> Figure:
     for axes, column, title in zip(panels, columns, ("centers", "classifier rows"), strict=True):
         axes.set_title(f"spread of the cosines of {title}")
         axes.set_xscale("log")
+        _plain(axes.xaxis)
         axes.set_xlabel("imbalance dial")
         for index, method in enumerate(METHODS):
             for context, style in zip(contexts, (":", "--", "-"), strict=True):
@@ -247,7 +257,7 @@ def long_table() -> str:
 def real_table() -> str:
     """CamVid and Clothing Co-Parsing without and with the regularizer."""
     rows = rows_of("collapse_real")
-    columns = ("nc1_ratio", "cdnv", "equiangularity", "etf_error", "self_duality")
+    columns = ("nc1_ratio", "nc1_pinv", "cdnv", "equiangularity", "etf_error", "self_duality")
     columns += ("classifier_equiangularity", "largest_cosine", "pearson", "spearman")
     lines = []
     for data in dict.fromkeys(row["data"] for row in rows):

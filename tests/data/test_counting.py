@@ -6,11 +6,13 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from equiseg.data import DataError
 from equiseg.data.card import load_card
 from equiseg.data.counting import Counts, count_data
 from equiseg.data.image_folder import ImageFolder
+from equiseg.data.mask_folder import MaskFolder
 from equiseg.data.points.sample import PointSample
 from equiseg.data.sample import Sample
 from equiseg.imbalance import ClassStatistics, ContextStatistics
@@ -162,3 +164,15 @@ def test_points_are_counted_and_voxels_are_neighbours():
     assert counts.context.regions_K.tolist() == [1, 2]
     assert counts.context.adjacency_KK.tolist() == [[0, 1], [1, 0]]
     assert (counts.num_pixels, counts.largest) == (6, (6,))
+
+
+def test_progress_of_other_ignored_values_is_refused(tmp_path):
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for index in range(6):
+        mask = np.full((8, 8), index % 3, np.uint8)
+        Image.fromarray(mask).save(folder / f"{index}.png")
+    progress = tmp_path / "counting.json"
+    count_data(MaskFolder(folder, [255]), progress_file=progress)
+    with pytest.raises(ValueError, match="other data"):
+        count_data(MaskFolder(folder, [2]), progress_file=progress)

@@ -68,8 +68,7 @@ def slow_measures(rows_of, classifier=None, measured=None, average="class"):
         rows = slow_geometry(dict(enumerate(classifier)), present, measured)
         del rows["num_present"]
         measures |= {f"classifier_{name}": value for name, value in rows.items()}
-        absent_shift = classifier.mean(0) - np.mean([classifier[k] for k in present], axis=0)
-        w = np.array([classifier[k] + absent_shift for k in measured])
+        w = np.array([classifier[k] for k in measured])
         v = np.array([centers[k] - mean for k in measured])
         measures["self_duality"] = ((w / _size(w) - v / _size(v)) ** 2).sum()
     return measures

@@ -105,6 +105,7 @@ def diagnose(
                 class_counts_K=statistics.pixels_K,
                 layer=layer if network.card is None else None,
                 loss=branches[key],
+                batch_size=network.config.batch_size if network.config else 8,
                 num_workers=num_workers,
                 most_samples=samples,
                 track=lambda batches, n=names[key]: track(  # type: ignore[misc]
@@ -187,10 +188,12 @@ def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
     pairs.add_column("class")
     pairs.add_column("and")
     pairs.add_column("cosine", justify="right")
-    pairs.add_column("confused", justify="right")
-    for first, second, cosine, confusion in diagnosis.pairs[:8]:
+    pairs.add_column("first as second", justify="right")
+    pairs.add_column("second as first", justify="right")
+    for first, second, cosine, *mistaken in diagnosis.pairs[:8]:
         classes = diagnosis.classes[first], diagnosis.classes[second]
-        pairs.add_row(*classes, number(cosine, 1, 2), f"{percent(confusion)} %")
+        shares = (f"{percent(share)} %" for share in mistaken)
+        pairs.add_row(*classes, number(cosine, 1, 2), *shares)
     console.print(pairs)
     for line in ledes(diagnoses):
         console.print(line, highlight=False)

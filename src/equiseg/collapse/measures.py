@@ -183,6 +183,5 @@ def _self_duality(
         return math.nan
     centers, rows = centers_KD[present_K], rows_KD[present_K]
     centers = (centers - centers.mean(0))[chosen_K[present_K]]
-    # Leaving classes out moves the mean of the rows as it moves that of the centers.
-    rows = (rows - rows.mean(0) + rows_KD.mean(0))[chosen_K[present_K]]
+    rows = rows[chosen_K[present_K]]
     return float((rows / rows.norm() - centers / centers.norm()).square().sum())

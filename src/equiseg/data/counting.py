@@ -180,9 +180,8 @@ def count_data(
         for chunk, answer in zip(track(left), loader, strict=True):
             part, broken = pickle.loads(answer)
             problems += broken
-            if not broken:
-                counts += part
-                done.add(chunk)
+            if not broken:  # in one step: an interrupt between two would count a chunk twice
+                counts, done = counts + part, done | {chunk}
             if progress_file is not None and time.monotonic() - written > _SECONDS:
                 _keep(progress_file, chunks, done, counts)
                 written = time.monotonic()
@@ -229,6 +228,7 @@ class _Chunks(Dataset[bytes]):
         """What is counted and how, and a few samples; None for those that cannot be read."""
         data = self.data
         described = [data.classes, data.ignore_index, len(data), self.size, self.context]
+        described.append(getattr(data, "reading", None))  # how values become labels
         digests: list[str | None] = [_digest(json.dumps([*described, self.voxel]).encode())]
         for probe in range(_PROBES):
             try:

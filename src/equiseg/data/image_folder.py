@@ -53,6 +53,7 @@ class ImageFolder:
         self.ignore_index = card.ignore_index
         self.background = card.background_id()
         self._lookup = _lookup_table(card)
+        self.reading = [self._lookup.tolist(), size]  # how masks become labels
         self.pairs = _find_pairs(card, split)
 
     def __len__(self) -> int:

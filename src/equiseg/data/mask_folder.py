@@ -55,6 +55,7 @@ class MaskFolder:
             )
         self._lookup = np.arange(_VALUES, dtype=np.int16)
         self._lookup[[value for value in ignore_values if 0 <= value < _VALUES]] = self.ignore_index
+        self.reading = self._lookup.tolist()  # how masks become labels
 
     def __len__(self) -> int:
         """Number of masks."""

@@ -92,6 +92,11 @@ class DataProfile:
         classes = spec.classes
         if named.bare:
             found = counts.statistics.pixels_K.nonzero().flatten().tolist()
+            if not found:
+                raise DataError(
+                    f"{named.title}: nothing is labelled, every value is ignored; name other "
+                    "--ignore_values"
+                )
             classes, counts = tuple(classes[k] for k in found), counts.of_classes(found)
         return cls(
             named.title,

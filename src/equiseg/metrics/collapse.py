@@ -206,14 +206,16 @@ class CollapseMetric(Metric):
             agrees = chosen == nearest
             if inverse is not None:
                 agrees = agrees[inverse]
-            agreeing += (agrees & (truth != self.ignore_index)).sum()
+            # In 8 bits, comparing with -100 would wrap around.
+            agreeing += (agrees & (truth.long() != self.ignore_index)).sum()
         return agreeing
 
     def _largest(
         self, map_: Tensor, size: Sequence[int], weight_KD: Tensor, bias_K: Tensor | None
     ) -> Tensor:
         """(*size) row of the largest score, of the (D, *cells) features resized to ``size``."""
-        scores = torch.tensordot(weight_KD, map_.to(weight_KD), dims=1)
+        with torch.autocast(map_.device.type, enabled=False):
+            scores = torch.tensordot(weight_KD, map_.to(weight_KD), dims=1)
         if bias_K is not None:
             scores = scores + bias_K.to(weight_KD).view(-1, *[1] * len(size))
         if map_.shape[1:] != size:

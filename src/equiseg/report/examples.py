@@ -133,7 +133,8 @@ def picture_grid(
             axes.imshow(picture, interpolation="none")
             axes.set_axis_off()
     for axes, title in zip(grid[0], titles, strict=True):
-        axes.set_title(short(title))
+        lines = title.replace("errors of ", "errors of\n").split("\n")
+        axes.set_title("\n".join(short(line, max(6, int(13 * width))) for line in lines))
     colors_K3 = class_colors(len(classes))
     patches = [
         Patch(

@@ -55,7 +55,6 @@ def gradient_figure(branches: Mapping[str, BranchGradients], classes: Sequence[s
             _branch(axes, index, *_points(gradients, panel))
         axes.xaxis.set_major_locator(LogLocator(10, numticks=5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _power(y)))
         axes.minorticks_off()
         axes.tick_params(length=0, labelcolor=MUTED)
@@ -65,7 +64,7 @@ def gradient_figure(branches: Mapping[str, BranchGradients], classes: Sequence[s
     low, high = panels[0].get_ylim()
     panels[0].set_ylim(low / 3, high * 8)  # room for names below, for slopes above
     panels[0].set_xlim(right=1)
-    panels[0].set_ylabel("sum of |dL/dx| over the pixels")
+    panels[0].set_ylabel("sum of |dL/dx| over the pixels; middle: over 1 − p")
     figure.supxlabel("share of the labelled pixels", size=9, color=MUTED)
     handles = [_mark(index, label=short(name, 40)) for index, name in enumerate(branches)]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))

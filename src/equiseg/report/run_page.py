@@ -173,11 +173,12 @@ def ledes(diagnoses: Mapping[str, Diagnosis]) -> list[str]:
             f"from the {number(ideal, 1, 2)} of the simplex, on average"
             + _beside(beside, lambda d: number(d.measures.maximal_separation, 1, 2))
         )
-        first, second, cosine, confusion = diagnosis.pairs[0]
+        first, second, cosine, there, back = diagnosis.pairs[0]
+        one, other = diagnosis.classes[first], diagnosis.classes[second]
         lines.append(
-            f"{text}. Closest are {diagnosis.classes[first]} and {diagnosis.classes[second]} "
-            f"(cosine {number(cosine, 1, 2)}): {number(confusion)} % of their labels are taken for "
-            "each other."
+            f"{text}. Closest are {one} and {other} (cosine {number(cosine, 1, 2)}): "
+            f"{number(there)} % of the labels of {one} are taken for {other}, {number(back)} % of "
+            f"those of {other} for {one}."
         )
     if PIXEL in diagnosis.gradients:
         pixel, center = (_growth(diagnosis.gradients[branch]) for branch in (PIXEL, CENTER))
@@ -274,24 +275,27 @@ def _measures(diagnoses: Mapping[str, Diagnosis]) -> list[Html]:
     return parts
 
 
+_MISTAKEN = ("first as second", "second as first")
+
+
 def _pairs(name: str, diagnosis: Diagnosis) -> Html:
     group_of = {k: group for group, ids in diagnosis.groups for k in ids}
     rows = []
-    for first, second, cosine, confusion in diagnosis.pairs:
+    for first, second, cosine, *mistaken in diagnosis.pairs:
         groups = dict.fromkeys(group_of[k] for k in (first, second) if k in group_of)
         names = f"{diagnosis.classes[first]} and {diagnosis.classes[second]}"
         rows.append(
             [
                 Cell(names, note=", ".join(groups)),
                 Cell(number(cosine, 1, 3), cosine),
-                Cell(f"{number(confusion, 100, 2)} %", confusion),
+                *(Cell(f"{number(share)} %", share) for share in mistaken),
             ]
         )
     caption = (
-        f"Classes of {name} whose centers lie closest. Confused is the share of the labels of "
-        "either class that were predicted as the other."
+        f"Classes of {name} whose centers lie closest, and the share of the labels of each that "
+        "was predicted as the other."
     )
-    return section("Closest pairs", caption, table(["", "cosine", "confused"], rows))
+    return section("Closest pairs", caption, table(["", "cosine", *_MISTAKEN], rows))
 
 
 def _classes(diagnoses: Mapping[str, Diagnosis]) -> Html:

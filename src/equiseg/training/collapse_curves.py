@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning as L
+import torch
 from torch import Tensor, nn
 
 from equiseg.metrics import CollapseMetric
@@ -62,7 +63,7 @@ class CollapseCurves(L.Callback):
         """Begin to listen to the classifier."""
         self._tap = tap = FeatureTap(task, self.layer, self.num_classes)
         # A classifier that looks at a neighbourhood has no single row to compare with a center.
-        weight: Any = tap.layer.weight
+        weight: Any = getattr(tap.layer, "weight", torch.empty(0))
         single = weight.numel() == self.num_classes * tap.in_features
         self._metric = CollapseMetric(
             self.num_classes,
@@ -91,6 +92,8 @@ class CollapseCurves(L.Callback):
         if self._tap is None or self._metric is None:
             return
         numbers = self._metric.compute().numbers()
-        task.log_dict({f"collapse/{name}": float(value) for name, value in numbers.items()})
+        # All ranks hold the same numbers already.
+        logged = {f"collapse/{name}": float(value) for name, value in numbers.items()}
+        task.log_dict(logged, sync_dist=True)
         self._tap.remove()
         self._tap = self._metric = None

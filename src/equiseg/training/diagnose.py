@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -70,13 +71,16 @@ class ConfusedPair(NamedTuple):
         first: Class id.
         second: Class id.
         cosine: Of their centered centers.
-        confusion: Share of the labels of either class that were predicted as the other.
+        first_as_second: Share of the labels of the first that were predicted as the second.
+        second_as_first: The other way round. A rare class lost to a frequent one shows in one of
+            the two only.
     """
 
     first: int
     second: int
     cosine: float
-    confusion: float
+    first_as_second: float
+    second_as_first: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +239,7 @@ def _second_pass(
     num_classes, dim = centers_KD.shape
     if loss is None:
         loss = CenterCollapseLoss(num_classes, dim, ignore_index=samples.ignore_index)
-    branch = loss.to(device).eval()
+    branch = copy.deepcopy(loss).to(device).eval()  # the caller's goes on training
     totals: dict[str, BranchGradients] = {}
     with FeatureTap(model, model.classifier_name) as tap:
         bias: Any = getattr(tap.layer, "bias", None)
@@ -298,8 +302,8 @@ def _confused_pairs(cosines_KK: Tensor, confusion_KK: Tensor) -> list[ConfusedPa
     labels_K = confusion_KK.sum(1)
     pairs = []
     for a, b, cosine in nearest_pairs(cosines_KK, _PAIRS):
-        mistaken = confusion_KK[a, b] + confusion_KK[b, a]
-        pairs.append(ConfusedPair(a, b, cosine, float(mistaken / (labels_K[a] + labels_K[b]))))
+        shares = confusion_KK[a, b] / labels_K[a], confusion_KK[b, a] / labels_K[b]
+        pairs.append(ConfusedPair(a, b, cosine, *(float(share) for share in shares)))
     return pairs
 
 
@@ -324,7 +328,7 @@ def record(diagnosis: Diagnosis) -> dict[str, Any]:
         ],
         "gradients": {name: _gradient_record(g) for name, g in diagnosis.gradients.items()},
     }
-    json: dict[str, Any] = _without_nan(values)
+    json: dict[str, Any] = _finite(values)
     return json
 
 
@@ -345,10 +349,10 @@ def _gradient_record(gradients: BranchGradients) -> dict[str, Any]:
     }
 
 
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

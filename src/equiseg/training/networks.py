@@ -161,6 +161,7 @@ def _function(loader: str) -> Callable[[Path], Any]:
         if not Path(place).is_file() or spec is None or spec.loader is None:
             raise ValueError(f"loader: no file {place}")
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
         spec.loader.exec_module(module)
     else:
         module = importlib.import_module(place)
