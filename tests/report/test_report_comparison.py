@@ -38,7 +38,7 @@ def test_page_and_figures_of_a_finished_comparison(finished):
     page = report_comparison(out, comparison, "equiseg compare")
     assert page == out / "report.html"
     files = {file.name for file in (out / "figures").iterdir()}
-    names = ("classes", "examples", "cosines")  # no logs, no curves
+    names = ("classes", "examples", "cosines", "gradients")  # no logs, no curves
     assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")}
     text = page.read_text(encoding="utf-8")
     assert text.count("<figcaption>") == 3

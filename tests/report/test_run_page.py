@@ -27,6 +27,7 @@ def test_summary_first_then_tables_and_figures(page):
     headings = re.findall(r"<h2>(.*?)</h2>", text)
     assert headings == [
         "Scores",
+        "Class by class",
         "Neural collapse",
         "Head, common and tail",
         "Angles between class centers",
@@ -47,7 +48,7 @@ def test_summary_first_then_tables_and_figures(page):
 
 def test_every_figure_is_a_file_with_its_numbers(page):
     files = {file.name for file in (page.parent / "figures").iterdir()}
-    names = ("centers", "classifier", "frequency", "gradients", "examples")
+    names = ("classes", "centers", "classifier", "frequency", "gradients", "examples")
     assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")}
 
 

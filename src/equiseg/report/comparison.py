@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from equiseg.collapse import Geometry
 from equiseg.data.sample import DataSpec
 from equiseg.imbalance import FrequencyGroups
+from equiseg.report.collapse_figures import gradient_illustration
 from equiseg.report.drawing import Illustration, save_figure
 from equiseg.report.figures import (
     class_figure,
@@ -20,12 +23,10 @@ from equiseg.report.network_examples import example_illustration
 from equiseg.report.page import write_page
 from equiseg.report.wording import number
 from equiseg.training.compare import Comparison
-from equiseg.training.config import EvaluationConfig
 from equiseg.training.config_file import read_config
-from equiseg.training.evaluate import evaluate
+from equiseg.training.diagnose import diagnose
+from equiseg.training.networks import open_network
 from equiseg.training.sources import open_split
-from equiseg.training.spread import Spread
-from equiseg.training.weights import load_weights
 
 PAGE = "report.html"
 _MOST_SAMPLES = 48  # enough for centers of rare classes, few enough for seconds on a CPU
@@ -121,19 +122,26 @@ def _while_training(folders: Mapping[str, Sequence[Path]]) -> list[Illustration]
 
 def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illustration]:
     """The figures that need the trained networks of one seed."""
-    networks = {}
+    networks, diagnoses = {}, {}
+    groups = FrequencyGroups.from_mapping(comparison.groups)
     for name, folder in folders.items():
         data = open_split(read_config(folder / "config.yaml").data, comparison.split)
-        networks[name] = load_weights(folder)[0], data
-    groups = FrequencyGroups.from_mapping(comparison.groups)
-    geometries = {
-        name: evaluate(model, Spread(data, _MOST_SAMPLES), EvaluationConfig(), groups).collapse
-        for name, (model, data) in networks.items()
-    }
+        network = open_network(folder)
+        networks[name] = network.model, data
+        diagnoses[name] = diagnose(
+            network.model,
+            data,
+            groups=groups,
+            class_counts_K=torch.tensor(comparison.pixels),
+            loss=network.center_branch(),
+            most_samples=_MOST_SAMPLES,
+        )
     spec, number = DataSpec.of(data), min(_MOST_SAMPLES, len(data))
     kind = "scans" if spec.holds_points else "images"
     where = f"first seed, {number} {kind} of the {comparison.split} split"
-    shown = [_cosines(geometries, comparison, where)]
+    geometries = {name: diagnosis.measures for name, diagnosis in diagnoses.items()}
+    gradients = gradient_illustration(comparison.baseline, diagnoses[comparison.baseline])
+    shown = [_cosines(geometries, comparison, where), gradients]
     examples = example_illustration(networks, groups)
     return shown if examples is None else [examples, *shown]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from equiseg.collapse import BranchGradients
+from equiseg.report.class_bars import class_illustration
 from equiseg.report.collapse_figures import (
     cosine_illustrations,
     curve_illustration,
@@ -123,14 +124,15 @@ def report_run(
     name, diagnosis = [*diagnoses.items()][-1]
     centers, *classifier = cosine_illustrations(diagnoses)
     curves = curve_illustration(folders)
-    frequency = frequency_illustration(diagnoses)
+    classes, frequency = class_illustration(diagnoses), frequency_illustration(diagnoses)
     gradients = gradient_illustration(name, diagnosis)
-    illustrations = [centers, *classifier, curves, frequency, gradients, examples]
+    illustrations = [classes, centers, *classifier, curves, frequency, gradients, examples]
     for illustration in illustrations:
         if illustration is not None:
             save_figure(illustration, out / "figures")
     parts = [
         _scores(diagnoses),
+        *_figures(classes),
         *_measures(diagnoses),
         *_figures(centers, *classifier),
         _pairs(name, diagnosis),
