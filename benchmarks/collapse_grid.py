@@ -16,7 +16,8 @@ from pathlib import Path
 
 from equiseg.cli.demo import DEMO
 from equiseg.data.scenes import SceneConfig
-from equiseg.training.compare import Variant, compare
+from equiseg.training.batch import Run, train_all
+from equiseg.training.compare import Variant
 
 METHODS = ("cross_entropy", "ceco")
 SEEDS = (0, 1, 2)
@@ -55,15 +56,18 @@ def main() -> None:
     parser.add_argument("--curves", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    done: set[str] = set()
-
-    def show(name: str, share: float) -> None:
-        if share >= 1 and name not in done:
-            done.add(name)
-            print(len(done), name, flush=True)
-
     chosen = curves() if options.curves else variants()
-    compare(chosen, SEEDS, options.out, jobs=options.jobs, report=show)
+    runs = [
+        Run(replace(variant.config, seed=seed), options.out / variant.name / f"seed{seed}")
+        for seed in SEEDS
+        for variant in chosen
+    ]
+
+    def show(folder: Path, share: float) -> None:
+        if share == 1:
+            print(folder, flush=True)
+
+    train_all(runs, options.jobs, show)
 
 
 if __name__ == "__main__":

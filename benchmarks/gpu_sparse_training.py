@@ -33,7 +33,7 @@ from equiseg.data.points.voxels import collate_points
 from equiseg.models.sparse import (
     MinkUNetSmall,
 )
-from equiseg.training.config import OptimizerConfig, TrainConfig
+from equiseg.training.config import OptimizerConfig
 from equiseg.training.criterion import build_criterion
 from equiseg.training.inputs import inverse_of, moved, network_input
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
@@ -145,7 +145,7 @@ def _train(
     model = MinkUNetSmall(3, classes).to(device)
     model.standardize.measure(scan.features_NC for scan in scans)
     tap = FeatureTap(model, layer=model.classifier_name)
-    criterion = build_criterion(TrainConfig(method=method), statistics, tap.in_features, IGNORED)
+    criterion = build_criterion(method, statistics, tap.in_features, IGNORED)
     criterion = criterion.to(device)
     optimizer = build_optimizer(model, criterion, _OPTIMIZER)
     peaks = [group["lr"] for group in optimizer.param_groups]

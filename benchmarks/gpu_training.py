@@ -268,7 +268,7 @@ def train(
     model = _model(config.model.name, len(data.statistics.pixels_K), weights)
     model = model.to(device, memory_format=torch.channels_last)
     tap = FeatureTap(model, layer=model.classifier_name)
-    criterion = build_criterion(config, data.statistics, tap.in_features, data.ignore_index)
+    criterion = build_criterion(config.method, data.statistics, tap.in_features, data.ignore_index)
     criterion = criterion.to(device)
     optimizer = build_optimizer(model, criterion, optimizer_config)
     peaks = [group["lr"] for group in optimizer.param_groups]

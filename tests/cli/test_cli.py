@@ -64,7 +64,6 @@ def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch
     ("arguments", "message"),
     [
         (["train", "--mehtod", "ceco", "--out", "o"], "unrecognized arguments: --mehtod ceco"),
-        (["train", "--method", "foo", "--out", "o"], "'cross_entropy', 'ceco', 'ceco_published'"),
         (["train", "--data.size", "64", "--out", "o"], 'Parser key "data.size"'),
     ],
 )
@@ -81,7 +80,9 @@ def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, 
 
 def test_a_switch_stands_alone(monkeypatch):
     asked = []
-    monkeypatch.setattr("equiseg.cli.demo.run_comparison", lambda *given: asked.append(given[1]))
+    monkeypatch.setattr(
+        "equiseg.cli.demo.run_comparison", lambda *given, **_: asked.append(given[2])
+    )
     for arguments in ([], ["--points"], ["--points", "false"], ["--points", "--out", "here"]):
         main(["demo", *arguments])
     assert list(map(str, asked)) == ["runs/demo", "runs/demo-points", "runs/demo", "here"]

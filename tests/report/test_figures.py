@@ -62,7 +62,8 @@ def logged(tmp_path):
         logs = folder / "logs" / "version_0"
         logs.mkdir(parents=True)
         rows = "".join(f"{e},{e},{2 - e / 9},{1 - e / 9},{e / 9},{9 - e},nan\n" for e in range(9))
-        names = "epoch,step,loss,loss/pixel,val/miou,collapse/nc1_ratio,collapse/self_duality\n"
+        names = "epoch,step,loss,loss/cross_entropy,val/miou,"
+        names += "collapse/nc1_ratio,collapse/self_duality\n"
         (logs / "metrics.csv").write_text(names + rows)
     return folders
 
@@ -72,7 +73,7 @@ def test_curves_are_drawn_for_what_was_logged(logged):
     assert figure is not None
     assert [axes.get_title("left") for axes in figure.axes] == [
         "validation mIoU, %",
-        "training loss: pixel",
+        "training loss: cross entropy",
     ]
     assert all(len(axes.lines) == 2 * 3 for axes in figure.axes)  # two seeds and their mean
 

@@ -140,8 +140,9 @@ def test_the_center_branch_is_that_of_training(finished_run):
     network = open_network(finished_run)
     branch = network.center_branch()
     best = torch.load(finished_run / "checkpoints" / "best.ckpt", weights_only=True)
-    assert torch.equal(branch.frame_KD, best["state_dict"]["criterion.regularizer.frame_KD"])
-    assert branch.weight == network.config.ceco.weight
+    state = best["state_dict"]
+    assert torch.equal(branch.frame_KD, state["criterion.losses.center_collapse.frame_KD"])
+    assert branch.weight == 0.4
 
 
 def test_gradients_are_of_the_branch_that_is_given():

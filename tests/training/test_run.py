@@ -26,7 +26,9 @@ def test_a_run_leaves_everything_it_promises(finished_run: Path):
         assert len(result[split]["iou"]) == 6
         assert result[split]["collapse"]["num_present"] >= 2
     header = (finished_run / "logs/version_0/metrics.csv").read_text().splitlines()[0].split(",")
-    assert {"loss", "loss/pixel", "loss/center_collapse", "val/miou", "val/tail"} <= set(header)
+    assert {"loss", "loss/cross_entropy", "loss/center_collapse", "val/miou", "val/tail"} <= set(
+        header
+    )
 
 
 def test_the_saved_configuration_is_the_one_that_ran(finished_run: Path):

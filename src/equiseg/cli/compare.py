@@ -5,14 +5,38 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from equiseg.cli.tables import comparison_table
+from equiseg.training.batch import Report
 from equiseg.training.config import TrainConfig
+from equiseg.training.study import Plan, Task, run_study
+
+
+@dataclass(frozen=True)
+class TaskFile:
+    """What methods are compared on.
+
+    Attributes:
+        config: YAML file with options of training; they go over those of the command line.
+        seeds: Seeds of this task, where they are not those of all.
+    """
+
+    config: Path
+    seeds: list[int] | None = None
 
 
 def compare(
@@ -22,53 +46,112 @@ def compare(
     seeds: list[int] = [0, 1, 2, 3, 4],  # noqa: B006
     jobs: int = 1,
     split: str = "test",
+    tasks: dict[str, TaskFile] = {},  # noqa: B006
+    trials: int = 1,
+    search: list[str] = [],  # noqa: B006
+    select: str = "miou",
 ) -> None:
     """Train several methods with several seeds and compare them, paired by seed.
 
     Finished runs are kept: started again, or with more seeds, only what is missing is trained.
-    Writes comparison.json, a page (report.html) and its figures into the folder.
+    Writes comparison.json, results.csv, a page (report.html) and its figures into the folder. With
+    several tasks it is a study: a page for each task and one over all. Under torchrun the processes
+    share the runs out.
 
     Args:
         config: What all runs share.
         out: Folder of the comparison.
         methods: What to compare, the baseline first: a method, or a name with changes to the
-            configuration, as "ceco-s10:method=ceco,ceco.scale=10".
+            configuration, as "strong:method=cross_entropy + center_collapse(weight=0.8)". A value
+            to tune is written with its default and a range, as "focal:method=focal(gamma=2 or
+            uniform(0.5, 5))"; ranges are uniform, loguniform and choice.
         seeds: Each method is trained with each of them.
-        jobs: Runs beside each other; give each its share of the cores with --threads.
-        split: The split whose scores are compared. Choose settings on val, claim on test.
+        jobs: Runs beside each other; they share the cores unless --threads says otherwise.
+        split: The split whose scores are compared. Settings are chosen on val.
+        tasks: Name of each task with its file, as {camvid: {config: camvid.yaml}}; none compares
+            on the data of this command.
+        trials: Settings of each method that are tried on each task, with a seed of their own: the
+            defaults, then random draws from the ranges. 1 tries nothing.
+        search: Ranges that every method is given, as "optimizer.lr=1e-3 or loguniform(5e-4,4e-3)".
+        select: Validation score by which the best setting is chosen.
     """
-    command = "equiseg " + shlex.join(sys.argv[1:])
-    run_comparison(config, out, methods, seeds, jobs, split, command)
+    from equiseg.training.config_file import read_config
+
+    opened = [
+        Task(name, read_config(file.config, config), seeds if file.seeds is None else file.seeds)
+        for name, file in tasks.items()
+    ]
+    run_comparison(
+        opened or [Task(".", config, seeds)],
+        [_with(method, search) for method in methods],
+        out,
+        command="equiseg " + shlex.join(sys.argv[1:]),
+        jobs=jobs,
+        split=split,
+        trials=trials,
+        select=select,
+    )
 
 
 def run_comparison(
-    config: TrainConfig,
-    out: Path,
+    tasks: Sequence[Task],
     methods: Sequence[str],
-    seeds: Sequence[int],
-    jobs: int,
-    split: str,
+    out: Path,
+    *,
     command: str,
+    jobs: int,
+    split: str = "test",
+    trials: int = 1,
+    select: str = "miou",
 ) -> Path:
-    """Train, show a bar for each run, print the table, write the page; returns its path."""
+    """Train, show how far each run is, print the tables, write the pages; returns the last."""
     from equiseg.report.comparison import report_comparison
-    from equiseg.training.compare import Variant
-    from equiseg.training.compare import compare as run
+    from equiseg.report.study_page import report_study
 
     console = Console()
-    variants = [Variant.parse(text, config) for text in methods]
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bars: dict[str, TaskID] = {}
+    plan = Plan(tasks, methods, out, trials=trials, select=select, split=split)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
+    with _bars(console, out) as report:
+        study = run_study(plan, jobs, report)
+    pages = []
+    for name, comparison in study.comparisons.items():
+        if len(study.comparisons) > 1:
+            console.rule(name)
+        console.print(comparison_table(comparison))
+        pages.append(report_comparison(out / name, comparison, command))
+    if len(pages) > 1 or any(study.tuning.values()):
+        pages.append(report_study(out, study, command))
+    console.print(f"page: [bold]{pages[-1]}[/bold]")
+    return pages[-1]
 
-        def show(name: str, share: float) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=1.0)
-            progress.update(bars[name], completed=share)
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
-        comparison = run(variants, seeds, out, jobs=jobs, split=split, report=show)
-    console.print(comparison_table(comparison))
-    page = report_comparison(out, comparison, command)
-    console.print(f"page: [bold]{page}[/bold]")
-    return page
+def _with(method: str, search: Sequence[str]) -> str:
+    """A method with the ranges that all are given."""
+    if not search:
+        return method
+    named = method if ":" in method else f"{method}:method={method}"
+    return ",".join((named, *search))
+
+
+@contextmanager
+def _bars(console: Console, out: Path) -> Iterator[Callable[[int], Report]]:
+    """A bar over all runs of a stage, and one for each run that is under way."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+
+        def stage(total: int) -> Report:
+            overall = progress.add_task("runs", total=total, visible=total > 0)
+            bars: dict[Path, TaskID] = {}
+
+            def show(folder: Path, share: float) -> None:
+                if folder not in bars:
+                    name = str(folder.relative_to(out))
+                    bars[folder] = progress.add_task(name, total=100, visible=share < 1)
+                progress.update(bars[folder], completed=round(100 * share))
+                if share == 1:
+                    progress.update(bars[folder], visible=False)
+                    progress.advance(overall)
+
+            return show
+
+        yield stage

@@ -8,6 +8,7 @@ from equiseg.cli.compare import run_comparison
 from equiseg.data.points.rooms import RoomConfig
 from equiseg.data.scenes import SceneConfig
 from equiseg.training.config import DataConfig, OptimizerConfig, TrainConfig
+from equiseg.training.study import Task
 
 # Twelve classes in small rooms: what two cores can teach a network from nothing in two minutes.
 DEMO = TrainConfig(
@@ -56,4 +57,5 @@ def demo(
     shown += "" if seeds == [0] else f" --seeds '{seeds}'"
     config = POINTS_DEMO if points else DEMO
     out = out or Path("runs/demo-points" if points else "runs/demo")
-    run_comparison(config, out, ["cross_entropy", "ceco"], seeds, 2, "test", shown)
+    task = Task(".", config, seeds)
+    run_comparison([task], ["cross_entropy", "ceco"], out, command=shown, jobs=2)

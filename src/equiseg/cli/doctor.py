@@ -36,7 +36,7 @@ def doctor(
         root: Folder of the data; overrides the card's own.
         model: The network to train; as model.name of training.
         batch_size: Images or blocks a step.
-        min_count: As ceco.min_count of training.
+        min_count: Pixels a class needs in a batch, as of center_collapse in training.
         min_images: Classes in fewer training images are called rare.
         num_workers: Worker processes that read.
         json: Print findings as JSON, for machines.

@@ -1,6 +1,46 @@
-"""Losses, one to a file."""
+"""Losses, one to a file: what rebalances, behind one signature."""
 
+from equiseg.losses.balanced_softmax import BalancedSoftmaxLoss
 from equiseg.losses.center_collapse import CenterCollapseLoss
 from equiseg.losses.cross_entropy import CrossEntropyLoss
+from equiseg.losses.dice import DiceLoss
+from equiseg.losses.dot_regression import DotRegressionLoss
+from equiseg.losses.equalization import EqualizationLoss
+from equiseg.losses.feature_loss import FeatureLoss
+from equiseg.losses.fixed_classifier import FixedClassifierLoss
+from equiseg.losses.focal import FocalLoss
+from equiseg.losses.ldam import LdamLoss
+from equiseg.losses.learnable_center import LearnableCenterLoss
+from equiseg.losses.logit_adjusted import LogitAdjustedLoss, adjusted_logits
+from equiseg.losses.lovasz import LovaszLoss
+from equiseg.losses.ohem import OhemLoss
+from equiseg.losses.pixel_loss import PixelLoss
+from equiseg.losses.prototype_contrast import PrototypeContrastLoss
+from equiseg.losses.region_rebalance import RegionRebalanceLoss
+from equiseg.losses.seesaw import SeesawLoss
+from equiseg.losses.tversky import TverskyLoss
+from equiseg.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
 
-__all__ = ["CenterCollapseLoss", "CrossEntropyLoss"]
+__all__ = [
+    "BalancedSoftmaxLoss",
+    "CenterCollapseLoss",
+    "CrossEntropyLoss",
+    "DiceLoss",
+    "DotRegressionLoss",
+    "EqualizationLoss",
+    "FeatureLoss",
+    "FixedClassifierLoss",
+    "FocalLoss",
+    "LdamLoss",
+    "LearnableCenterLoss",
+    "LogitAdjustedLoss",
+    "LovaszLoss",
+    "OhemLoss",
+    "PixelLoss",
+    "PrototypeContrastLoss",
+    "RegionRebalanceLoss",
+    "SeesawLoss",
+    "TverskyLoss",
+    "WeightedCrossEntropyLoss",
+    "adjusted_logits",
+]

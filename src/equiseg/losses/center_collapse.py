@@ -16,6 +16,7 @@ from equiseg.cells import LabelSide
 from equiseg.centers import class_centers
 from equiseg.frames import frame
 from equiseg.labels import check_num_classes, check_shapes, is_checkable
+from equiseg.losses.per_class import per_class
 
 _SHORTEST_CENTER = 1e-6
 # Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
@@ -136,7 +137,8 @@ class CenterCollapseLoss(nn.Module):
 
         generator = torch.Generator().manual_seed(seed)
         self.register_buffer("frame_KD", frame(num_classes, dim, generator=generator))
-        self.register_buffer("log_prior_K", _log_prior(prior, num_classes))
+        log_prior_K = None if prior is None else per_class("prior", prior, num_classes).log()
+        self.register_buffer("log_prior_K", log_prior_K)
         self.reduction: nn.Module = nn.Identity()
         if reduce is not None:
             self.reduction = _FrozenReduction(in_features, reduce, generator)
@@ -348,25 +350,6 @@ def _draw(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Te
     """The start of ``nn.Linear`` and ``nn.Conv2d``: uniform within 1 / sqrt(fan-in)."""
     bound = fan_in**-0.5
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
-
-
-def _log_prior(prior: Tensor | Sequence[float] | None, num_classes: int) -> Tensor | None:
-    if prior is None:
-        return None
-    prior_K = torch.as_tensor(prior, dtype=torch.float64)
-    if prior_K.shape != (num_classes,):
-        raise ValueError(
-            f"prior must hold one share per class, shape ({num_classes},), got "
-            f"{tuple(prior_K.shape)}; ClassStatistics.image_prior makes one from labels"
-        )
-    wrong = ~(prior_K.isfinite() & (prior_K > 0))
-    if bool(wrong.any()):
-        first = int(wrong.nonzero()[0])
-        raise ValueError(
-            f"prior must be positive and finite, got {float(prior_K[first])} for class {first}; "
-            "give classes never seen in training a small share, for example half an image"
-        )
-    return prior_K.log().float()
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:

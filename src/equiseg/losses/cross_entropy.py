@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.labels import check_labels, check_num_classes, check_shapes, fold_ignored, is_checkable
+from equiseg.labels import fold_ignored
+from equiseg.losses.pixel_loss import PixelLoss
 
-_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
+class CrossEntropyLoss(PixelLoss):
+    r"""Mean cross entropy over the labelled pixels or points.
 
-class CrossEntropyLoss(nn.Module):
-    """Mean cross entropy over the labelled pixels or points.
+    .. math:: L = \frac{1}{P} \sum_p -\log \mathrm{softmax}_{y_p}(z_p)
 
     As ``torch.nn.CrossEntropyLoss``, save that logits smaller than the labels are resized to
     them, and that a batch without any label gives zero, connected to the graph, instead of NaN.
@@ -25,41 +26,20 @@ class CrossEntropyLoss(nn.Module):
         ValueError: If the arguments cannot work.
     """
 
-    def __init__(self, num_classes: int, *, ignore_index: int = 255) -> None:
-        super().__init__()
-        check_num_classes(num_classes, ignore_index)
-        self.num_classes = num_classes
-        self.ignore_index = ignore_index
-
     def forward(self, logits: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
-        """Scalar loss of one batch.
+        """Scalar loss of one batch, as every pixel loss, without laying the pixels out in rows.
 
-        Args:
-            logits: (B, K, *spatial) or (N, K); (V, K) voxels with an ``inverse`` map.
-            labels: (B, *Spatial) of the same or a larger size, or (N,).
-            inverse: (N,) int64, the voxel of each labelled point: the mean is then over points,
-                whose logits are never formed.
-
-        Raises:
-            TypeError: If dtypes are wrong.
-            ValueError: If shapes disagree, or (on eager CPU tensors) a label is out of range.
+        With an ``inverse`` map the logits of the points are never formed.
         """
-        check_shapes(logits, labels, inverse)
-        if logits.shape[1] != self.num_classes:
-            raise ValueError(
-                f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]}"
-            )
-        if is_checkable(labels):
-            check_labels(labels, self.num_classes, self.ignore_index)
-        if logits.dtype != torch.float64:
-            logits = logits.float()  # a sum over a batch overflows half precision
-        if logits.shape[2:] != labels.shape[1:]:
-            logits = F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
-        targets = fold_ignored(labels, self.num_classes, self.ignore_index)
-        known = targets < self.num_classes
-        if inverse is None:
-            total = F.cross_entropy(logits, targets, ignore_index=self.num_classes, reduction="sum")
-        else:
-            likelihoods = F.log_softmax(logits, 1)[inverse, targets.clamp(max=self.num_classes - 1)]
-            total = -torch.where(known, likelihoods, 0).sum()
-        return total / known.sum().clamp(min=1)
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = self._at_labels(logits, labels, inverse)
+            targets = fold_ignored(labels, self.num_classes, self.ignore_index)
+            known = targets < self.num_classes
+            if inverse is None:
+                total = F.cross_entropy(
+                    logits, targets, ignore_index=self.num_classes, reduction="sum"
+                )
+            else:
+                classes = targets.clamp(max=self.num_classes - 1)
+                total = -torch.where(known, F.log_softmax(logits, 1)[inverse, classes], 0).sum()
+            return total / known.sum().clamp(min=1)

@@ -118,7 +118,7 @@ def curve_figure(folders: Mapping[str, Sequence[Path]]) -> Figure | None:
     histories = _histories(folders)
     logged = {name for runs in histories.values() for run in runs for name in run}
     # The sum is left out when its parts are shown: methods with other parts do not share it.
-    parts = sorted((n for n in logged if n.startswith("loss/")), key=lambda n: n != "loss/pixel")
+    parts = sorted(n for n in logged if n.startswith("loss/"))
     titles = {"val/miou": "validation mIoU, %", "val/tail": "validation tail IoU, %"}
     titles |= {n: f"training loss: {n[5:].replace('_', ' ')}" for n in parts}
     return _curves(histories, titles)

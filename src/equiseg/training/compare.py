@@ -1,32 +1,22 @@
-"""compare: methods times seeds, each run kept, their differences paired by seed."""
+"""Comparison: finished runs of several methods over the same seeds, paired by seed."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
-import os
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, get_type_hints
 
 from equiseg.training.config import TrainConfig
-from equiseg.training.config_file import plain, read_config, write_config
-from equiseg.training.run import PROGRESS, RESULT, read_result
-from equiseg.training.sources import split_names
+from equiseg.training.run import read_result
 
 METRICS = ("miou", "foreground", "head", "common", "tail", "mean_accuracy", "pixel_accuracy")
 COMPARISON = "comparison.json"
-_POLL_SECONDS = 0.5
 _KEPT = ("best_epoch", "step_seconds", "data_wait_share")
 
 
@@ -48,7 +38,7 @@ class Variant:
 
         Args:
             text: A method ("ceco"), or a name with changes to the base configuration:
-                "ceco-s10:method=ceco,ceco.scale=10".
+                "strong:method=cross_entropy + center_collapse(weight=0.8),optimizer.lr=1e-3".
             base: What the others share.
 
         Raises:
@@ -60,11 +50,11 @@ class Variant:
                 f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}"
             )
         config = base if changes else _changed(base, "method", name, text)
-        for change in filter(None, re.split(r",(?![^\[]*\])", changes)):  # not inside [...]
+        for change in _changes(changes):
             key, equals, value = change.partition("=")
             if not equals:
                 raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
-            config = _changed(config, key, value, text)
+            config = _changed(config, key.strip(), value.strip(), text)
         return cls(name, config)
 
 
@@ -183,92 +173,16 @@ class Comparison:
         return cls(split, list(seeds), runs, **shared, unit=result.get("unit", "pixel"))
 
 
-def compare(
-    variants: Sequence[Variant],
-    seeds: Sequence[int],
-    out: Path,
-    *,
-    jobs: int = 1,
-    split: str = "test",
-    report: Callable[[str, float], None] = lambda name, share: None,
-) -> Comparison:
-    """Train every variant with every seed, each in a process of its own, and collect the scores.
-
-    Finished runs are kept and not trained again; interrupted ones go on where they stopped.
-
-    Args:
-        variants: What to compare, the baseline first.
-        seeds: Every variant is trained with each.
-        out: Folder of the runs, ``out/<variant>/seed<seed>``.
-        jobs: Runs beside each other. Give each its share of cores with ``threads``.
-        split: The split whose scores are compared.
-        report: Told the share of each run that is done, now and then; 1 when it ends.
-
-    Raises:
-        ValueError: If names repeat, there is nothing to run, or the data have no such split.
-        RuntimeError: If runs fail, naming their logs; the others are finished first.
-    """
-    names = [variant.name for variant in variants]
-    if len(set(names)) < len(names) or not names or not seeds:
-        raise ValueError(f"methods need distinct names and at least one seed, got {names}, {seeds}")
-    for variant in variants:
-        if split not in (known := split_names(variant.config.data)) or split == "train":
-            scored = [name for name in known if name != "train"]
-            raise ValueError(f"split must be one of {scored}, got {split!r}")
-    folders = {v.name: [out / v.name / f"seed{seed}" for seed in seeds] for v in variants}
-    # Seed by seed: a comparison that is cut off has pairs to show.
-    plan = [
-        (dataclasses.replace(v.config, seed=seed), folders[v.name][i])
-        for i, seed in enumerate(seeds)
-        for v in variants
-    ]
-    stop = threading.Event()
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        futures = {
-            pool.submit(
-                _run, config, folder, partial(report, str(folder.relative_to(out))), stop
-            ): folder
-            for config, folder in plan
-        }
-        try:
-            failed = [futures[f] for f in as_completed(futures) if not f.result()]
-        except BaseException:
-            stop.set()  # ends the running processes; what has not begun does not begin
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    if failed:
-        logs = ", ".join(str(folder / "output.log") for folder in failed)
-        raise RuntimeError(f"{len(failed)} of {len(plan)} runs failed; see {logs}")
-    comparison = Comparison.collect(folders, seeds, split)
-    comparison.save(out / COMPARISON)
-    return comparison
-
-
-def _run(
-    config: TrainConfig, folder: Path, report: Callable[[float], None], stop: threading.Event
-) -> bool:
-    """Train in a process of its own; whether it finished."""
-    if (folder / RESULT).is_file() and plain(read_config(folder / "config.yaml")) == plain(config):
-        report(1.0)
-        return True
-    folder.mkdir(parents=True, exist_ok=True)
-    requested = folder / "requested.yaml"
-    write_config(config, requested)
-    command = [sys.executable, "-m", "equiseg", "train"]
-    command += ["--config", str(requested), "--out", str(folder)]
-    threads = {} if config.threads is None else {"OMP_NUM_THREADS": str(config.threads)}
-    with (folder / "output.log").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **threads}
-        )
-        while process.poll() is None:
-            with contextlib.suppress(OSError, ValueError):
-                report(float((folder / PROGRESS).read_text()))
-            if stop.wait(_POLL_SECONDS):
-                process.terminate()
-                process.wait()
-    report(1.0)
-    return process.returncode == 0
+def _changes(text: str) -> list[str]:
+    """Split at commas that stand in no bracket."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "[(") - (character in "])")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _changed(config: Any, key: str, value: str, text: str) -> Any:

@@ -11,6 +11,7 @@ from equiseg.data.points.transforms import PointAugmentConfig
 from equiseg.data.points.view import PointCropConfig
 from equiseg.data.scenes import SceneConfig
 from equiseg.data.transforms import AugmentConfig
+from equiseg.training.methods import parse_method
 
 BUILT_IN = ("scenes", "rooms")
 
@@ -109,29 +110,6 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class CenterCollapseConfig:
-    """The center collapse branch of the methods "ceco" and "ceco_published".
-
-    Attributes:
-        weight: Factor on the loss.
-        scale: Inverse temperature of the cosine logits ("ceco" only; published: 5).
-        projection: Linear map of the centers before the frame ("ceco" only).
-        dim: Dimension of the frame, None for the default of the projection ("ceco" only).
-        relu: Clip projected centers at zero ("ceco" only).
-        prior: Add the log of the share of images that hold a class ("ceco" only).
-        min_count: Classes with fewer valid pixels in the batch count as absent ("ceco" only).
-    """
-
-    weight: float = 0.4
-    scale: float = 5.0
-    projection: Literal["none", "frozen", "learnable"] = "none"
-    dim: int | None = None
-    relu: bool = False
-    prior: bool = False
-    min_count: int = 1
-
-
-@dataclass(frozen=True)
 class OptimizerConfig:
     """How the weights move.
 
@@ -195,9 +173,12 @@ class TrainConfig:
     Attributes:
         data: Which images or point clouds.
         model: Which network.
-        method: "cross_entropy" alone; "ceco", with the center collapse regularizer; or
-            "ceco_published", with the branch as its authors released it.
-        ceco: The regularizer's arguments.
+        method: What is minimised: a loss by the name of its file ("cross_entropy", "focal"), a
+            weighted sum of losses ("0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)"),
+            "ceco" for cross entropy with the center collapse regularizer, or "ceco_published" with
+            the branch as its authors released it. What a loss must know of the training labels is
+            named: prior=pixel or image, class_counts=pixel or image, and weight= or alpha= by
+            formula (inverse, square_root, enet, median_frequency, effective_number).
         optimizer: How the weights move.
         evaluation: How images or scans are predicted in validation and test.
         epochs: Passes over the training images or blocks.
@@ -212,8 +193,7 @@ class TrainConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    method: Literal["cross_entropy", "ceco", "ceco_published"] = "ceco"
-    ceco: CenterCollapseConfig = field(default_factory=CenterCollapseConfig)
+    method: str = "ceco"
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     epochs: int = 30
@@ -226,6 +206,7 @@ class TrainConfig:
     log_collapse: bool = True
 
     def __post_init__(self) -> None:
+        parse_method(self.method)
         for name in ("epochs", "batch_size", "val_every", "threads", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -17,8 +17,12 @@ def write_config(config: TrainConfig, path: Path) -> None:
     path.write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
 
 
-def read_config(path: Path) -> TrainConfig:
-    """Read a saved configuration.
+def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
+    """Read a configuration.
+
+    Args:
+        path: The file.
+        base: Holds what the file does not say; None takes the defaults.
 
     Raises:
         ValueError: If the file is missing or does not describe a run.
@@ -29,8 +33,9 @@ def read_config(path: Path) -> TrainConfig:
         raise ValueError(f"{path}: no such configuration; is this the folder of a run?")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(TrainConfig, "config")
+    said = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
-        values = parser.parse_object({"config": yaml.safe_load(path.read_text(encoding="utf-8"))})
+        values = parser.parse_object({"config": said if base is None else _over(plain(base), said)})
     except ArgumentError as error:
         raise ValueError(f"{path}: not a configuration of this version: {error}") from error
     config: TrainConfig = parser.instantiate(values).config
@@ -44,6 +49,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def _over(below: Any, above: Any) -> Any:
+    """Nested dictionaries, one laid over the other."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: _over(below.get(key), value) for key, value in above.items()}
 
 
 def differences(there: Any, here: Any, name: str = "") -> list[str]:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from inspect import Parameter
+from typing import Any, get_args
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equiseg.imbalance import ClassStatistics
-from equiseg.losses import CenterCollapseLoss, CrossEntropyLoss
-from equiseg.training.config import CenterCollapseConfig, TrainConfig
+from equiseg.imbalance import ClassStatistics, class_prior, class_weights
+from equiseg.imbalance.formulas import WeightFormula
+from equiseg.losses import DotRegressionLoss, FixedClassifierLoss, LdamLoss
+from equiseg.training.methods import Term, parse_method
+
+_COUNTED = ("pixel", "image")
+# The last fifth of training, as Cao et al. 2019 published it: epochs 160 to 200.
+_REWEIGHT_AFTER = 0.8
 
 
 class Criterion(nn.Module):
-    """A pixel (point) loss and, for some methods, a regularizer on the last-layer features.
+    """A weighted sum of losses, of the logits or of the last-layer features.
 
     Args:
-        pixel: Loss over (logits, labels).
-        regularizer: Loss over (features, labels), or None.
+        losses: Each loss by name; one with ``in_features`` is given the features.
+        factors: How often each counts, in the same order.
+        statistics: Of the training labels, for losses that change their weights later on.
     """
 
-    def __init__(self, pixel: nn.Module, regularizer: nn.Module | None = None) -> None:
+    def __init__(
+        self, losses: dict[str, nn.Module], factors: list[float], statistics: ClassStatistics
+    ) -> None:
         super().__init__()
-        self.pixel = pixel
-        self.regularizer = regularizer
+        self.losses = nn.ModuleDict(losses)
+        self.factors = factors
+        self.statistics = statistics
 
     def forward(
         self, logits: Tensor, features: Tensor, labels: Tensor, inverse: Tensor | None = None
@@ -34,11 +46,47 @@ class Criterion(nn.Module):
             labels: (B, H, W), or (N,) of points.
             inverse: (N,) voxel of every point.
         """
-        parts = {"pixel": self.pixel(logits, labels, inverse=inverse)}
-        if self.regularizer is not None:
-            features = within(features, labels)
-            parts["center_collapse"] = self.regularizer(features, labels, inverse=inverse)
+        parts = {}
+        for (name, loss), factor in zip(self.losses.items(), self.factors, strict=True):
+            inputs = within(features, labels) if hasattr(loss, "in_features") else logits
+            parts[name] = factor * loss(inputs, labels, inverse=inverse)
         return parts
+
+    def begin_epoch(self, share_done: float) -> None:
+        """Deferred reweighting, where a loss has it.
+
+        Args:
+            share_done: Share of the training's epochs that are over.
+        """
+        for loss in self.losses.values():
+            if isinstance(loss, LdamLoss) and share_done >= _REWEIGHT_AFTER:
+                # Images, not pixels: these are far beyond the reach of the published beta.
+                loss.reweight(
+                    class_weights(self.statistics.images_K, "effective_number", beta=0.9999)
+                )
+
+    def fix_classifier(self, classifier: nn.Module) -> None:
+        """Give the network the classifier that a loss brings, for good.
+
+        Args:
+            classifier: The last layer, linear in its features.
+
+        Raises:
+            ValueError: If the layer looks at more than one place.
+        """
+        for name, loss in self.losses.items():
+            if not isinstance(loss, (FixedClassifierLoss, DotRegressionLoss)):
+                continue
+            weight: Any = classifier.weight
+            if weight.numel() != loss.rows_KD.numel():
+                raise ValueError(
+                    f"{name} needs a classifier of one row a class, {tuple(loss.rows_KD.shape)}, "
+                    f"the network's is {tuple(weight.shape)}; choose a network of equiseg's own"
+                )
+            weight.data.copy_(loss.rows_KD.view_as(weight))
+            if classifier.bias is not None:
+                classifier.bias.data.zero_()  # type: ignore[operator]
+            classifier.requires_grad_(False)
 
 
 def within(features: Tensor, labels: Tensor) -> Tensor:
@@ -53,44 +101,80 @@ def within(features: Tensor, labels: Tensor) -> Tensor:
 
 
 def build_criterion(
-    config: TrainConfig, statistics: ClassStatistics, in_features: int, ignore_index: int
+    method: str, statistics: ClassStatistics, in_features: int, ignore_index: int
 ) -> Criterion:
-    """The criterion of ``config.method``.
+    """The criterion of a method.
 
     Args:
-        config: The run.
-        statistics: Of the training labels; priors come from it.
+        method: A named method, or a weighted sum of losses (:func:`parse_method`).
+        statistics: Of the training labels; priors, counts and weights come from it.
         in_features: Channels of the last-layer features.
         ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If nothing in the method trains a classifier, or an argument cannot work.
     """
-    num_classes = len(statistics.pixels_K)
-    pixel = CrossEntropyLoss(num_classes, ignore_index=ignore_index)
-    if config.method == "cross_entropy":
-        return Criterion(pixel)
-    ceco: CenterCollapseConfig = config.ceco
-    if config.method == "ceco_published":
-        return Criterion(
-            pixel,
-            CenterCollapseLoss.published(
-                num_classes,
-                in_features,
-                statistics.image_prior(),
-                weight=ceco.weight,
-                ignore_index=ignore_index,
-            ),
+    losses, factors = {}, []
+    for term in parse_method(method):
+        losses[term.name.replace(".", "_")] = _build(term, statistics, in_features, ignore_index)
+        factors.append(term.factor)
+    brings_classifier = (FixedClassifierLoss, DotRegressionLoss)
+    if not any(
+        isinstance(loss, brings_classifier) or not hasattr(loss, "in_features")
+        for loss in losses.values()
+    ):
+        raise ValueError(
+            f"method {method!r} trains no pixel classifier; add a loss over logits, as in "
+            f"'cross_entropy + {method}'"
         )
-    return Criterion(
-        pixel,
-        CenterCollapseLoss(
-            num_classes,
-            in_features,
-            weight=ceco.weight,
-            scale=ceco.scale,
-            dim=ceco.dim,
-            projection=ceco.projection,
-            prior=statistics.image_prior() if ceco.prior else None,
-            min_count=ceco.min_count,
-            ignore_index=ignore_index,
-            relu=ceco.relu,
-        ),
-    )
+    return Criterion(losses, factors, statistics)
+
+
+def _build(
+    term: Term, statistics: ClassStatistics, in_features: int, ignore_index: int
+) -> nn.Module:
+    """The loss of a term, with what it needs to know of the training labels."""
+    parameters = term.parameters
+    arguments = dict(term.arguments)
+    over_features = "in_features" in parameters
+    if over_features:
+        arguments["in_features"] = in_features
+    for name in ("prior", "class_counts"):
+        if name not in parameters:
+            continue
+        if name not in arguments and parameters[name].default is Parameter.empty:
+            arguments[name] = "image" if over_features else "pixel"  # what one place counts for
+        if isinstance(arguments.get(name), str):
+            arguments[name] = _counted(name, arguments[name], statistics)
+    for name in ("weight", "alpha"):
+        if name not in parameters:
+            continue
+        if isinstance(formula := arguments.get(name), str):
+            arguments[name] = _weights(name, formula, statistics)
+    required = [name for name, p in parameters.items() if p.default is Parameter.empty]
+    if missing := [n for n in required if n not in arguments and n != "num_classes"]:
+        hint = f", one of {', '.join(get_args(WeightFormula))}" if "weight" in missing else ""
+        raise ValueError(f"method: {term.name} needs {', '.join(missing)}{hint}")
+    num_classes = len(statistics.pixels_K)
+    return term.build(num_classes, **arguments, ignore_index=ignore_index)
+
+
+def _counted(name: str, of: str, statistics: ClassStatistics) -> Tensor:
+    """Counts or shares of the classes, of pixels or of images."""
+    if of not in _COUNTED:
+        raise ValueError(f"method: {name} must be {' or '.join(_COUNTED)}, or numbers, got {of!r}")
+    if name == "prior" and of == "image":
+        return statistics.image_prior()
+    counts_K = statistics.pixels_K if of == "pixel" else statistics.images_K
+    return class_prior(counts_K) if name == "prior" else counts_K.clamp(min=1)
+
+
+def _weights(name: str, formula: str, statistics: ClassStatistics) -> Tensor:
+    """Class weights by formula, of training pixels."""
+    if formula not in get_args(WeightFormula):
+        allowed = ", ".join(get_args(WeightFormula))
+        raise ValueError(f"method: {name} must be one of {allowed}, or numbers, got {formula!r}")
+    images_K = statistics.images_K if formula == "median_frequency" else None
+    # Of pixels there are so many that any customary beta sees the limit: its counts are of images.
+    counts_K = statistics.images_K if formula == "effective_number" else statistics.pixels_K
+    return class_weights(counts_K, formula, images_K=images_K)  # type: ignore[arg-type]

@@ -47,22 +47,24 @@ class TrainedNetwork:
         """The regularizer it was trained with; None if there was none or it is not kept."""
         if self.config is None or self.folder is None or self.statistics is None:
             return None
-        name, ignored = self.model.classifier_name, self.card.ignore_index  # type: ignore[union-attr]
-        with FeatureTap(self.model, name) as tap:  # type: ignore[arg-type]
-            criterion = build_criterion(self.config, self.statistics, tap.in_features, ignored)
-        branch: Any = criterion.regularizer
-        if branch is None:
+        layer, ignored = self.model.classifier_name, self.card.ignore_index  # type: ignore[union-attr]
+        with FeatureTap(self.model, layer) as tap:  # type: ignore[arg-type]
+            method = self.config.method
+            criterion = build_criterion(method, self.statistics, tap.in_features, ignored)
+        branches = {k: v for k, v in criterion.losses.items() if isinstance(v, CenterCollapseLoss)}
+        if not branches:
             return None
+        name, branch = branches.popitem()
         best = self.folder / "checkpoints" / "best.ckpt"
         if best.is_file():
             state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-            start = "criterion.regularizer."
+            start = f"criterion.losses.{name}."
             branch.load_state_dict(
                 {key.removeprefix(start): v for key, v in state.items() if key.startswith(start)}
             )
         elif [*branch.parameters()] or not isinstance(branch.reduction, nn.Identity):
             return None  # what it has learned went with the checkpoint
-        return branch  # type: ignore[no-any-return]
+        return branch
 
 
 def open_network(path: Path, loader: str | None = None) -> TrainedNetwork:

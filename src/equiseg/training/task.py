@@ -75,9 +75,16 @@ class SegmentationTask(L.LightningModule):
             self.model.to(memory_format=torch.channels_last)
         self._frozen = freeze_encoder(self.model, config.model.freeze)
         self.tap = FeatureTap(self.model, layer=self.model.classifier_name)
-        self.criterion = build_criterion(config, statistics, self.tap.in_features, ignore_index)
+        self.criterion = build_criterion(
+            config.method, statistics, self.tap.in_features, ignore_index
+        )
+        self.criterion.fix_classifier(self.tap.layer)
         self.score = SegmentationScore(num_classes, ignore_index, groups)
         self.val_score: Score | None = None
+
+    def on_train_epoch_start(self) -> None:
+        """Let the criterion know how far training is."""
+        self.criterion.begin_epoch(self.current_epoch / max(self.config.epochs, 1))
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Keep the batch statistics of frozen stages as they are."""

@@ -226,7 +226,7 @@ def test_classes_too_small_for_a_center_or_a_cell(root):
     assert "never cover 16" in only(findings(card(root), min_count=30)).seen
     found = only(findings(card(root), min_count=31))  # a batch of 2 holds at most 30
     assert found.severity == "warning"
-    assert "--ceco.min_count" in found.advice
+    assert "min_count of center_collapse" in found.advice
 
 
 def test_sizes(root):

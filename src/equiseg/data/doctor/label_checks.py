@@ -188,7 +188,7 @@ def small_classes(checkup: Checkup) -> Iterator[Finding]:
             "train",
             f"{_classes(checkup, few)} never reach min_count={checkup.min_count} "
             f"{checkup.place}s in a batch of {checkup.batch_size}",
-            "the center branch never sees them; lower --ceco.min_count",
+            "the center branch never sees them; lower min_count of center_collapse in --method",
         )
     tiny = [k for k, n in enumerate(largest) if 0 < n < _CELL and k not in few]
     if tiny and not checkup.spec.holds_points:

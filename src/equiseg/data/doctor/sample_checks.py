@@ -154,7 +154,7 @@ def dimensions(checkup: Checkup) -> Iterator[Finding]:
         f"{num_classes} classes, but {dim} features before the classifier",
         f"equal angles (cosine {-1 / (num_classes - 1):.4f}) need {num_classes - 1} dimensions; "
         f"the frame is a softmax code, its closest classes {closest}: as good as {dim} dimensions "
-        "allow; --ceco.projection learnable makes room for the simplex",
+        "allow; center_collapse(projection=learnable) in --method makes room for the simplex",
     )
 
 

@@ -1,0 +1,30 @@
+"""DiceLoss: the overlap of each class, twice the intersection over the sum of both areas."""
+
+from __future__ import annotations
+
+from equiseg.losses.tversky import TverskyLoss
+
+
+class DiceLoss(TverskyLoss):
+    r"""One minus the Dice coefficient of each class, averaged over the classes present.
+
+    .. math:: L = \frac{1}{K'} \sum_{k\ \mathrm{present}} 1 - \frac{2 \sum_{y_i = k} p_{ik}}
+        {n_k + \sum_i p_{ik}}
+
+    over all pixels i of the batch: the Tversky loss that prices both mistakes at a half. Absent
+    classes are left out, so no smoothing term is needed, see :class:`TverskyLoss`.
+
+    Milletari, Navab and Ahmadi, "V-Net: Fully Convolutional Neural Networks for Volumetric Medical
+    Image Segmentation", 3DV 2016 (arXiv 1606.04797). They square the areas in the denominator; here
+    is the plain form, which of a hard prediction is the F1 score.
+
+    Args:
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    def __init__(self, num_classes: int, *, ignore_index: int = 255) -> None:
+        super().__init__(num_classes, alpha=0.5, beta=0.5, ignore_index=ignore_index)

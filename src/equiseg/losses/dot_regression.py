@@ -1,0 +1,62 @@
+"""DotRegressionLoss: turn every pixel's feature to the fixed direction of its class."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equiseg.frames import frame
+from equiseg.losses.feature_loss import FeatureLoss, cosines
+from equiseg.losses.pixel_loss import mean_of_known
+
+
+class DotRegressionLoss(FeatureLoss):
+    r"""Squared distance of the cosine to the own vertex of a fixed frame from one.
+
+    .. math:: L = \mathrm{mean}_i\, \tfrac{1}{2} (\hat h_i^T m_{y_i} - 1)^2
+
+    with :math:`\hat h` the normalised feature and m the rows of the frame (a simplex equiangular
+    tight frame for K <= C + 1, else a softmax code). It only pulls: no term pushes a feature from
+    other classes, whose vertices are far by construction, and the pull fades as it arrives. At
+    inference :meth:`logits`, the cosines, take the place of a classifier.
+
+    Yang et al., "Inducing Neural Collapse in Imbalanced Learning: Do We Really Need a Learnable
+    Classifier at the End of Deep Neural Network?", NeurIPS 2022 (arXiv 2203.09081); with normalised
+    features, as here, Yang et al., ICLR 2023 (arXiv 2302.03004). The first paper's code lets
+    features keep their length, which then weighs the pixels and gets no gradient.
+
+    Where labels are larger than the features, the cosines are resized to them, not the features:
+    the same where both have one size, for points, and inside a region of equal features.
+
+    Args:
+        num_classes: Number of classes K.
+        in_features: Channels C of the features, the dimension of the frame.
+        ignore_index: Label value to leave out.
+        seed: Seeds the orientation of the frame.
+
+    Raises:
+        ValueError: If an argument cannot work.
+    """
+
+    frame_KD: Tensor
+
+    def __init__(
+        self, num_classes: int, in_features: int, *, ignore_index: int = 255, seed: int = 0
+    ) -> None:
+        super().__init__(num_classes, in_features, ignore_index=ignore_index)
+        generator = torch.Generator().manual_seed(seed)
+        self.register_buffer("frame_KD", frame(num_classes, in_features, generator=generator))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(B, K, *spatial) or (N, K) cosines of features with the frame."""
+        return cosines(features, self.frame_KD)
+
+    @property
+    def rows_KD(self) -> Tensor:
+        """(K, C) rows of the linear classifier that predicts: lengths do not change who wins."""
+        return self.frame_KD
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """See the class."""
+        own_P = logits_PK.gather(1, targets_P.unsqueeze(1)).squeeze(1)
+        return mean_of_known((own_P - 1).square() / 2, known_P)

@@ -1,0 +1,83 @@
+"""EqualizationLoss: rare classes are mostly left out of other classes' pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.losses.per_class import per_class
+from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+
+
+class EqualizationLoss(PixelLoss):
+    r"""Softmax equalization: pixels of other classes seldom push the logits of rare ones down.
+
+    .. math:: L = \frac{1}{P} \sum_p
+        -\log \frac{e^{z_{p y_p}}}{\sum_k w_{pk} e^{z_{pk}}},
+        \quad w_{pk} = 1 - \beta_{pk} T_k [k \ne y_p],
+        \quad \beta_{pk} \sim \mathrm{Bernoulli}(\gamma)
+
+    with T one for the rare classes.
+
+    Tan et al., "Equalization Loss for Long-Tailed Object Recognition", CVPR 2020 (arXiv
+    2003.05176), the softmax form. Adapted to segmentation: a pixel takes the part of an image, with
+    draws of its own; and the rare classes are named by the share of the pixels that they hold
+    together (the paper's tail ratio), not by a threshold on the frequency of each, which would
+    have to follow K. In eval mode :math:`\beta` is its mean, as with dropout.
+
+    Args:
+        num_classes: Number of classes K.
+        prior: (K,) positive pixel shares of the classes in training, as of
+            :func:`equiseg.class_prior`; only their ratios matter.
+        tail_share: The rarest classes that together hold at most this share of the pixels are
+            rare, 0 to 1. 0.05: a twentieth of the pixels at most is protected.
+        gamma: Probability that a rare class is left out, 0 to below 1. 0.9: at 1 nothing would
+            ever keep a rare class from being predicted everywhere.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    rare_K: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        prior: Tensor | Sequence[float],
+        *,
+        tail_share: float = 0.05,
+        gamma: float = 0.9,
+        ignore_index: int = 255,
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if not 0 <= tail_share <= 1:
+            raise ValueError(
+                f"tail_share must be a share from 0 to 1, got {tail_share}; the default is 0.05"
+            )
+        if not 0 <= gamma < 1:
+            raise ValueError(
+                f"gamma must be a probability from 0 to below 1, got {gamma}; the default is 0.9"
+            )
+        self.gamma = gamma
+        prior_K = per_class("prior", prior, num_classes).double()
+        # Classes of equal share are rare together or not at all.
+        up_to_KK = prior_K.unsqueeze(0) <= prior_K.unsqueeze(1)
+        held_K = (up_to_KK * prior_K).sum(1) / prior_K.sum()
+        self.register_buffer("rare_K", (held_K <= tail_share).float())
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """Mean cross entropy of the logits plus log w."""
+        if self.training:
+            log_kept = torch.where(torch.rand_like(logits_PK) < self.gamma, -math.inf, 0.0)
+        else:
+            log_kept = logits_PK.new_full((), math.log1p(-self.gamma))
+        classes_K = torch.arange(self.num_classes, device=targets_P.device)
+        spared_PK = (self.rare_K > 0) & (classes_K != targets_P.unsqueeze(1))
+        logits_PK = logits_PK + torch.where(spared_PK, log_kept, 0)
+        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        return mean_of_known(losses_P, known_P)

@@ -1,0 +1,82 @@
+"""FeatureLoss: a pixel loss over features, which it turns into one map a class itself."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equiseg.labels import check_shapes
+from equiseg.losses.pixel_loss import PixelLoss
+
+_SHORTEST_FEATURE = 1e-6
+
+
+class FeatureLoss(PixelLoss):
+    """A loss over features and labels whose pixels are scored by one row a class.
+
+    A subclass implements :meth:`logits`, at the features' own size, and :meth:`of_pixels`, over
+    these logits resized to the labels: K maps at full size, as for cross entropy, and never C.
+
+    Args:
+        num_classes: Number of classes K.
+        in_features: Channels C of the features.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    def __init__(self, num_classes: int, in_features: int, *, ignore_index: int = 255) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if in_features < 1:
+            raise ValueError(f"in_features must be at least 1, got {in_features}")
+        self.in_features = in_features
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(B, K, *spatial) or (N, K) scores of features, in their dtype; the largest wins."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
+        """Scalar loss of one batch; zero, connected to the graph, where nothing is labelled.
+
+        Args:
+            features: (B, C, *spatial) input of a pixel classifier, (N, C) points, or (V, C) voxels
+                with an ``inverse`` map.
+            labels: (B, *Spatial) of the same or a larger size, or (N,).
+            inverse: (N,) int64, the voxel of each labelled point.
+
+        Raises:
+            TypeError: If dtypes are wrong.
+            ValueError: If shapes disagree, the channels are not ``in_features``, or (on eager CPU
+                tensors) a label is out of range.
+        """
+        self._check(features, labels, inverse)
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(self.logits(wide(features)), labels, inverse=inverse)
+
+    def _check(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
+        check_shapes(features, labels, inverse)
+        if features.shape[1] != self.in_features:
+            raise ValueError(
+                f"features must have in_features={self.in_features} channels, got "
+                f"{features.shape[1]} in {tuple(features.shape)}; build the loss with "
+                f"in_features={features.shape[1]}"
+            )
+
+
+def wide(features: Tensor) -> Tensor:
+    """Features in float32 at least: sums over a batch overflow half precision."""
+    return features.to(torch.promote_types(features.dtype, torch.float32))
+
+
+def products(features: Tensor, rows_KC: Tensor) -> Tensor:
+    """The product of every feature with every row: (B, K, *spatial) or (N, K)."""
+    scores: Tensor = torch.einsum("nc...,kc->nk...", features, rows_KC.to(features.dtype))
+    return scores
+
+
+def cosines(features: Tensor, unit_KC: Tensor) -> Tensor:
+    """The cosine of every feature with every unit row: (B, K, *spatial) or (N, K)."""
+    lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    quotients: Tensor = products(features, unit_KC) / lengths.clamp(min=_SHORTEST_FEATURE)
+    return quotients

@@ -1,0 +1,70 @@
+"""FixedClassifierLoss: cross entropy of a pixel classifier that never learns its rows."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.frames import frame
+from equiseg.losses.feature_loss import FeatureLoss, products
+from equiseg.losses.pixel_loss import mean_of_known
+
+
+class FixedClassifierLoss(FeatureLoss):
+    r"""Cross entropy of pixels whose classifier is a fixed frame: equal and maximal angles.
+
+    .. math:: L = \mathrm{mean}_i\, -\log \mathrm{softmax}_{y_i}(s\, M h_i)
+
+    with M the rows of the frame (a simplex equiangular tight frame for K <= C + 1, else a softmax
+    code), no bias, and features as long as they please. It takes the place of the network's own
+    classifier: at inference :meth:`logits` is the classifier.
+
+    Zhu et al., "A Geometric Analysis of Neural Collapse with Unconstrained Features", NeurIPS 2021
+    (arXiv 2105.02375), fix the last layer so; for imbalanced classes Yang et al., NeurIPS 2022
+    (arXiv 2203.09081). For pixels, Zhong et al., CVPR 2023 (arXiv 2301.01100), found it
+    worse than a classifier that learns, for which they name context: classes that occur together.
+
+    Args:
+        num_classes: Number of classes K.
+        in_features: Channels C of the features, the dimension of the frame.
+        scale: Factor s on the logits. 1: lengths of features that are free set the scale.
+        ignore_index: Label value to leave out.
+        seed: Seeds the orientation of the frame.
+
+    Raises:
+        ValueError: If an argument cannot work.
+    """
+
+    frame_KD: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_features: int,
+        *,
+        scale: float = 1.0,
+        ignore_index: int = 255,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(num_classes, in_features, ignore_index=ignore_index)
+        if not (math.isfinite(scale) and scale > 0):
+            raise ValueError(f"scale must be a finite number > 0, got {scale}; the default is 1")
+        generator = torch.Generator().manual_seed(seed)
+        self.register_buffer("frame_KD", frame(num_classes, in_features, generator=generator))
+        self.scale = scale
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(B, K, *spatial) or (N, K) logits of features: the classifier, also at inference."""
+        return products(features, self.rows_KD)
+
+    @property
+    def rows_KD(self) -> Tensor:
+        """(K, C) rows of the linear classifier that predicts; it has no bias."""
+        return self.scale * self.frame_KD
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """See the class."""
+        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)

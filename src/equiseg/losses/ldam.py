@@ -1,0 +1,81 @@
+"""LdamLoss: the rarer a class, the wider the margin it is owed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from equiseg.losses.per_class import per_class
+from equiseg.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
+
+
+class LdamLoss(WeightedCrossEntropyLoss):
+    r"""Label-distribution-aware margins, with deferred reweighting.
+
+    .. math:: L = \frac{\sum_p w_{y_p} \cdot
+        -\log \mathrm{softmax}_{y_p}(s (z_p - \Delta_{y_p} e_{y_p}))}{\sum_p w_{y_p}},
+        \quad \Delta_k = m \left(\min_j n_j / n_k\right)^{1/4}
+
+    Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS
+    2019 (arXiv 1906.07413). The weights w are all one until :meth:`reweight` is called, late in
+    training: their DRW schedule. They are kept in the state dict, so a resumed run knows.
+
+    Margin and scale are made for logits that are cosines, of a classifier with normalised features
+    and rows. An ordinary classifier's logits have no bound: there, ``scale=1`` with a margin of a
+    few units asks the same (the loss sees scale times margin, 15 as published), without gradients
+    30 times as large.
+
+    Args:
+        num_classes: Number of classes K.
+        class_counts: (K,) positive pixel counts n of the classes in training, or their shares;
+            only ratios matter.
+        max_margin: Margin m of the rarest class, in units of the logits. 0.5, as published.
+        scale: Inverse temperature s. 30, as published, for logits in -1..1.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    margin_K: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        class_counts: Tensor | Sequence[float],
+        *,
+        max_margin: float = 0.5,
+        scale: float = 30.0,
+        ignore_index: int = 255,
+    ) -> None:
+        super().__init__(num_classes, [1.0] * num_classes, ignore_index=ignore_index)
+        if not (math.isfinite(max_margin) and max_margin >= 0):
+            raise ValueError(
+                f"max_margin must be a finite number >= 0, got {max_margin}; the default is 0.5"
+            )
+        if not (math.isfinite(scale) and scale > 0):
+            raise ValueError(f"scale must be a finite number > 0, got {scale}; the default is 30")
+        self.scale = scale
+        counts_K = per_class("class_counts", class_counts, num_classes)
+        self.register_buffer("margin_K", max_margin * (counts_K.min() / counts_K) ** 0.25)
+
+    def reweight(self, weight: Tensor | Sequence[float]) -> None:
+        """Weigh the classes from now on; to be called once, at about 80% of the epochs.
+
+        The published weights are ``class_weights(counts, "effective_number", beta=0.9999)``.
+
+        Args:
+            weight: (K,) positive class weights; only their ratios matter.
+
+        Raises:
+            ValueError: If there is not one positive weight a class.
+        """
+        self.weight_K.copy_(per_class("weight", weight, self.num_classes))
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """Weighted cross entropy after the margins are taken off."""
+        owed_PK = torch.diag(self.margin_K.to(logits_PK.dtype))[targets_P]
+        return super().of_pixels(self.scale * (logits_PK - owed_PK), targets_P, known_P)

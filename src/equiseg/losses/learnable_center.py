@@ -1,0 +1,72 @@
+"""LearnableCenterLoss: the center branch with a classifier that learns, to compare against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from equiseg.losses.center_collapse import CenterCollapseLoss
+
+
+class LearnableCenterLoss(CenterCollapseLoss):
+    r"""The center branch whose classifier learns: an ablation of :class:`CenterCollapseLoss`.
+
+    .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}}
+        -\log \mathrm{softmax}_k(s\, W \hat z_k + \log \pi)
+
+    It starts as the center collapse loss, its rows being those of the frame, and differs in that
+    they are a parameter, of any length. Their gradient, :math:`(p_k(z_k) - 1) z_k + \sum_{k' \neq
+    k} p_k(z_{k'}) z_{k'}`, holds a sum over all other classes, which swamps that of a class that is
+    seldom present: the argument of Zhong et al. (CVPR 2023, arXiv 2301.01100) for a fixed frame.
+    Give its parameters to the optimizer.
+
+    Args:
+        num_classes: Number of classes K.
+        in_features: Channels C of the features.
+        weight: Factor on the loss, as for the center collapse loss.
+        scale: Inverse temperature s, likewise; the length of the rows multiplies it.
+        prior: (K,) positive class shares; their logarithm is added to the logits. None adds none.
+        min_count: Classes with fewer valid pixels in the batch count as absent.
+        ignore_index: Label value to leave out.
+        sync: Take centers over all ranks while training under ``torch.distributed``.
+        process_group: The ranks that ``sync`` takes together. None takes all.
+        align_corners: Convention of the (never formed) upsampling of features to labels.
+        seed: Seeds the rows at the start.
+
+    Raises:
+        ValueError: If an argument cannot work.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_features: int,
+        *,
+        weight: float = 0.4,
+        scale: float = 5.0,
+        prior: Tensor | Sequence[float] | None = None,
+        min_count: int = 1,
+        ignore_index: int = 255,
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        align_corners: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_features,
+            weight=weight,
+            scale=scale,
+            prior=prior,
+            min_count=min_count,
+            ignore_index=ignore_index,
+            sync=sync,
+            process_group=process_group,
+            align_corners=align_corners,
+            seed=seed,
+        )
+        frame_KD = self.frame_KD
+        del self.frame_KD  # a name is a buffer or a parameter, not both
+        self.frame_KD = nn.Parameter(frame_KD)

@@ -1,0 +1,84 @@
+"""LogitAdjustedLoss: learn against the prior, so that the logits go without it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.losses.per_class import per_class
+from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+
+
+class LogitAdjustedLoss(PixelLoss):
+    r"""Cross entropy of logits that are handed the prior for free.
+
+    .. math:: L = \frac{1}{P} \sum_p -\log \mathrm{softmax}_{y_p}(z_p + \tau \log \pi)
+
+    What the classes' frequencies explain, the network need not learn: its logits, used as they are,
+    aim at the mean accuracy of the classes rather than of the pixels.
+
+    Menon et al., "Long-tail learning via logit adjustment", ICLR 2021 (arXiv 2007.07314),
+    equation 10. For a network that is trained already, see :func:`adjusted_logits`.
+
+    Args:
+        num_classes: Number of classes K.
+        prior: (K,) positive pixel shares of the classes in training, as of
+            :func:`equiseg.class_prior`; only their ratios matter.
+        tau: Share of the adjustment, >= 0. 1 makes the mean class accuracy the aim; 0 is cross
+            entropy.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    log_prior_K: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        prior: Tensor | Sequence[float],
+        *,
+        tau: float = 1.0,
+        ignore_index: int = 255,
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        _check_tau(tau)
+        self.tau = tau
+        self.register_buffer("log_prior_K", per_class("prior", prior, num_classes).log())
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """Mean cross entropy of the logits plus their log-prior."""
+        logits_PK = logits_PK + self.tau * self.log_prior_K.to(logits_PK.dtype)
+        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+
+
+def adjusted_logits(logits: Tensor, prior: Tensor | Sequence[float], tau: float = 1.0) -> Tensor:
+    r"""Logits less the log-prior, :math:`z - \tau \log \pi`, for a network trained without it.
+
+    The post-hoc half of Menon et al. 2021 (equation 9): their class of largest logit is the
+    one to predict where every class counts the same. Nothing is trained.
+
+    Args:
+        logits: (B, K, *spatial) or (N, K), of a network trained with plain cross entropy.
+        prior: (K,) positive pixel shares of the classes in training; only their ratios matter.
+        tau: Share of the adjustment, >= 0. 1 by the theory; a value between 0 and 1, chosen on
+            validation data, trades the head against the tail.
+
+    Returns:
+        Adjusted logits, shaped and typed as the given ones.
+
+    Raises:
+        ValueError: If the prior does not fit the logits, or tau is negative.
+    """
+    _check_tau(tau)
+    log_prior_K = per_class("prior", prior, logits.shape[1]).log().to(logits)
+    return logits - tau * log_prior_K.view(-1, *[1] * (logits.ndim - 2))
+
+
+def _check_tau(tau: float) -> None:
+    if not (math.isfinite(tau) and tau >= 0):
+        raise ValueError(f"tau must be a finite number >= 0, got {tau}; the default is 1")

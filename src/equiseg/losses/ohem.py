@@ -1,0 +1,69 @@
+"""OhemLoss: learn from the hard pixels alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+
+
+class OhemLoss(PixelLoss):
+    r"""Cross entropy over the hard pixels: online hard example mining.
+
+    .. math:: L = \frac{1}{|H|} \sum_{p \in H} -\log q_p, \quad
+        q_p = \mathrm{softmax}_{y_p}(z_p), \quad
+        H = \{p : q_p < t\} \cup \{\text{the } \lceil m P \rceil \text{ pixels of least } q_p\}
+
+    Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example Mining",
+    CVPR 2016 (arXiv 1604.03540) for boxes; Wu et al., "Bridging Category-level and Instance-level
+    Semantic Image Segmentation", 2016 (arXiv 1605.06885) for pixels.
+
+    Args:
+        num_classes: Number of classes K.
+        threshold: Probability t of the true class below which a pixel is hard, 0 to 1. 0.7, as
+            customary in segmentation; 0 keeps the hardest share alone.
+        min_kept: Share m of the labelled pixels of the batch that is kept at least, above 0 to 1,
+            so that the gradient does not end with the last error. 1/16, as customary with crops; a
+            share, where others give a count, means the same at any crop and batch size.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        threshold: float = 0.7,
+        min_kept: float = 1 / 16,
+        ignore_index: int = 255,
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if not 0 <= threshold <= 1:
+            raise ValueError(
+                f"threshold must be a probability from 0 to 1, got {threshold}; the default is 0.7"
+            )
+        if not 0 < min_kept <= 1:
+            raise ValueError(
+                f"min_kept must be a share above 0 and up to 1, got {min_kept}; divide a number "
+                "of pixels by the pixels of a batch"
+            )
+        self.threshold = threshold
+        self.min_kept = min_kept
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """Mean cross entropy of the hard pixels."""
+        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        ranked_P = torch.where(known_P, losses_P.detach(), -math.inf)
+        # How many are labelled is not known to the shapes: take as many as there could be, and
+        # look up the last of those that are due. Of no pixels, infinity is the least.
+        most = ranked_P.topk(math.ceil(self.min_kept * len(ranked_P))).values
+        due = (self.min_kept * known_P.sum()).ceil().long().clamp(max=len(most))
+        least = F.pad(most, (1, 0), value=math.inf).gather(0, due.view(1))
+        hard_P = ((-ranked_P).exp() < self.threshold) | (ranked_P >= least)
+        return mean_of_known(losses_P, known_P & hard_P)

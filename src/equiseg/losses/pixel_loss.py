@@ -1,0 +1,85 @@
+"""PixelLoss: what every loss over logits shares, so that a new one says only what is new."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from equiseg.labels import check_labels, check_num_classes, check_shapes, fold_ignored, is_checkable
+
+_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+class PixelLoss(nn.Module):
+    """A loss over logits and labels, of pixels, voxels or points.
+
+    A subclass implements :meth:`of_pixels`. What it is given has been checked, is float32 (float64
+    stays) under any autocast, resized to the labels, and flat: one row a pixel.
+
+    Args:
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    def __init__(self, num_classes: int, *, ignore_index: int = 255) -> None:
+        super().__init__()
+        check_num_classes(num_classes, ignore_index)
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+
+    def forward(self, logits: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
+        """Scalar loss of one batch; zero, connected to the graph, where nothing is labelled.
+
+        Args:
+            logits: (B, K, *spatial) or (N, K); (V, K) voxels with an ``inverse`` map.
+            labels: (B, *Spatial) of the same or a larger size, or (N,).
+            inverse: (N,) int64, the voxel of each labelled point, which gets its voxel's logits.
+
+        Raises:
+            TypeError: If dtypes are wrong.
+            ValueError: If shapes disagree, or (on eager CPU tensors) a label is out of range.
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = self._at_labels(logits, labels, inverse)
+            if inverse is not None:
+                logits = logits[inverse]
+            logits_PK = logits.movedim(1, -1).flatten(0, -2)
+            targets_P = fold_ignored(labels, self.num_classes, self.ignore_index).flatten()
+            known_P = targets_P < self.num_classes
+            return self.of_pixels(logits_PK, targets_P.clamp(max=self.num_classes - 1), known_P)
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """The loss of a batch of pixels.
+
+        Shapes must not depend on values (``torch.compile``): mask by ``known_P``, do not index.
+
+        Args:
+            logits_PK: (P, K) float32 or float64.
+            targets_P: (P,) int64 class ids; anything where not known.
+            known_P: (P,) bool, whether the pixel counts.
+        """
+        raise NotImplementedError
+
+    def _at_labels(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
+        """Logits checked, in single precision at least, at the size of the labels."""
+        check_shapes(logits, labels, inverse)
+        if logits.shape[1] != self.num_classes:
+            raise ValueError(
+                f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]}"
+            )
+        if is_checkable(labels):
+            check_labels(labels, self.num_classes, self.ignore_index)
+        if logits.dtype != torch.float64:
+            logits = logits.float()  # a sum over a batch overflows half precision
+        if logits.shape[2:] != labels.shape[1:]:
+            logits = F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
+        return logits
+
+
+def mean_of_known(values_P: Tensor, known_P: Tensor) -> Tensor:
+    """Mean over the known pixels; zero, connected to the graph, where there are none."""
+    return torch.where(known_P, values_P, 0).sum() / known_P.sum().clamp(min=1)

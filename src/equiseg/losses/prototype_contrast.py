@@ -1,0 +1,116 @@
+"""PrototypeContrastLoss: contrast every pixel with a running mean direction of each class."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.centers import class_centers
+from equiseg.losses.feature_loss import FeatureLoss, cosines, wide
+from equiseg.losses.pixel_loss import mean_of_known
+
+
+class PrototypeContrastLoss(FeatureLoss):
+    r"""Supervised contrast of pixels with class prototypes, in the manner of PaCo.
+
+    .. math:: L = \mathrm{mean}_i\, -\log \mathrm{softmax}_{y_i}(P \hat h_i / \tau), \quad
+        p_k \leftarrow \mathrm{normalise}(\mu p_k + (1 - \mu) \hat c_k)
+
+    with :math:`\hat h` the normalised feature and :math:`\hat c_k` the direction of the mean
+    normalised feature of class k in the batch. In training the prototypes follow before the batch
+    is scored; the first batch that holds a class sets its prototype. Prototypes get no gradient; a
+    class never seen has none and takes no part. Add it to the pixel loss.
+
+    Cui et al., "Parametric Contrastive Learning", ICCV 2021 (arXiv 2107.12028): contrast with one
+    center a class beside other samples, so that classes that fill no batch are present in each.
+    Here the centers alone, not learned but followed, as in Zhou et al., "Rethinking Semantic
+    Segmentation: A Prototype View", CVPR 2022 (arXiv 2203.15102): pairs of pixels are not formed.
+    Resized are the cosines, not the features.
+
+    Args:
+        num_classes: Number of classes K.
+        in_features: Channels C of the features.
+        temperature: Divisor tau of the cosines. 0.1, that of the prototype view.
+        momentum: Share mu of a prototype kept at a batch with its class. 0.99: an average over
+            some 100 of them, so that a batch with a few pixels of it moves it little.
+        ignore_index: Label value to leave out.
+        sync: Follow the batches of all ranks while training under ``torch.distributed``: all then
+            have the same prototypes. Never communicates in eval mode.
+        process_group: The ranks that ``sync`` takes together. None takes all.
+
+    Raises:
+        ValueError: If an argument cannot work.
+    """
+
+    prototypes_KD: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_features: int,
+        *,
+        temperature: float = 0.1,
+        momentum: float = 0.99,
+        ignore_index: int = 255,
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+    ) -> None:
+        super().__init__(num_classes, in_features, ignore_index=ignore_index)
+        if not (math.isfinite(temperature) and temperature > 0):
+            raise ValueError(
+                f"temperature must be a finite number > 0, got {temperature}; the default is 0.1"
+            )
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                f"momentum must be in [0, 1), got {momentum}; 0 takes each batch by itself"
+            )
+        self.temperature = temperature
+        self.momentum = momentum
+        self.sync = sync
+        self.process_group = process_group
+        self.register_buffer("prototypes_KD", torch.zeros(num_classes, in_features))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(B, K, *spatial) or (N, K) cosines with the prototypes over the temperature."""
+        # A copy: autograd keeps what it is given, and the buffer will change.
+        return cosines(features, self.prototypes_KD.clone()) / self.temperature
+
+    def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
+        """Scalar loss of one batch, as every loss over features; in training prototypes follow."""
+        if self.training:
+            self._check(features, labels, inverse)
+            self._follow(features, labels, inverse)
+        return super().forward(features, labels, inverse=inverse)
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """See the class."""
+        seen_K = self.prototypes_KD.any(1)
+        logits_PK = logits_PK.masked_fill(~seen_K, torch.finfo(logits_PK.dtype).min)
+        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        return mean_of_known(losses_P, known_P & seen_K[targets_P])
+
+    @torch.no_grad()
+    def _follow(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
+        with torch.autocast(features.device.type, enabled=False):
+            centers_KD, _, present_K = class_centers(
+                F.normalize(wide(features), dim=1),
+                labels,
+                self.num_classes,
+                ignore_index=self.ignore_index,
+                inverse=inverse,
+                process_group=self._group(),
+            )
+            news_KD = F.normalize(centers_KD, dim=1)
+            olds_KD = self.prototypes_KD.to(news_KD.dtype)
+            moved_KD = F.normalize(torch.lerp(news_KD, olds_KD, self.momentum), dim=1)
+            moved_KD = torch.where(olds_KD.any(1, keepdim=True), moved_KD, news_KD)
+            self.prototypes_KD.copy_(torch.where(present_K.unsqueeze(1), moved_KD, olds_KD))
+
+    def _group(self) -> dist.ProcessGroup | None:
+        if self.sync and dist.is_available() and dist.is_initialized():
+            return self.process_group or dist.group.WORLD
+        return None

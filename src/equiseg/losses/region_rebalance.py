@@ -1,0 +1,95 @@
+"""RegionRebalanceLoss: classify the mean feature of each class with a linear layer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from equiseg.losses.learnable_center import LearnableCenterLoss
+
+
+class RegionRebalanceLoss(LearnableCenterLoss):
+    r"""An auxiliary classification of regions, the mean feature of each class, for training only.
+
+    .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}} -\sum_j t_{kj}
+        \log \mathrm{softmax}_j(W z_k + b + \log \pi), \quad
+        t_{kk} = 1 - \epsilon,\ t_{kj} = \tfrac{\epsilon}{K - 1}
+
+    with :math:`z_k` the mean feature, not normalised, and W, b learned: a class is one region
+    whatever its size, and the log-prior rebalances what imbalance regions keep. Add it to the pixel
+    loss, and give its parameters to the optimizer.
+
+    Cui et al., "Region Rebalance for Long-Tailed Semantic Segmentation", 2022 (arXiv 2204.01969).
+    Scale, weight, smoothing and prior are those of the linear variant released beside CeCo, but W
+    and b learn. Not here: regions predicted by the network, which the authors' code also classifies
+    and adds to the logits at inference.
+
+    Args:
+        num_classes: Number of classes K.
+        in_features: Channels C of the features.
+        weight: Factor w on the loss. 1, as released.
+        prior: (K,) positive class shares pi; those of images, as released. None adds none.
+        smoothing: Share epsilon of the target that the other classes get. 0.5, as released; below
+            1 - 1/K, so that the own class keeps the largest.
+        min_count: Classes with fewer valid pixels in the batch count as absent.
+        ignore_index: Label value to leave out.
+        sync: Take regions over all ranks while training under ``torch.distributed``.
+        process_group: The ranks that ``sync`` takes together. None takes all.
+        align_corners: Convention of the (never formed) upsampling of features to labels.
+        seed: Seeds the rows at the start, those of a frame.
+
+    Raises:
+        ValueError: If an argument cannot work.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_features: int,
+        *,
+        weight: float = 1.0,
+        prior: Tensor | Sequence[float] | None = None,
+        smoothing: float = 0.5,
+        min_count: int = 1,
+        ignore_index: int = 255,
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        align_corners: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_features,
+            weight=weight,
+            scale=1.0,
+            prior=prior,
+            min_count=min_count,
+            ignore_index=ignore_index,
+            sync=sync,
+            process_group=process_group,
+            align_corners=align_corners,
+            seed=seed,
+        )
+        if not 0 <= smoothing < 1 - 1 / num_classes:
+            raise ValueError(
+                f"smoothing must be at least 0 and below 1 - 1/num_classes = "
+                f"{1 - 1 / num_classes:.3g}, where all classes get the same target, got "
+                f"{smoothing}; 0 switches it off"
+            )
+        self.smoothing = smoothing
+        self.bias_K = nn.Parameter(torch.zeros(num_classes))
+
+    def _row_losses(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
+        """Cross entropy of each region against its smoothed target."""
+        dtype = centers_KD.dtype
+        logits_KK = F.linear(centers_KD, self.frame_KD.to(dtype), self.bias_K.to(dtype))
+        if self.log_prior_K is not None:
+            logits_KK = logits_KK + self.log_prior_K.to(dtype)
+        log_shares_KK = logits_KK.log_softmax(1)
+        own_K = log_shares_KK.gather(1, targets_K.unsqueeze(1)).squeeze(1)
+        others_K = (log_shares_KK.sum(1) - own_K) / (self.num_classes - 1)
+        return -torch.lerp(own_K, others_K, self.smoothing)

@@ -1,0 +1,78 @@
+"""SeesawLoss: common classes push rare ones down less, save where they are mistaken for them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.labels import count_labels
+from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+
+
+class SeesawLoss(PixelLoss):
+    r"""Cross entropy in which the push of class i on the logit of class j is scaled by S_ij.
+
+    .. math:: L = \frac{1}{P} \sum_p -\log \frac{e^{z_i}}{e^{z_i} + \sum_{j \ne i} S_{ij} e^{z_j}},
+        \quad S_{ij} = \min\!\left(1, \frac{N_j}{N_i}\right)^{p}
+        \max\!\left(1, \frac{\sigma_j}{\sigma_i}\right)^{q}
+
+    with i the pixel's class, N the pixels of each class seen so far and :math:`\sigma` the
+    softmax. The first factor mitigates the push on classes rarer than i, the second gives it
+    back where the pixel is taken for j. S is a constant to the gradient.
+
+    Wang et al., "Seesaw Loss for Long-Tailed Instance Segmentation", CVPR 2021 (arXiv 2008.10032),
+    with pixels where they count instances. Their normalised classifier and
+    their objectness branch are no part of the loss.
+
+    In training mode every batch is counted first; in eval mode nothing is. The counts are a buffer,
+    each rank's own, float32 (keep the module so).
+
+    Args:
+        num_classes: Number of classes K.
+        mitigation: Exponent p >= 0. 0.8, as published; 0 switches mitigation off.
+        compensation: Exponent q >= 0. 2, as published; 0 switches compensation off.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    counts_K: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        mitigation: float = 0.8,
+        compensation: float = 2.0,
+        ignore_index: int = 255,
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        for name, value in (("mitigation", mitigation), ("compensation", compensation)):
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(
+                    f"{name} must be a finite number >= 0, got {value}; the default is "
+                    f"{0.8 if name == 'mitigation' else 2}"
+                )
+        self.mitigation = mitigation
+        self.compensation = compensation
+        self.register_buffer("counts_K", torch.zeros(num_classes))
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """Mean cross entropy of the logits plus log S; counts the batch first in training."""
+        if self.training:
+            seen_P = torch.where(known_P, targets_P, self.ignore_index)
+            self.counts_K += count_labels(seen_P, self.num_classes, self.ignore_index)
+        log_counts_K = self.counts_K.to(logits_PK.dtype).clamp(min=1).log()
+        log_shares_KK = (log_counts_K - log_counts_K.unsqueeze(1)).clamp(max=0)
+        # The ratio of two softmax values is the exponential of their logits' difference; a class
+        # against itself has none, and keeps its logit.
+        constant_PK = logits_PK.detach()
+        ahead_PK = (constant_PK - constant_PK.gather(1, targets_P.unsqueeze(1))).relu()
+        logits_PK = (
+            logits_PK + self.mitigation * log_shares_KK[targets_P] + self.compensation * ahead_PK
+        )
+        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)

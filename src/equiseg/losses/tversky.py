@@ -1,0 +1,65 @@
+"""TverskyLoss: the overlap of each class, with a price of its own for either kind of mistake."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+
+
+class TverskyLoss(PixelLoss):
+    r"""One minus the Tversky index of each class, averaged over the classes present in the batch.
+
+    .. math:: L = \frac{1}{K'} \sum_{k\ \mathrm{present}} 1 - \frac{TP_k}
+        {TP_k + \alpha FP_k + \beta FN_k}, \quad
+        TP_k = \sum_{y_i = k} p_{ik},\ FP_k = \sum_{y_i \neq k} p_{ik},\
+        FN_k = \sum_{y_i = k} 1 - p_{ik}
+
+    over all pixels i of the batch, not image by image. Every present class weighs the same. An
+    absent class has no overlap to gain: it is left out, and what it wrongly claims is missed by the
+    classes that are present. No smoothing term is needed, for a present class has pixels.
+
+    Salehi, Erdogmus and Gholipour, "Tversky loss function for image segmentation using 3D fully
+    convolutional deep networks", 2017 (arXiv 1706.05721), there for one class against the rest.
+
+    Args:
+        num_classes: Number of classes K.
+        alpha: Price of a false positive, >= 0. 0.3, the best of those published.
+        beta: Price of a pixel missed, > 0. 0.7, likewise: above ``alpha`` it favours recall, which
+            rare classes lack.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If an argument cannot work.
+    """
+
+    def __init__(
+        self, num_classes: int, *, alpha: float = 0.3, beta: float = 0.7, ignore_index: int = 255
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if not (math.isfinite(alpha) and alpha >= 0):
+            raise ValueError(f"alpha must be a finite number >= 0, got {alpha}; the default is 0.3")
+        if not (math.isfinite(beta) and beta > 0):
+            raise ValueError(
+                f"beta must be a finite number > 0, got {beta}: without a price for missed pixels "
+                "a class is best left unpredicted; the default is 0.7"
+            )
+        self.alpha = alpha
+        self.beta = beta
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """See the class."""
+        probabilities_PK = logits_PK.softmax(1)
+        known_PK = known_P.unsqueeze(1)
+        own_PK = targets_P.unsqueeze(1) == torch.arange(self.num_classes, device=targets_P.device)
+        counts_K = (own_PK & known_PK).sum(0)
+        # Mistakes are summed, not differences of large sums, which float32 would round away.
+        missed_K = torch.where(own_PK & known_PK, 1 - probabilities_PK, 0).sum(0)
+        false_K = torch.where(~own_PK & known_PK, probabilities_PK, 0).sum(0)
+        price_K = self.alpha * false_K + self.beta * missed_K
+        present_K = counts_K > 0
+        whole_K = torch.where(present_K, counts_K - missed_K + price_K, 1)
+        return mean_of_known(price_K / whole_K, present_K)

@@ -1,0 +1,48 @@
+"""WeightedCrossEntropyLoss: every class as loud as its weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.losses.per_class import per_class
+from equiseg.losses.pixel_loss import PixelLoss
+
+
+class WeightedCrossEntropyLoss(PixelLoss):
+    r"""Cross entropy as a weighted mean over the labelled pixels.
+
+    .. math:: L = \frac{\sum_p w_{y_p} \cdot -\log \mathrm{softmax}_{y_p}(z_p)}{\sum_p w_{y_p}}
+
+    Divided by the sum of the weights, as ``torch.nn.CrossEntropyLoss`` does: weights that all
+    classes share cancel, and the loss keeps its size from batch to batch.
+
+    Weights by published formulas (inverse, square root, Eigen & Fergus 2015, ENet, Cui et al. 2019)
+    are made from class counts by :func:`equiseg.class_weights`.
+
+    Args:
+        num_classes: Number of classes K.
+        weight: (K,) positive class weights; only their ratios matter.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        ValueError: If the arguments cannot work.
+    """
+
+    weight_K: Tensor
+
+    def __init__(
+        self, num_classes: int, weight: Tensor | Sequence[float], *, ignore_index: int = 255
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.register_buffer("weight_K", per_class("weight", weight, num_classes))
+
+    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+        """Weighted mean of the pixels' cross entropies."""
+        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        weights_P = torch.where(known_P, self.weight_K.to(logits_PK.dtype)[targets_P], 0)
+        total = weights_P.sum()
+        return (weights_P * losses_P).sum() / torch.where(total == 0, 1, total)

@@ -1,0 +1,249 @@
+"""Study: methods times tasks times seeds, each method tuned with the same budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equiseg.training.batch import Report, Run, train_all
+from equiseg.training.compare import COMPARISON, Comparison, Variant
+from equiseg.training.config import TrainConfig
+from equiseg.training.run import RESULT, read_result
+from equiseg.training.search import drawn, has_ranges, with_defaults
+from equiseg.training.sources import split_names
+
+TUNING = "tuning.json"
+# Far from the seeds anyone compares with: a choice must not have seen the runs it is judged by.
+_TUNING_SEED = 1_000_003
+_MOST_DRAWS = 1000  # of few choices there may be no more to draw
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data, a network and a schedule: what methods are compared on.
+
+    Attributes:
+        name: How tables call it, and the name of its folder.
+        config: What all methods share.
+        seeds: Every method is trained with each.
+    """
+
+    name: str
+    config: TrainConfig
+    seeds: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting of a method that was tried.
+
+    Attributes:
+        changes: The method with the values that were drawn.
+        score: On validation data; NaN where the run failed.
+        chosen: Whether it was the best.
+    """
+
+    changes: str
+    score: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Study:
+    """Finished runs of the same methods on several tasks.
+
+    Attributes:
+        comparisons: The runs of each task; methods in the same order, the baseline first.
+        tuning: For each task and method what was tried; empty where there was nothing to choose.
+        select: The validation score that chose.
+    """
+
+    comparisons: dict[str, Comparison]
+    tuning: dict[str, dict[str, list[Trial]]]
+    select: str
+
+    @property
+    def methods(self) -> list[str]:
+        """Their names, the baseline first."""
+        return list(next(iter(self.comparisons.values())).runs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study will run.
+
+    Args:
+        tasks: Where methods are compared.
+        methods: What is compared, the baseline first: as ``Variant.parse`` takes them, with ranges
+            to search (:mod:`equiseg.training.search`).
+        out: Folder of the study; runs are in ``out/<task>/<method>/seed<seed>`` and ``trial<n>``.
+        trials: Settings to try of each method on each task: the defaults, then random draws.
+        select: Validation score by which the best is chosen.
+        split: Split whose scores are compared.
+
+    Raises:
+        ValueError: If names repeat, there is nothing to run, ranges have no trials to be searched
+            with, or the data have no such split.
+    """
+
+    tasks: Sequence[Task]
+    methods: Sequence[str]
+    out: Path
+    trials: int = 1
+    select: str = "miou"
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        names = [method.partition(":")[0] for method in self.methods]
+        if len(set(names)) < len(names) or not names or not all(t.seeds for t in self.tasks):
+            seeds = {task.name: list(task.seeds) for task in self.tasks}
+            raise ValueError(
+                f"methods need distinct names and at least one seed, got {names}, {seeds}"
+            )
+        if self.trials < 1:
+            raise ValueError(f"trials must be at least 1, got {self.trials}; 1 takes the defaults")
+        if self.trials > 1 and not any(map(has_ranges, self.methods)):
+            raise ValueError(
+                f"trials={self.trials} have nothing to try; write a range into a method, as in "
+                "'focal:method=focal(gamma=2 or uniform(0.5, 5))', or give --search"
+            )
+        for task in self.tasks:
+            known = split_names(task.config.data)
+            if self.split not in known or self.split == "train":
+                scored = [name for name in known if name != "train"]
+                raise ValueError(f"split must be one of {scored}, got {self.split!r}")
+            for method in self.methods:
+                Variant.parse(with_defaults(method), task.config)
+
+    def settings(self, method: str) -> list[str]:
+        """What is tried of a method: its defaults, then draws that differ from each other."""
+        draws = (drawn(method, seed) for seed in range(_MOST_DRAWS * has_ranges(method)))
+        return list(dict.fromkeys((with_defaults(method), *draws)))[: self.trials]
+
+    def folder(self, task: Task, method: str) -> Path:
+        """Where the runs of a method on a task are."""
+        return self.out / task.name / method.partition(":")[0]
+
+    def trial_runs(self) -> list[Run]:
+        """The runs that choose a setting; of one setting there is nothing to choose."""
+        rounds = (
+            (task, method, trial, settings[trial])
+            for trial in range(self.trials)
+            for task in self.tasks
+            for method in self.methods
+            if 1 < len(settings := self.settings(method)) > trial
+        )
+        return [
+            Run(
+                dataclasses.replace(Variant.parse(text, task.config).config, seed=_TUNING_SEED),
+                self.folder(task, method) / f"trial{trial}",
+            )
+            for task, method, trial, text in rounds
+        ]
+
+    def final_runs(self, chosen: dict[tuple[str, str], str]) -> list[Run]:
+        """The runs that are compared, seed by seed: a study that is cut off has pairs to show.
+
+        Args:
+            chosen: The setting of each (task, method).
+        """
+        rounds = max(len(task.seeds) for task in self.tasks)
+        return [
+            Run(
+                dataclasses.replace(
+                    Variant.parse(chosen[task.name, method], task.config).config,
+                    seed=task.seeds[i],
+                ),
+                self.folder(task, method) / f"seed{task.seeds[i]}",
+            )
+            for i in range(rounds)
+            for task in self.tasks
+            if i < len(task.seeds)
+            for method in self.methods
+        ]
+
+    def choose(self) -> dict[str, dict[str, list[Trial]]]:
+        """Read the finished trials, and note in each method's folder which one was best."""
+        tuning: dict[str, dict[str, list[Trial]]] = {task.name: {} for task in self.tasks}
+        for task in self.tasks:
+            for method in self.methods:
+                folder, settings = self.folder(task, method), self.settings(method)
+                if len(settings) == 1:
+                    continue
+                scores = [_score(folder / f"trial{t}", self.select) for t in range(len(settings))]
+                best = max(range(len(scores)), key=lambda t, s=scores: _comparable(s[t]))  # type: ignore[misc]
+                trials = [Trial(s, scores[t], t == best) for t, s in enumerate(settings)]
+                tuning[task.name][method.partition(":")[0]] = trials
+                records = [dataclasses.asdict(trial) for trial in trials]
+                (folder / TUNING).write_text(json.dumps(records, indent=1), encoding="utf-8")
+        return tuning
+
+
+def run_study(
+    plan: Plan,
+    jobs: int = 1,
+    report: Callable[[int], Report] = lambda total: lambda folder, share: None,
+) -> Study:
+    """Tune every method on validation data, train the best setting with every seed, collect.
+
+    Whatever is finished is kept: started again, only what is missing is run. A trial that fails
+    counts as worst.
+
+    Args:
+        plan: What to run.
+        jobs: Runs beside each other.
+        report: Given the number of runs of a stage, returns whom to tell how far each is.
+
+    Raises:
+        RuntimeError: If runs that are compared fail, naming their logs; the others are finished.
+    """
+    trials = plan.trial_runs()
+    train_all(trials, jobs, report(len(trials)))
+    tuning = plan.choose()
+    chosen = {
+        (task.name, method): _chosen(tuning[task.name].get(method.partition(":")[0]), method)
+        for task in plan.tasks
+        for method in plan.methods
+    }
+    runs = plan.final_runs(chosen)
+    train_all(runs, jobs, report(len(runs)))
+    if failed := [run.folder / "output.log" for run in runs if not run.is_finished]:
+        logs = ", ".join(str(log) for log in failed)
+        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed; see {logs}")
+    comparisons = {}
+    for task in plan.tasks:
+        folders = {
+            method.partition(":")[0]: [
+                plan.folder(task, method) / f"seed{seed}" for seed in task.seeds
+            ]
+            for method in plan.methods
+        }
+        comparisons[task.name] = Comparison.collect(folders, task.seeds, plan.split)
+        comparisons[task.name].save(plan.out / task.name / COMPARISON)
+    return Study(comparisons, tuning, plan.select)
+
+
+def _score(folder: Path, select: str) -> float:
+    """The validation score of a run, NaN where it failed."""
+    if not (folder / RESULT).is_file():
+        return math.nan
+    validation = read_result(folder)["val"]
+    if select not in validation:
+        numbers = [name for name, value in validation.items() if isinstance(value, float)]
+        raise ValueError(f"select must be one of {', '.join(numbers)}, got {select!r}")
+    return float(validation[select])
+
+
+def _comparable(score: float) -> float:
+    return -math.inf if math.isnan(score) else score
+
+
+def _chosen(trials: list[Trial] | None, method: str) -> str:
+    """The setting that was best, or the only one."""
+    if trials is None:
+        return with_defaults(method)
+    return next(trial.changes for trial in trials if trial.chosen)

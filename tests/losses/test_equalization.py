@@ -1,0 +1,69 @@
+import math
+
+import pytest
+import torch
+
+from equiseg.losses import CrossEntropyLoss, EqualizationLoss
+from golden import LABELS, LOGITS, points
+from reference.slow_equalization import equalization
+
+PRIOR = (0.6, 0.3, 0.06, 0.02, 0.02)
+
+
+def test_golden_value():
+    # Class 2 is rare: where it is not the label, a tenth of it stays in the denominator.
+    expected = (math.log(2 * (3 / 4 + 1 / 40)) + math.log(4) + math.log(4 / 3)) / 3
+    loss = EqualizationLoss(3, (0.8, 0.16, 0.04)).eval()
+    assert loss(LOGITS, LABELS).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("tail_share", "rare"),
+    [(0, ()), (0.03, ()), (0.05, (3, 4)), (0.2, (2, 3, 4)), (1, (0, 1, 2, 3, 4))],
+)
+def test_the_rarest_classes_that_hold_so_much_are_rare(tail_share, rare):
+    loss = EqualizationLoss(5, PRIOR, tail_share=tail_share)
+    assert tuple(loss.rare_K.nonzero().flatten().tolist()) == rare
+
+
+def test_without_rare_classes_it_is_cross_entropy():
+    loss = EqualizationLoss(5, PRIOR, tail_share=0)
+    torch.testing.assert_close(loss(*points(5)), CrossEntropyLoss(5)(*points(5)))
+
+
+def test_training_draws_for_each_pixel_and_class():
+    logits, labels = points(5)
+    loss = EqualizationLoss(5, PRIOR, gamma=0.6)
+    torch.manual_seed(0)
+    drawn = torch.rand_like(logits) < 0.6
+    torch.manual_seed(0)
+    value = loss(logits, labels)
+    known = labels != 255
+    expected = equalization(logits, labels, {3, 4}, drawn=drawn[known].numpy())
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+    value.backward()
+    rare_elsewhere = (torch.arange(5) > 2) & (torch.arange(5) != labels.unsqueeze(1))
+    left_out = drawn & rare_elsewhere
+    assert left_out.any()
+    assert torch.equal(logits.grad == 0, left_out | ~known.unsqueeze(1))
+
+
+def test_the_draw_compiles():
+    torch.compiler.reset()
+    logits, labels = points(5)
+    loss = torch.compile(EqualizationLoss(5, PRIOR), fullgraph=True, backend="aot_eager")
+    loss(logits, labels).backward()
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tail_share": 5}, "tail_share must be a share from 0 to 1, got 5"),
+        ({"gamma": 1}, "gamma must be a probability from 0 to below 1, got 1"),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_work_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        EqualizationLoss(5, PRIOR, **options)

@@ -1,0 +1,57 @@
+"""What is particular to the Lovasz loss; tests/contract judges it with all the others."""
+
+from unittest.mock import Mock
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from equiseg.losses import lovasz as module
+from equiseg.losses.lovasz import LovaszLoss
+from golden import LABELS, LOGITS
+
+
+def test_of_a_hard_prediction_it_is_one_minus_the_mean_iou():
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 255])
+    predicted = torch.tensor([0, 0, 1, 1, 3, 2, 3])
+    iou = torch.tensor([2 / 3, 1 / 3, 1])  # of class 3, absent, none
+    value = LovaszLoss(4)(1000.0 * F.one_hot(predicted, 4), labels)
+    torch.testing.assert_close(value, 1 - iou.mean())
+
+
+def test_the_gradient_of_many_pixels_keeps_its_digits():
+    """Slopes are about 1e-6 here; the difference of two float32 IoUs would have one digit."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2**19, 3, generator=generator)
+    labels = torch.randint(0, 3, (2**19,), generator=generator)
+    loss = LovaszLoss(3)
+    single = logits.clone().requires_grad_()
+    double = logits.double().requires_grad_()
+    loss(single, labels).backward()
+    loss(double, labels).backward()
+    # Where float32 rounds two errors to one value their order, and so their slopes, may differ.
+    alike = torch.isclose(single.grad.double(), double.grad, rtol=1e-3, atol=1e-10)
+    assert alike.float().mean() > 0.999
+
+
+def test_on_the_cpu_absent_classes_cost_no_sort(monkeypatch):
+    slopes = Mock(wraps=module._slopes)
+    monkeypatch.setattr(module, "_slopes", slopes)
+    LovaszLoss(150)(torch.zeros(6, 150), torch.tensor([0, 0, 3, 3, 7, 255]))
+    assert slopes.call_count == 3
+
+
+def test_equal_errors_in_any_order_are_worth_the_same():
+    labels = torch.tensor([0, 1, 2, 1, 0, 0])
+    logits = torch.zeros(6, 3)
+    loss = LovaszLoss(3)
+    for order in (torch.arange(6), torch.arange(6).flip(0), torch.tensor([3, 1, 5, 0, 2, 4])):
+        torch.testing.assert_close(loss(logits, labels[order]), loss(logits, labels))
+
+
+def test_golden_value():
+    # Class 0: error 1/2 of its one pixel makes the IoU zero. Class 2: errors 3/4 and 1/4 of its
+    # two pixels and 1/4 of another; the first halves the IoU, the other two take the rest.
+    by_hand = (1 / 2 + (3 / 4 * 1 / 2 + 1 / 4 * 1 / 2)) / 2
+    assert LovaszLoss(3)(LOGITS, LABELS).item() == pytest.approx(by_hand)
+    assert by_hand == 0.5

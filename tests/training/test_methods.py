@@ -1,0 +1,60 @@
+import pytest
+
+from equiseg import losses
+from equiseg.training.methods import METHODS, loss_names, parse_method
+
+
+def test_every_loss_has_the_name_of_its_file():
+    names = loss_names()
+    assert {"cross_entropy", "center_collapse", "lovasz", "ohem"} <= set(names)
+    assert "pixel_loss" not in names
+    for name in names:
+        (term,) = parse_method(name)
+        assert term.build.__module__ == f"equiseg.losses.{name}"
+
+
+def test_a_weighted_sum():
+    terms = parse_method("0.5*cross_entropy + 2 * focal(gamma=1, alpha=enet) + dice")
+    assert [(term.name, term.factor) for term in terms] == [
+        ("cross_entropy", 0.5),
+        ("focal", 2.0),
+        ("dice", 1.0),
+    ]
+    assert terms[1].arguments == {"gamma": 1, "alpha": "enet"}
+
+
+def test_named_methods_and_other_constructors():
+    for name, text in METHODS.items():
+        assert parse_method(name) == parse_method(text)
+    (term,) = parse_method("center_collapse.published(weight=0.2)")
+    assert term.build == losses.CenterCollapseLoss.published
+
+
+def test_a_class_of_your_own_by_its_dotted_name():
+    (term,) = parse_method("torch.nn.CrossEntropyLoss(label_smoothing=0.1)")
+    assert term.arguments == {"label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("focl", "focl is none of ceco, ceco_published, balanced_softmax"),
+        ("focal(gama=1)", "focal takes gamma, alpha, got 'gama'"),
+        ("focal(num_classes=3)", "focal takes gamma, alpha, got 'num_classes'"),
+        ("dice(smooth=1)", "dice takes no argument, got 'smooth'"),
+        ("focal(2)", "arguments need their names"),
+        ("2", "'2' is no loss"),
+        ("dice - focal", "'dice - focal' is no loss"),
+        ("x*dice", "the factor 'dice' stands behind is no number"),
+        ("dice + dice", "dice stands in it twice; add up its factors"),
+        ("dice +", "invalid syntax"),
+        ("center_collapse.public", r"no constructor 'public', only \['published'\]"),
+        ("no_such.Loss", "No module named 'no_such'; put its folder on PYTHONPATH"),
+        ("torch.nn.Loss", "'Loss' in torch.nn is no torch.nn.Module"),
+        ("focal(gamma=1 + x)", r"'1 \+ x' is no number, word or list"),
+    ],
+)
+def test_sums_that_cannot_be_read(text, message):
+    with pytest.raises(ValueError, match=message) as error:
+        parse_method(text)
+    assert "write a sum of losses such as" in str(error.value)

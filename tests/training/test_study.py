@@ -1,0 +1,120 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from equiseg.training.batch import Run, train_all
+from equiseg.training.compare import COMPARISON, Comparison
+from equiseg.training.study import TUNING, Plan, Task, run_study
+from runs import tiny_config
+
+FOCAL = "focal:method=focal(gamma=2 or uniform(0.5, 5))"
+
+
+def times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
+
+
+def plan(out: Path, **changes) -> Plan:
+    tasks = [Task("a", tiny_config(epochs=1), [3]), Task("b", tiny_config(epochs=1), [3, 4])]
+    return Plan(**{"tasks": tasks, "methods": ["cross_entropy", FOCAL], "out": out} | changes)
+
+
+def test_a_study_tunes_trains_and_keeps(tmp_path: Path):
+    stages: list[int] = []
+    shares: dict[str, float] = {}
+
+    def report(total):
+        stages.append(total)
+        return lambda folder, share: shares.update({str(folder.relative_to(tmp_path)): share})
+
+    study = run_study(plan(tmp_path, trials=2), jobs=2, report=report)
+    assert stages == [4, 6]  # cross entropy has nothing to tune
+    assert set(shares.values()) == {1.0}
+    assert sorted(shares)[:4] == [
+        "a/cross_entropy/seed3",
+        "a/focal/seed3",
+        "a/focal/trial0",
+        "a/focal/trial1",
+    ]
+    assert study.methods == ["cross_entropy", "focal"]
+    assert {task: c.seeds for task, c in study.comparisons.items()} == {"a": [3], "b": [3, 4]}
+    for task in "ab":
+        trials = study.tuning[task]["focal"]
+        assert trials[0].changes == "focal:method=focal(gamma=2)"
+        best = max(trials, key=lambda trial: trial.score)
+        assert [trial.chosen for trial in trials] == [trial is best for trial in trials]
+        run = study.comparisons[task].runs["focal"][0]
+        assert best.changes == f"focal:method={run['config']['method']}"
+        assert run["config"]["seed"] == 3
+        records = json.loads((tmp_path / task / "focal" / TUNING).read_text())
+        assert [record["chosen"] for record in records] == [trial.chosen for trial in trials]
+        tried = tmp_path.glob(f"{task}/*/trial*/result.json")
+        assert {json.loads(path.read_text())["seed"] for path in tried}.isdisjoint({3, 4})
+        loaded = Comparison.load(tmp_path / task / COMPARISON)
+        assert loaded.runs.keys() == {"cross_entropy", "focal"}
+
+    before = times(tmp_path)
+    assert len(before) == 10
+    again = run_study(plan(tmp_path, trials=2))
+    assert times(tmp_path) == before
+    assert again.tuning == study.tuning
+
+
+def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
+    chosen = plan(tmp_path, trials=4)
+    settings = chosen.settings(FOCAL)
+    assert settings[0] == "focal:method=focal(gamma=2)"
+    assert len(set(settings)) == 4
+    assert plan(tmp_path, trials=3).settings(FOCAL) == settings[:3]  # a larger budget goes on
+    few = "w:method=weighted_cross_entropy(weight=enet or choice(enet, inverse))"
+    assert len(chosen.settings(few)) == 2
+    assert chosen.settings("ceco") == ["ceco"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ["ceco", "ceco"]}, "distinct names"),
+        ({"methods": []}, "distinct names"),
+        ({"tasks": [Task("a", tiny_config(), [])]}, "at least one seed"),
+        ({"methods": ["ceco"], "trials": 3}, "have nothing to try; write a range"),
+        ({"trials": 0}, "trials must be at least 1, got 0"),
+        ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
+        ({"methods": ["focl"]}, "focl is none of"),
+    ],
+)
+def test_plans_that_cannot_work(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        plan(tmp_path, **changes)
+
+
+def test_a_trial_that_fails_counts_as_worst(tmp_path: Path):
+    method = "cross_entropy:batch_size=4 or choice(1000)"
+    tasks = [Task(".", tiny_config(epochs=1), [0])]
+    trials = run_study(Plan(tasks, [method], tmp_path, trials=2)).tuning["."]["cross_entropy"]
+    assert [trial.chosen for trial in trials] == [True, False]
+    assert math.isnan(trials[1].score)
+
+
+def test_a_failed_run_names_its_log(tmp_path: Path):
+    tasks = [Task(".", tiny_config(batch_size=1000), [0])]
+    with pytest.raises(RuntimeError, match=r"1 of 1 runs failed; see .*output\.log"):
+        run_study(Plan(tasks, ["ceco"], tmp_path))
+    log = (tmp_path / "ceco/seed0/output.log").read_text()
+    assert "batch_size must be at most the 12 training samples" in log
+    assert "Traceback" not in log
+
+
+def test_processes_of_torchrun_share_the_runs_out(tmp_path: Path, monkeypatch):
+    """The second of two processes trains the second run; without the first it would wait."""
+    runs = [Run(tiny_config(epochs=1, seed=seed), tmp_path / str(seed)) for seed in range(2)]
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    waited = []
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr("torch.distributed.barrier", lambda: waited.append(True))
+    train_all(runs, 1)
+    assert [run.is_finished for run in runs] == [False, True]
+    assert waited == [True]
