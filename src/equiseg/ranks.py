@@ -35,6 +35,18 @@ def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tenso
     return totals
 
 
+def summing_group(sync: bool, process_group: Any) -> Any:
+    """The group to sum over: ``process_group``, or all ranks where it is None.
+
+    Returns:
+        None where sums are to stay on this rank: without ``sync``, or outside
+        ``torch.distributed``.
+    """
+    if sync and dist.is_available() and dist.is_initialized():
+        return process_group or dist.group.WORLD
+    return None
+
+
 class _SumOverRanks(torch.autograd.Function):
     """All-reduce whose backward is an all-reduce too."""
 

@@ -220,7 +220,7 @@ def test_the_dimension_of_the_frame(num_classes, options, dim):
         ({"dim": 1, "projection": "frozen"}, "dim must be at least 2, got 1"),
         ({"dim": 64}, "dim must be 7, .* got 64; use projection="),
         ({"ignore_index": 0}, r"ignore_index must lie outside the classes 0\.\.4, got 0"),
-        ({"prior": PRIOR[:4]}, r"prior must hold one share per class, shape \(5,\), got \(4,\)"),
+        ({"prior": PRIOR[:4]}, r"prior must hold one number per class, shape \(5,\), got \(4,\)"),
         ({"prior": (1, 1, 0, 1, 1)}, r"prior must be positive and finite, got 0\.0 for class 2"),
         ({"prior": (1, 1, 1, 1, math.nan)}, "prior must .* got nan for class 4"),
     ],

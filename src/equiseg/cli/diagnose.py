@@ -103,7 +103,7 @@ def diagnose(
                 opened,
                 groups=groups,
                 class_counts_K=statistics.pixels_K,
-                layer=layer if network.card is None else None,
+                layer=layer,
                 loss=branches[key],
                 batch_size=network.config.batch_size if network.config else 8,
                 num_workers=num_workers,

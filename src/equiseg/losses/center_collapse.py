@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,8 +14,10 @@ from torch.utils.checkpoint import checkpoint
 from equiseg.cells import LabelSide
 from equiseg.centers import class_centers
 from equiseg.frames import frame
-from equiseg.labels import check_num_classes, check_shapes, is_checkable
-from equiseg.losses.per_class import per_class
+from equiseg.labels import check_num_classes, is_checkable
+from equiseg.losses.arguments import check_number, per_class
+from equiseg.losses.feature_loss import check_features
+from equiseg.ranks import summing_group
 
 _SHORTEST_CENTER = 1e-6
 # Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
@@ -101,12 +102,8 @@ class CenterCollapseLoss(nn.Module):
         _check_at_least("min_count", min_count, 1)
         if reduce is not None:
             _check_at_least("reduce", reduce, 1)
-        for name, value in (("weight", weight), ("scale", scale)):
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(
-                    f"{name} must be a finite number >= 0, got {value}; the default is "
-                    f"{0.4 if name == 'weight' else 5}"
-                )
+        check_number("weight", weight, default=0.4)
+        check_number("scale", scale, default=5)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}; 0 switches it off")
         if projection not in ("none", "frozen", "learnable"):
@@ -219,13 +216,7 @@ class CenterCollapseLoss(nn.Module):
                 was made for other maps, or (on eager CPU tensors) a label is neither a class nor
                 ``ignore_index``.
         """
-        check_shapes(features, labels, inverse)
-        if features.shape[1] != self.in_features:
-            raise ValueError(
-                f"features must have in_features={self.in_features} channels, got "
-                f"{features.shape[1]} in {tuple(features.shape)}; build the loss with "
-                f"in_features={features.shape[1]}"
-            )
+        check_features(features, labels, inverse, self.in_features)
         # Autocast would round the branch to half precision; it is tiny and it is a mean.
         with torch.autocast(features.device.type, enabled=False):
             centers = class_centers(
@@ -236,7 +227,7 @@ class CenterCollapseLoss(nn.Module):
                 align_corners=self.align_corners,
                 inverse=inverse,
                 label_side=label_side,
-                process_group=self._group(),
+                process_group=summing_group(self.sync and self.training, self.process_group),
             )
             return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
 
@@ -272,11 +263,6 @@ class CenterCollapseLoss(nn.Module):
         if self.log_prior_K is not None:
             logits_KK = logits_KK + self.log_prior_K.to(logits_KK.dtype)
         return F.cross_entropy(logits_KK, targets_K, reduction="none")
-
-    def _group(self) -> dist.ProcessGroup | None:
-        if self.sync and self.training and dist.is_available() and dist.is_initialized():
-            return self.process_group or dist.group.WORLD
-        return None
 
     def extra_repr(self) -> str:
         """The arguments worth seeing in a printed model."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.losses.per_class import per_class
+from equiseg.losses.arguments import per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 

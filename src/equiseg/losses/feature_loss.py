@@ -50,18 +50,26 @@ class FeatureLoss(PixelLoss):
             ValueError: If shapes disagree, the channels are not ``in_features``, or (on eager CPU
                 tensors) a label is out of range.
         """
-        self._check(features, labels, inverse)
+        check_features(features, labels, inverse, self.in_features)
         with torch.autocast(features.device.type, enabled=False):
             return super().forward(self.logits(wide(features)), labels, inverse=inverse)
 
-    def _check(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
-        check_shapes(features, labels, inverse)
-        if features.shape[1] != self.in_features:
-            raise ValueError(
-                f"features must have in_features={self.in_features} channels, got "
-                f"{features.shape[1]} in {tuple(features.shape)}; build the loss with "
-                f"in_features={features.shape[1]}"
-            )
+
+def check_features(
+    features: Tensor, labels: Tensor, inverse: Tensor | None, in_features: int
+) -> None:
+    """Refuse features that do not fit the labels, or have other channels than the loss.
+
+    Raises:
+        TypeError: If dtypes are wrong.
+        ValueError: If shapes disagree, or the channels are not ``in_features``.
+    """
+    check_shapes(features, labels, inverse)
+    if features.shape[1] != in_features:
+        raise ValueError(
+            f"features must have in_features={in_features} channels, got {features.shape[1]} in "
+            f"{tuple(features.shape)}; build the loss with in_features={features.shape[1]}"
+        )
 
 
 def wide(features: Tensor) -> Tensor:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.frames import frame
+from equiseg.losses.arguments import check_number
 from equiseg.losses.feature_loss import FeatureLoss, products
 from equiseg.losses.pixel_loss import mean_of_known
 
@@ -50,8 +49,7 @@ class FixedClassifierLoss(FeatureLoss):
         seed: int = 0,
     ) -> None:
         super().__init__(num_classes, in_features, ignore_index=ignore_index)
-        if not (math.isfinite(scale) and scale > 0):
-            raise ValueError(f"scale must be a finite number > 0, got {scale}; the default is 1")
+        check_number("scale", scale, default=1, positive=True)
         generator = torch.Generator().manual_seed(seed)
         self.register_buffer("frame_KD", frame(num_classes, in_features, generator=generator))
         self.scale = scale

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.losses.per_class import per_class
+from equiseg.losses.arguments import check_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -46,8 +45,7 @@ class FocalLoss(PixelLoss):
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        if not (math.isfinite(gamma) and gamma >= 0):
-            raise ValueError(f"gamma must be a finite number >= 0, got {gamma}; the default is 2")
+        check_number("gamma", gamma, default=2)
         self.gamma = gamma
         alpha = [1.0] * num_classes if alpha is None else alpha
         self.register_buffer("alpha_K", per_class("alpha", alpha, num_classes))

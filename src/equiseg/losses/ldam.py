@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from equiseg.losses.per_class import per_class
+from equiseg.losses.arguments import check_number, per_class
 from equiseg.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
 
 
@@ -52,12 +51,8 @@ class LdamLoss(WeightedCrossEntropyLoss):
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, [1.0] * num_classes, ignore_index=ignore_index)
-        if not (math.isfinite(max_margin) and max_margin >= 0):
-            raise ValueError(
-                f"max_margin must be a finite number >= 0, got {max_margin}; the default is 0.5"
-            )
-        if not (math.isfinite(scale) and scale > 0):
-            raise ValueError(f"scale must be a finite number > 0, got {scale}; the default is 30")
+        check_number("max_margin", max_margin, default=0.5)
+        check_number("scale", scale, default=30, positive=True)
         self.scale = scale
         counts_K = per_class("class_counts", class_counts, num_classes)
         self.register_buffer("margin_K", max_margin * (counts_K.min() / counts_K) ** 0.25)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.losses.per_class import per_class
+from equiseg.losses.arguments import check_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -46,7 +45,7 @@ class LogitAdjustedLoss(PixelLoss):
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        _check_tau(tau)
+        check_number("tau", tau, default=1)
         self.tau = tau
         self.register_buffer("log_prior_K", per_class("prior", prior, num_classes).log())
 
@@ -74,11 +73,6 @@ def adjusted_logits(logits: Tensor, prior: Tensor | Sequence[float], tau: float 
     Raises:
         ValueError: If the prior does not fit the logits, or tau is negative.
     """
-    _check_tau(tau)
+    check_number("tau", tau, default=1)
     log_prior_K = per_class("prior", prior, logits.shape[1]).log().to(logits)
     return logits - tau * log_prior_K.view(-1, *[1] * (logits.ndim - 2))
-
-
-def _check_tau(tau: float) -> None:
-    if not (math.isfinite(tau) and tau >= 0):
-        raise ValueError(f"tau must be a finite number >= 0, got {tau}; the default is 1")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.centers import class_centers
-from equiseg.losses.feature_loss import FeatureLoss, cosines, wide
+from equiseg.losses.arguments import check_number
+from equiseg.losses.feature_loss import FeatureLoss, check_features, cosines, wide
 from equiseg.losses.pixel_loss import mean_of_known
+from equiseg.ranks import summing_group
 
 
 class PrototypeContrastLoss(FeatureLoss):
@@ -60,10 +60,7 @@ class PrototypeContrastLoss(FeatureLoss):
         process_group: dist.ProcessGroup | None = None,
     ) -> None:
         super().__init__(num_classes, in_features, ignore_index=ignore_index)
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(
-                f"temperature must be a finite number > 0, got {temperature}; the default is 0.1"
-            )
+        check_number("temperature", temperature, default=0.1, positive=True)
         if not 0 <= momentum < 1:
             raise ValueError(
                 f"momentum must be in [0, 1), got {momentum}; 0 takes each batch by itself"
@@ -82,7 +79,7 @@ class PrototypeContrastLoss(FeatureLoss):
     def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
         """Scalar loss of one batch, as every loss over features; in training prototypes follow."""
         if self.training:
-            self._check(features, labels, inverse)
+            check_features(features, labels, inverse, self.in_features)
             self._follow(features, labels, inverse)
         return super().forward(features, labels, inverse=inverse)
 
@@ -102,15 +99,10 @@ class PrototypeContrastLoss(FeatureLoss):
                 self.num_classes,
                 ignore_index=self.ignore_index,
                 inverse=inverse,
-                process_group=self._group(),
+                process_group=summing_group(self.sync, self.process_group),
             )
             news_KD = F.normalize(centers_KD, dim=1)
             olds_KD = self.prototypes_KD.to(news_KD.dtype)
             moved_KD = F.normalize(torch.lerp(news_KD, olds_KD, self.momentum), dim=1)
             moved_KD = torch.where(olds_KD.any(1, keepdim=True), moved_KD, news_KD)
             self.prototypes_KD.copy_(torch.where(present_K.unsqueeze(1), moved_KD, olds_KD))
-
-    def _group(self) -> dist.ProcessGroup | None:
-        if self.sync and dist.is_available() and dist.is_initialized():
-            return self.process_group or dist.group.WORLD
-        return None

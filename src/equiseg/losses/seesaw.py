@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.labels import count_labels
+from equiseg.losses.arguments import check_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -51,12 +50,8 @@ class SeesawLoss(PixelLoss):
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        for name, value in (("mitigation", mitigation), ("compensation", compensation)):
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(
-                    f"{name} must be a finite number >= 0, got {value}; the default is "
-                    f"{0.8 if name == 'mitigation' else 2}"
-                )
+        check_number("mitigation", mitigation, default=0.8)
+        check_number("compensation", compensation, default=2)
         self.mitigation = mitigation
         self.compensation = compensation
         self.register_buffer("counts_K", torch.zeros(num_classes))

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from equiseg.losses.arguments import check_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -40,8 +41,7 @@ class TverskyLoss(PixelLoss):
         self, num_classes: int, *, alpha: float = 0.3, beta: float = 0.7, ignore_index: int = 255
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        if not (math.isfinite(alpha) and alpha >= 0):
-            raise ValueError(f"alpha must be a finite number >= 0, got {alpha}; the default is 0.3")
+        check_number("alpha", alpha, default=0.3)
         if not (math.isfinite(beta) and beta > 0):
             raise ValueError(
                 f"beta must be a finite number > 0, got {beta}: without a price for missed pixels "

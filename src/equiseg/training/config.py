@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -179,6 +180,10 @@ class TrainConfig:
             the branch as its authors released it. What a loss must know of the training labels is
             named: prior=pixel or image, class_counts=pixel or image, and weight= or alpha= by
             formula (inverse, square_root, enet, median_frequency, effective_number).
+        adjust: Tau of post-hoc logit adjustment (Menon et al. 2021): after training, this share of
+            the log-prior of the training pixels is taken off the classifier's bias. 0 leaves it;
+            above 0 to 1 gives rare classes their due at the cost of frequent ones. For networks
+            trained with plain cross entropy.
         optimizer: How the weights move.
         evaluation: How images or scans are predicted in validation and test.
         epochs: Passes over the training images or blocks.
@@ -194,6 +199,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     method: str = "ceco"
+    adjust: float = 0.0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     epochs: int = 30
@@ -207,6 +213,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         parse_method(self.method)
+        if not 0 <= self.adjust < math.inf:
+            raise ValueError(f"adjust must be 0 or more, got {self.adjust}; 1 is the theory's")
         for name in ("epochs", "batch_size", "val_every", "threads", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:

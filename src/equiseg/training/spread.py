@@ -18,13 +18,12 @@ class Spread:
     Args:
         data: The split, ``SegmentationData`` or ``PointData``.
         most: Samples to take at most; None takes all.
-        seed: Of the order.
 
     Raises:
         ValueError: If ``most`` is not positive.
     """
 
-    def __init__(self, data: Any, most: int | None = None, seed: int = 0) -> None:
+    def __init__(self, data: Any, most: int | None = None) -> None:
         if most is not None and most < 1:
             raise ValueError(f"samples must be at least 1, got {most}; leave it out for all")
         spec = DataSpec.of(data)
@@ -36,7 +35,7 @@ class Spread:
         self.voxel_size = spec.voxel_size
         self.groups = spec.groups
         number = len(data) if most is None else min(most, len(data))
-        order = torch.randperm(number, generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(number, generator=torch.Generator().manual_seed(0))
         self.indices = [i * len(data) // number for i in order.tolist()]
 
     def __len__(self) -> int:

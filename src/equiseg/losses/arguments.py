@@ -1,7 +1,8 @@
-"""per_class: what a user gives once a class, checked."""
+"""What losses are given, checked: numbers, and numbers for each class."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -34,3 +35,16 @@ def per_class(name: str, values: Tensor | Sequence[float], num_classes: int) -> 
             "equiseg.class_prior and equiseg.class_weights give classes never counted a value"
         )
     return values_K.float()
+
+
+def check_number(name: str, value: float, *, default: float, positive: bool = False) -> None:
+    """Refuse a number below zero, and zero itself where it must be positive.
+
+    Raises:
+        ValueError: If it is that, or not finite.
+    """
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ValueError(
+            f"{name} must be a finite number {'>' if positive else '>='} 0, got {value}; the "
+            f"default is {default:g}"
+        )

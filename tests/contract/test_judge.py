@@ -1,0 +1,221 @@
+"""The judge itself: each way to break the contract is caught by the check that is there for it."""
+
+from dataclasses import replace
+from unittest import SkipTest
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+from equiseg.testing import LOSS_CHECKS, NUM_CLASSES, LossCase, check_loss
+from reference.slow_cross_entropy import cross_entropy
+
+
+class Right(PixelLoss):
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+
+
+class ReferenceMissed(Right):
+    breaks = "reference"
+
+    def of_pixels(self, *pixels):
+        return 1.001 * super().of_pixels(*pixels)
+
+
+class GradientsCut(Right):
+    breaks = "gradients"
+
+    def of_pixels(self, logits_PK, *labels):
+        return super().of_pixels(2 * logits_PK - logits_PK.detach(), *labels)
+
+
+class HalfPrecisionKept(Right):
+    breaks = "half_precision"
+
+    def forward(self, logits, labels, **options):
+        return super().forward(logits, labels, **options).to(logits.dtype)
+
+
+class FlatVolumeWeighed(Right):
+    breaks = "flat_volume"
+
+    def forward(self, logits, labels, **options):
+        return super().forward(logits, labels, **options) * (1 + (labels.ndim == 4))
+
+
+class PointsWeighed(Right):
+    breaks = "points"
+
+    def forward(self, logits, labels, **options):
+        return super().forward(logits, labels, **options) * (1 + (labels.ndim == 1))
+
+
+class IgnoredCounted(Right):
+    breaks = "ignored"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        return super().of_pixels(logits_PK, targets_P, known_P) + 1e-3 * logits_PK.square().mean()
+
+
+class OneClassDivided(Right):
+    breaks = "one_class"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        classes = torch.arange(self.num_classes)
+        present = ((targets_P.unsqueeze(1) == classes) & known_P.unsqueeze(1)).any(0).sum()
+        return super().of_pixels(logits_PK, targets_P, known_P) / (present - 1)
+
+
+class NothingValidDivided(Right):
+    breaks = "nothing_valid"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        return torch.where(known_P, losses_P, 0).sum() / known_P.sum()
+
+
+class NothingValidCut(Right):
+    breaks = "nothing_valid"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        value = super().of_pixels(logits_PK, targets_P, known_P)
+        return value if known_P.any() else torch.zeros(())
+
+
+class RenamingNoticed(Right):
+    breaks = "renaming"
+
+    def of_pixels(self, logits_PK, *labels):
+        return super().of_pixels(logits_PK + torch.arange(self.num_classes), *labels)
+
+
+class CompileDependsOnValues(Right):
+    breaks = "compile"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        if not known_P.any():
+            return 0 * logits_PK.sum()
+        return super().of_pixels(logits_PK, targets_P, known_P)
+
+
+class TrainingPoisoned(Right):
+    breaks = "training"
+
+    def __init__(self, num_classes, ignore_index):
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.register_buffer("level", torch.zeros(()))
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        if self.training:
+            self.level += targets_P[known_P].float().mean()
+        return super().of_pixels(logits_PK, targets_P, known_P) + 0 * self.level
+
+
+class TrainingDrawnTwice(Right):
+    breaks = "training"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        noise = torch.rand((), generator=self.generator) if self.training else 0
+        return super().of_pixels(logits_PK * (1 + noise), targets_P, known_P)
+
+    generator = torch.Generator()  # shared: its state is nobody's
+
+
+class StateDictIncomplete(Right):
+    breaks = "state_dict"
+
+    def __init__(self, num_classes, ignore_index):
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.scale = 1 + torch.rand(())
+
+    def of_pixels(self, logits_PK, *labels):
+        return super().of_pixels(self.scale * logits_PK, *labels)
+
+
+class ModuleDtypeMixed(Right):
+    breaks = "module_dtype"
+
+    def __init__(self, num_classes, ignore_index):
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.register_buffer("same_KK", torch.eye(num_classes))
+
+    def of_pixels(self, logits_PK, *labels):
+        return super().of_pixels(logits_PK @ self.same_KK, *labels)
+
+
+class LabelsOutOfRangeForgiven(Right):
+    breaks = "labels_out_of_range"
+
+    def forward(self, logits, labels, **options):
+        known = (labels >= 0) & (labels < self.num_classes)
+        return super().forward(logits, torch.where(known, labels, self.ignore_index), **options)
+
+
+class WrongInputsForgiven(Right):
+    breaks = "wrong_inputs"
+
+    def forward(self, logits, labels, **options):
+        return super().forward(logits, labels.long(), **options)
+
+
+class VoxelsCountedOnce(Right):
+    breaks = "voxels"
+
+    def forward(self, logits, labels, *, inverse=None):
+        value = super().forward(logits, labels, inverse=inverse)
+        return value if inverse is None else value * len(logits) / len(labels)
+
+
+class InverseForgiven(Right):
+    breaks = "inverse"
+
+    def forward(self, logits, labels, *, inverse=None):
+        inverse = inverse if inverse is None else inverse.clamp(min=0)
+        return super().forward(logits, labels, inverse=inverse)
+
+
+def case_of(loss):
+    return LossCase(
+        loss.__name__,
+        lambda ignore: loss(NUM_CLASSES, ignore_index=ignore),
+        lambda _, *batch: cross_entropy(*batch),
+    )
+
+
+@pytest.mark.parametrize("loss", Right.__subclasses__(), ids=lambda loss: loss.__name__)
+def test_a_broken_loss_is_caught_by_its_check(loss):
+    verdicts = []
+    for check in LOSS_CHECKS:
+        if check.name == loss.breaks:
+            try:
+                check(case_of(loss))
+            except AssertionError as error:
+                verdicts.append(str(error))
+    assert verdicts
+    assert all(verdict.startswith(f"{loss.__name__}, {loss.breaks}") for verdict in verdicts)
+
+
+def test_every_check_has_a_loss_that_it_catches():
+    assert {loss.breaks for loss in Right.__subclasses__()} == {check.name for check in LOSS_CHECKS}
+
+
+def test_a_right_loss_passes_them_all():
+    check_loss(case_of(Right))
+
+
+def test_the_cross_entropy_of_torch_does_not():
+    case = LossCase("torch", lambda ignore: nn.CrossEntropyLoss(ignore_index=ignore))
+    with pytest.raises(AssertionError, match="torch, gradients-larger labels: The gradient"):
+        check_loss(case)
+
+
+def test_what_does_not_apply_is_skipped_with_the_reason():
+    reference, gradients = LOSS_CHECKS[0], LOSS_CHECKS[2]
+    case = replace(case_of(Right), reference=None, spared={"gradients": "it has none"})
+    with pytest.raises(SkipTest, match="no reference is given"):
+        reference(case)
+    with pytest.raises(SkipTest, match="it has none"):
+        gradients(case)
