@@ -18,11 +18,19 @@ from equiseg.losses import CenterCollapseLoss
 from equiseg.tap import FeatureTap
 
 if TYPE_CHECKING:
-    from equiseg.metrics import CollapseMetric, Score, SegmentationScore
+    from equiseg.metrics import (
+        Calibration,
+        CalibrationError,
+        CollapseMetric,
+        Score,
+        SegmentationScore,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Calibration",
+    "CalibrationError",
     "CenterCollapseLoss",
     "ClassCenters",
     "ClassMoments",
@@ -50,7 +58,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # The metrics need torchmetrics; a user of the losses alone should not.
-    if name in ("CollapseMetric", "Score", "SegmentationScore"):
+    if name in (
+        "Calibration",
+        "CalibrationError",
+        "CollapseMetric",
+        "Score",
+        "SegmentationScore",
+    ):
         from equiseg import metrics
 
         return getattr(metrics, name)

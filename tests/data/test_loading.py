@@ -98,6 +98,87 @@ def test_an_epoch_draws_every_sample_once():
         assert {key % N for key in keys} == set(range(N))
 
 
+UNEVEN = torch.tensor([4.0, 1.5, 1.5, 1, 0.5, 0.5, 0.5, 0.3, 0.2, 0.0])
+
+
+def uneven(rank=0, num_ranks=1):
+    return EpochSampler(N, 3, rank, num_ranks, UNEVEN)
+
+
+def test_samples_are_drawn_as_often_as_expected():
+    sampler = uneven()
+    keys = [torch.tensor(draws(sampler, epoch)) for epoch in range(400)]
+    drawn = torch.stack([torch.bincount(epoch % N, minlength=N) for epoch in keys])
+    assert (drawn.sum(1) == N).all()  # an epoch stays N draws
+    assert (drawn - UNEVEN).abs().max() < 1  # the whole number below or above
+    torch.testing.assert_close(drawn.double().mean(0), UNEVEN.double(), atol=0.08, rtol=0)
+
+
+def test_even_draws_are_one_each():
+    sampler = EpochSampler(N, 3, draws_S=torch.ones(N))
+    for epoch in range(50):
+        assert sorted(key % N for key in draws(sampler, epoch)) == list(range(N))
+
+
+def test_draws_of_an_epoch_are_shuffled():
+    sampler, places = uneven(), torch.zeros(N)
+    for epoch in range(300):
+        for place, key in enumerate(draws(sampler, epoch)):
+            places[place] += key % N == 0
+    assert places.min() > 80  # of 120 each
+
+
+def test_the_draws_of_a_sample_are_numbered_through_the_run():
+    sampler = uneven()
+    keys = [key for epoch in range(30) for key in draws(sampler, epoch)]
+    assert len(set(keys)) == 30 * N  # never augmented alike
+    for index in range(N):
+        times = [key // N for key in keys if key % N == index]
+        assert times == list(range(len(times)))
+
+
+def test_draws_do_not_depend_on_ranks_or_on_where_a_run_was_cut_off():
+    sampler = uneven()
+    uncut = [draws(sampler, epoch) for epoch in range(8)]
+    assert draws(uneven(), 7) == uncut[7]
+    assert draws(sampler, 2) == uncut[2]  # back again
+    for num_ranks in (2, 5):
+        shares = [draws(uneven(rank, num_ranks), 5) for rank in range(num_ranks)]
+        assert [key for together in zip(*shares, strict=True) for key in together] == uncut[5]
+    filled = [draws(uneven(rank, 4), 5) for rank in range(4)]
+    together = [key for keys in zip(*filled, strict=True) for key in keys]
+    assert together == uncut[5] + uncut[5][:2]
+
+
+def rare_view(**changes):
+    counts_SK = 12 * 14 * torch.eye(N, dtype=torch.int64)
+    config = AugmentConfig(crop=(8, 8), **{"rare": 0.5, "paste": 0.7} | changes)
+    return TrainingView(Pictures(), config, 0, counts_SK)
+
+
+def test_rare_draws_and_pasting_are_pure_functions_of_seed_and_key():
+    one, two = rare_view(), rare_view()
+    state = torch.get_rng_state()
+    backwards = {key: two[key] for key in reversed(range(20))}
+    for key in range(20):
+        assert_same(one[key], backwards[key])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.equal(one[0][0], one[N][0])
+
+    def batches(num_workers):
+        sampler = EpochSampler(N, 0, draws_S=UNEVEN)
+        return epochs(training_loader(rare_view(), sampler, 3, num_workers=num_workers), [2])
+
+    assert_same(batches(2), batches(0))
+
+
+@pytest.mark.parametrize("changes", [{"paste": 0.0}, {"rare": 0.0}])
+def test_choosing_by_class_needs_counts(changes):
+    config = rare_view(**changes).config
+    with pytest.raises(ValueError, match=r"needs counts_SK of shape \(samples, classes\) = \(10,"):
+        TrainingView(Pictures(), config, 0)
+
+
 @pytest.mark.parametrize("num_ranks", [2, 5])
 def test_ranks_share_an_epoch_without_overlap(num_ranks):
     shares = [draws(EpochSampler(N, 0, rank, num_ranks), 2) for rank in range(num_ranks)]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from equiseg.data import Sample
+from equiseg.data.class_draw import ClassDraw
 from equiseg.data.transforms import AugmentConfig, augment, to_tensors
 
 H, W = 60, 90
@@ -168,9 +169,100 @@ def test_a_colour_change_does_what_it_is_called(name):
     assert 1.2 < max(factors) <= 1.3
 
 
+def dotted(*places, height=H, width=W):
+    """Class 0 but for single pixels of class 1; red is the column, green the row."""
+    sample = self_describing(height, width)
+    labels = torch.zeros(height, width, dtype=torch.uint8)
+    for place in places:
+        labels[place] = 1
+    return sample._replace(labels=labels)
+
+
+def centered(sample, seed=0, counts=(1000, 1), power=4.0, **changes):
+    """A crop by class; with this power class 1 is drawn wherever it is."""
+    generator = torch.Generator().manual_seed(seed)
+    draw = ClassDraw(torch.tensor([counts]), power, (1, len(counts)))
+    config = AugmentConfig(**STILL | {"rare": 1.0} | changes)
+    return augment(sample, config, IGNORE, generator, rare=draw)
+
+
+def test_a_crop_by_class_holds_the_pixel_at_a_random_place():
+    places = set()
+    for seed in range(300):
+        _, labels = centered(dotted((30, 45)), seed, crop=(8, 5))
+        (place,) = (labels == 1).nonzero().tolist()
+        places.add(tuple(place))
+    assert places == {(row, column) for row in range(8) for column in range(5)}
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, W - 1), (H - 1, 3), (H - 1, W - 1)])
+def test_a_crop_by_class_stays_inside_the_image(place):
+    for seed in range(30):
+        _, labels = centered(dotted(place), seed, crop=(20, 30), scale=(0.7, 2.0))
+        assert IGNORE not in labels
+        _, labels = centered(dotted(place), seed, crop=(20, 30))
+        assert int((labels == 1).sum()) == 1
+
+
+def test_a_crop_by_class_larger_than_the_image_lies_anywhere_around_it():
+    tops = set()
+    for seed in range(60):
+        _, labels = centered(dotted((5, 5), height=10, width=12), seed, crop=(14, 12))
+        assert int((labels == 1).sum()) == 1
+        tops.add(int((labels != IGNORE).nonzero()[0, 0]))
+    assert tops == set(range(5))
+
+
+def test_all_pixels_of_the_class_are_held_alike():
+    sample = dotted((2, 2), (50, 80))
+    seen = [int(centered(sample, seed, crop=(4, 4))[0][1, 0, 0] * 255) > 25 for seed in range(200)]
+    assert 70 <= sum(seen) <= 130
+
+
+def test_crops_by_class_come_as_often_as_asked_for():
+    sample = dotted((30, 45))
+    for rare, low, high in ((0.5, 70, 130), (1.0, 200, 200)):
+        held = [bool(centered(sample, s, crop=(3, 3), rare=rare)[1].any()) for s in range(200)]
+        assert low <= sum(held) <= high
+
+
+def test_without_a_known_class_the_crop_lies_anywhere():
+    sample = noise()._replace(labels=torch.full((H, W), IGNORE, dtype=torch.uint8))
+    image, labels = centered(sample, crop=(8, 8))
+    assert image.shape == (3, 8, 8)
+    assert labels.eq(IGNORE).all()
+
+
+def test_pasting_happens_inside_the_image_and_before_the_resize():
+    def paste(image, labels, generator):
+        seen.append(tuple(labels.shape))
+        image[:], labels[:] = 200, 3
+
+    seen = []
+    generator = torch.Generator().manual_seed(0)
+    config = AugmentConfig(**STILL | {"crop": (80, 45), "scale": (0.5, 0.5), "paste": 1.0})
+    _, labels = augment(noise(), config, IGNORE, generator, paste=paste)
+    assert seen == [(H, W)]  # the window is (160, 90)
+    assert set(labels.unique().tolist()) == {3, IGNORE}
+    assert int((labels == 3).sum()) == H // 2 * W // 2
+    assert noise().labels.max() == 6  # the image itself is left as it was
+    often = AugmentConfig(**STILL | {"crop": (8, 8), "paste": 0.5})
+    seen.clear()
+    for _ in range(200):
+        augment(noise(), often, IGNORE, generator, paste=paste)
+    assert 70 <= len(seen) <= 130
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"rare": 1.1}, r"rare must be a probability in \[0, 1\], got 1\.1; 0 never chooses"),
+        ({"rare_power": 1.0}, r"rare_power has no effect without rare, got 1\.0; set rare above 0"),
+        ({"paste": -0.1}, r"paste must be a probability in \[0, 1\], got -0\.1"),
+        ({"paste_power": 0.0}, r"paste_power has no effect without paste, got 0\.0"),
+        ({"paste": 0.1, "paste_power": -1.0}, r"paste_power must be 0 or more, got -1\.0"),
+        ({"paste_regions": 0}, r"paste_regions must be at least 1, got 0"),
+        ({"paste_regions": 5}, r"paste_regions has no effect without paste, got 5"),
         ({"scale": (0.0, 1.0)}, r"scale must be 0 < low <= high, got \(0\.0, 1\.0\); \(1, 1\)"),
         ({"scale": (2.0, 1.0)}, r"scale must be 0 < low <= high, got \(2\.0, 1\.0\)"),
         ({"scale": (1.0,)}, r"scale must be .* got \(1\.0,\)"),

@@ -217,6 +217,8 @@ def test_votes_see_every_point_in_several_blocks(tmp_path: Path):
         main([*evaluate, "--evaluation.votes", votes])
         records[votes] = json.loads(file.read_text())
         assert np.sum(records[votes]["confusion"]) == 3000
+        assert np.sum(records[votes]["calibration"]["count"]) == 3000
+        assert 0 < records[votes]["ece"] < 1
     assert records["1"]["confusion"] != records["3"]["confusion"]
     with pytest.raises(SystemExit, match=r"evaluation.window is for images"):
         main([*evaluate, "--evaluation.window", "[8, 8]"])

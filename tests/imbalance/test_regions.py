@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from equiseg.imbalance.regions import mask_layout, voxel_layout
+from equiseg.imbalance.regions import mask_layout, region_at, voxel_layout
 
 K = 5
 
@@ -124,3 +124,14 @@ def test_voxels_that_cannot_be_counted_are_refused():
         voxel_layout(np.array([[0, 1, 2], [5, 5, 5], [0, 1, 2], [5, 5, 5]]), np.zeros(4, int), K)
     with pytest.raises(ValueError, match=r"fewer than 2\^63, got \[4000000002, 4000000002, 2\]"):
         voxel_layout(np.array([[0, 0, 0], [4 * 10**9] * 2 + [0]]), np.zeros(2, int), K)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_the_region_of_a_pixel_is_that_of_scipy(name):
+    labels = MASKS[name]
+    rng = np.random.default_rng(0)
+    for _ in range(12 if labels.size else 0):
+        row, column = (int(rng.integers(side)) for side in labels.shape)
+        regions = ndimage.label(labels == labels[row, column])[0]
+        expected = regions == regions[row, column]
+        np.testing.assert_array_equal(region_at(labels, row, column), expected)

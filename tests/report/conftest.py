@@ -42,6 +42,12 @@ def _run(seed, v, iou, groups, split):
         "num_iou": len(iou) - 1,
         "mean_accuracy": 0.8,
         "pixel_accuracy": 0.9,
+        "ece": 0.05 + 0.1 * v + 0.001 * seed * (-1) ** v,
+        "calibration": {
+            "count": [0, 50, 1000, 9000],
+            "confidence": [0.0, 20.0, 600.0, 8500.0],
+            "correct": [0, 10, 400 + seed, 8000 - 900 * v],
+        },
         "iou": iou,
         "collapse": {
             "equinorm": 0.5 - 0.1 * v,

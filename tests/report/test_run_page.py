@@ -28,6 +28,7 @@ def test_summary_first_then_tables_and_figures(page):
     assert headings == [
         "Scores",
         "Class by class",
+        "How sure it is, and how right",
         "Neural collapse",
         "Head, common and tail",
         "Angles between class centers",
@@ -48,7 +49,15 @@ def test_summary_first_then_tables_and_figures(page):
 
 def test_every_figure_is_a_file_with_its_numbers(page):
     files = {file.name for file in (page.parent / "figures").iterdir()}
-    names = ("classes", "centers", "classifier", "frequency", "gradients", "examples")
+    names = (
+        "classes",
+        "reliability",
+        "centers",
+        "classifier",
+        "frequency",
+        "gradients",
+        "examples",
+    )
     assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")}
 
 

@@ -25,6 +25,13 @@ def test_a_run_leaves_everything_it_promises(finished_run: Path):
         assert 0 <= result[split]["miou"] <= 1
         assert len(result[split]["iou"]) == 6
         assert result[split]["collapse"]["num_present"] >= 2
+        assert 0 <= result[split]["ece"] <= 1
+        bins = result[split]["calibration"]
+        assert sum(bins["correct"]) == pytest.approx(
+            result[split]["pixel_accuracy"] * sum(bins["count"])
+        )
+    assert result["memory_of"] == ("cuda" if torch.cuda.is_available() else "process")
+    assert 1e6 < result["peak_memory_bytes"] < 1e12
     header = (finished_run / "logs/version_0/metrics.csv").read_text().splitlines()[0].split(",")
     assert {"loss", "loss/cross_entropy", "loss/center_collapse", "val/miou", "val/tail"} <= set(
         header

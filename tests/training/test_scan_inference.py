@@ -16,7 +16,7 @@ from equiseg.imbalance import FrequencyGroups
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.inference import predict_voxels
 from equiseg.training.predict_scans import predict_scan_file
-from equiseg.training.scan_inference import predict_scan
+from equiseg.training.scan_inference import predict_scan, predict_scan_classes
 from equiseg.training.weights import ModelCard, ScanReading
 
 READING = ScanReading("ply", ("rgb",), 0.05, 2.0, 0.5, (0, 1, 2))
@@ -66,6 +66,24 @@ def test_every_point_has_its_own_class(scan, votes, flip):
     # 5 m x 4 m in blocks of 2 m; shifted by 0.5, 1 and 1.5 m, more of them are needed.
     blocks = 3 * 2 + (4 * 3 + 3 * 3 + 3 * 3 if votes == 4 else 0)
     assert len(model.voxels) == (1 + flip) * blocks
+
+
+@pytest.mark.parametrize("votes", [1, 4])
+def test_probabilities_are_the_mean_of_the_votes(scan, votes):
+    class Unsure(OfFeatures):
+        """Flatter with every vote: the grids take 6, 12, 9 and 9 blocks."""
+
+        def forward(self, x):
+            logits = super().forward(x)
+            return logits / (1 + sum(len(self.voxels) > seen for seen in (6, 18, 27)))
+
+    ids_N, confidences_N = predict_scan_classes(
+        Unsure(), scan, READING, EvaluationConfig(votes=votes)
+    )
+    logits_NK = 5 * torch.from_numpy(np.array(scan.features_NC)).float()
+    mean_NK = sum((logits_NK / vote).softmax(1) for vote in range(1, votes + 1)) / votes
+    assert ids_N.tolist() == mean_NK.argmax(1).tolist()
+    torch.testing.assert_close(confidences_N, mean_NK.max(1).values)
 
 
 def test_blocks_are_seen_with_their_margin(scan):

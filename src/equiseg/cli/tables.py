@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from equiseg.training.compare import Comparison, Difference
+from equiseg.training.compare import LESS_IS_BETTER, Comparison, Difference
 
 GROUP_STYLE = {"head": "blue", "common": "yellow", "tail": "red"}
 COLLAPSE = ("equinorm", "equiangularity", "maximal_separation", "self_duality")
@@ -41,6 +41,8 @@ def score_table(
     if "foreground" in scores:
         table.add_row("without background", "", percent(scores["foreground"]), "")
     table.add_row(f"{unit} accuracy", "", "", percent(scores["pixel_accuracy"]))
+    if "ece" in scores:  # not in results of before
+        table.add_row("calibration error", "", "", percent(scores["ece"]))
     return table
 
 
@@ -57,6 +59,7 @@ def comparison_table(comparison: Comparison) -> Table:
     for metric in comparison.metrics:
         row = metric_cells(comparison, metric)
         name = metric.replace("pixel", comparison.unit).replace("_", " ")
+        name += " (less is better)" * (metric in LESS_IS_BETTER)
         table.add_row(name, *row, style=GROUP_STYLE.get(metric))
     table.add_section()
     for group, ids in comparison.groups.items():

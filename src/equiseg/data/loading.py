@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from equiseg.data.class_draw import ClassDraw
+from equiseg.data.copy_paste import CopyPaste
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec, SegmentationData
 from equiseg.data.transforms import AugmentConfig, augment, to_tensors
@@ -21,25 +23,39 @@ _MIX = 0x9E3779B97F4A7C15  # odd and dense in bits: spreads neighbouring keys ov
 
 
 class EpochSampler(Sampler[int]):
-    """Shuffled draws of one rank, each a key that also names the epoch.
+    """Shuffled draws of one rank, each a key that also names how often its sample came before.
 
-    Draw ``epoch * n + index`` tells the data set which sample to read and which random numbers to
-    augment it with, so a resumed run or another number of workers sees the same batches.
+    Key ``draw * n + index``, for the ``draw``-th time that this sample is drawn in the run, tells
+    the data set which sample to read and which random numbers to augment it with. So a resumed run
+    or another number of workers sees the same batches, and a sample drawn twice looks different.
 
     Args:
-        num_samples: Samples n in the data set.
+        num_samples: Samples n in the data set, and draws in an epoch.
         seed: Of the run.
         rank: This process.
         num_ranks: All processes; each takes every ``num_ranks``-th draw, the last short round
             filled up from the start.
+        draws_S: (S,) how often each sample is to be drawn in an epoch on average, with sum n
+            (:func:`~equiseg.data.sampling.expected_draws`); each epoch draws it the whole number
+            below or above. None draws each once.
     """
 
-    def __init__(self, num_samples: int, seed: int, rank: int = 0, num_ranks: int = 1) -> None:
+    def __init__(
+        self,
+        num_samples: int,
+        seed: int,
+        rank: int = 0,
+        num_ranks: int = 1,
+        draws_S: Tensor | None = None,
+    ) -> None:
         self.num_samples = num_samples
         self.seed = seed
         self.rank = rank
         self.num_ranks = num_ranks
+        self.draws_S = draws_S
         self.epoch = 0
+        self._counted = 0
+        self._before_S = torch.zeros(num_samples, dtype=torch.int64)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next pass; Lightning calls this."""
@@ -51,20 +67,82 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         """Keys of one epoch."""
-        generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
+        order = self._order(self.epoch)
+        draws = self._draws_before()[order] + _times_seen(order)
+        keys = draws * self.num_samples + order
+        wanted = len(self) * self.num_ranks
+        keys = keys.repeat(math.ceil(wanted / self.num_samples))[:wanted]
+        return iter(keys[self.rank :: self.num_ranks].tolist())
+
+    def _order(self, epoch: int) -> Tensor:
+        """The samples of an epoch, shuffled."""
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch))
         order = torch.randperm(self.num_samples, generator=generator)
-        draws = len(self) * self.num_ranks
-        order = order.repeat(math.ceil(draws / self.num_samples))[:draws]
-        return iter((self.epoch * self.num_samples + order[self.rank :: self.num_ranks]).tolist())
+        if self.draws_S is None:
+            return order
+        # Systematic sampling: the samples lie end to end, each as long as its draws, and are drawn
+        # wherever a comb with teeth at distance 1 meets them.
+        ends = self.draws_S.double()[order].cumsum(0)
+        ends = (ends * (self.num_samples / ends[-1])).clamp(max=self.num_samples)
+        ends[-1] = self.num_samples
+        offset = torch.rand((), generator=generator, dtype=torch.float64)
+        teeth = (ends - offset).ceil().long()
+        drawn = order.repeat_interleave(teeth.diff(prepend=teeth.new_zeros(1)))
+        return drawn[torch.randperm(self.num_samples, generator=generator)]
+
+    def _draws_before(self) -> Tensor:
+        """(S,) how often each sample was drawn in the epochs before this one."""
+        if self.draws_S is None:
+            return torch.full((self.num_samples,), self.epoch)
+        if self._counted > self.epoch:
+            self._counted = 0
+            self._before_S.zero_()
+        while self._counted < self.epoch:
+            drawn = self._order(self._counted)
+            self._before_S += torch.bincount(drawn, minlength=self.num_samples)
+            self._counted += 1
+        return self._before_S
+
+
+def _times_seen(order: Tensor) -> Tensor:
+    """How often each entry occurred earlier in the order."""
+    entries, places = order.sort(stable=True)
+    first = torch.searchsorted(entries, entries)
+    return torch.empty_like(order).scatter_(0, places, torch.arange(len(order)) - first)
 
 
 class TrainingView(Dataset[tuple[Tensor, Tensor]]):
-    """Augmented samples, each a pure function of seed and key (see :class:`EpochSampler`)."""
+    """Augmented samples, each a pure function of seed and key (see :class:`EpochSampler`).
 
-    def __init__(self, data: SegmentationData, config: AugmentConfig, seed: int) -> None:
+    Args:
+        data: The images.
+        config: Random changes.
+        seed: Of the run.
+        counts_SK: (S, K) labelled pixels of each class in each of the S images; needed where
+            ``config.rare`` or ``config.paste`` is above 0.
+
+    Raises:
+        ValueError: If the counts are missing, of another shape, or all 0.
+    """
+
+    def __init__(
+        self,
+        data: SegmentationData,
+        config: AugmentConfig,
+        seed: int,
+        counts_SK: Tensor | None = None,
+    ) -> None:
         self.data = data
         self.config = config
         self.seed = seed
+        shape = len(data), len(data.classes)
+        self.rare: ClassDraw | None = None
+        if config.rare:
+            self.rare = ClassDraw(counts_SK, config.rare_power, shape)
+        self.paste: CopyPaste | None = None
+        if config.paste:
+            draw = ClassDraw(counts_SK, config.paste_power, shape)
+            self.paste = CopyPaste(data, draw, config.scale, config.flip, config.paste_regions)
 
     def __len__(self) -> int:
         """Samples in one epoch."""
@@ -74,7 +152,10 @@ class TrainingView(Dataset[tuple[Tensor, Tensor]]):
         """Image (3, h, w) in [0, 1] and labels (h, w) of one draw."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, key))
         sample = self.data[key % len(self.data)]
-        return augment(sample, self.config, self.data.ignore_index, generator)
+        ignore_index = self.data.ignore_index
+        return augment(
+            sample, self.config, ignore_index, generator, rare=self.rare, paste=self.paste
+        )
 
 
 class EvaluationView(Dataset[tuple[Tensor, Tensor]]):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from equiseg.data.class_draw import ClassDraw, check_rare
+from equiseg.data.copy_paste import pixel_of
 from equiseg.data.sample import Sample
 
 # Grey of natural images: what lies beyond the border should surprise the network least.
@@ -28,6 +31,18 @@ class AugmentConfig:
         brightness: Largest relative change of brightness; the next two likewise.
         contrast: See ``brightness``.
         saturation: See ``brightness``.
+        rare: Probability of choosing the place of the crop by class: one of the classes in the
+            image first, then a pixel of it, which the crop holds at a random place. 0 takes any
+            place, which shows classes as often as they occur.
+        rare_power: Classes are drawn in proportion to one over their number of training pixels, to
+            this power: 0 all alike, 1 in favour of the rarest.
+        paste: Probability of pasting things cut out of other images: a class is drawn, an image
+            that holds it, and a connected region of it there
+            (:class:`~equiseg.data.copy_paste.CopyPaste`). They are resized by ``scale``, against
+            the image, and mirrored as ``flip`` says.
+        paste_power: As ``rare_power``. 0.5 brings mostly what is rare, and not the very rarest
+            alone.
+        paste_regions: Most regions to paste; from 1 to so many, all numbers alike.
     """
 
     crop: tuple[int, int] | None = None
@@ -36,6 +51,11 @@ class AugmentConfig:
     brightness: float = 0.3
     contrast: float = 0.3
     saturation: float = 0.3
+    rare: float = 0.0
+    rare_power: float = 0.0
+    paste: float = 0.0
+    paste_power: float = 0.5
+    paste_regions: int = 3
 
     def __post_init__(self) -> None:
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
@@ -53,10 +73,26 @@ class AugmentConfig:
                 raise ValueError(
                     f"{name} must be in [0, 1), got {getattr(self, name)}; 0 leaves it as it is"
                 )
+        default = AugmentConfig
+        check_rare("rare", self.rare, self.rare_power, default.rare_power)
+        check_rare("paste", self.paste, self.paste_power, default.paste_power)
+        if self.paste_regions < 1:
+            raise ValueError(f"paste_regions must be at least 1, got {self.paste_regions}")
+        if self.paste_regions != default.paste_regions and not self.paste:
+            raise ValueError(
+                f"paste_regions has no effect without paste, got {self.paste_regions}; set paste "
+                "above 0"
+            )
 
 
 def augment(
-    sample: Sample, config: AugmentConfig, ignore_index: int, generator: torch.Generator
+    sample: Sample,
+    config: AugmentConfig,
+    ignore_index: int,
+    generator: torch.Generator,
+    *,
+    rare: ClassDraw | None = None,
+    paste: Callable[[Tensor, Tensor, torch.Generator], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A random crop at a random scale, flipped and recoloured.
 
@@ -68,6 +104,9 @@ def augment(
         config: Ranges of the changes.
         ignore_index: Label of pixels beyond the image.
         generator: The only source of randomness.
+        rare: Draws the class the crop is to hold; needed where ``config.rare`` is above 0.
+        paste: Pastes into image and labels, in place (:class:`~equiseg.data.copy_paste.CopyPaste`);
+            needed where ``config.paste`` is above 0.
 
     Returns:
         Image float32 in [0, 1], (3, h, w), and labels int64 (h, w).
@@ -76,11 +115,17 @@ def augment(
     height, width = config.crop or tuple(sample.labels.shape)
     scale = low * (high / low) ** _uniform(generator)
     window = (max(round(height / scale), 1), max(round(width / scale), 1))
+    held: tuple[int | None, int | None] = (None, None)
+    if config.rare and rare is not None and _uniform(generator) < config.rare:
+        class_id = rare.among(sample.labels, generator)
+        if class_id is not None:
+            held = pixel_of(sample, class_id, generator)
     top, left = (
-        math.floor(_uniform(generator) * (abs(have - want) + 1)) * (1 if have >= want else -1)
-        for have, want in zip(sample.labels.shape, window, strict=True)
+        _start(*sides, generator) for sides in zip(sample.labels.shape, window, held, strict=True)
     )
-    image, labels = _cut(sample, top, left, window, ignore_index)
+    image, labels, inside = _cut(sample, top, left, window, ignore_index)
+    if config.paste and paste is not None and _uniform(generator) < config.paste:
+        paste(image[:, inside[0], inside[1]], labels[inside], generator)
     image, labels = _resize(image, labels, (height, width))
     if _uniform(generator) < config.flip:
         image, labels = image.flip(-1), labels.flip(-1)
@@ -96,10 +141,29 @@ def _uniform(generator: torch.Generator) -> float:
     return torch.rand((), generator=generator).item()
 
 
+def _start(have: int, want: int, held: int | None, generator: torch.Generator) -> int:
+    """Where a window of ``want`` pixels begins along a side of ``have``, all places alike.
+
+    Args:
+        have: Pixels of the image.
+        want: Pixels of the window; a larger one holds the whole image.
+        held: A pixel the window must hold, if any.
+        generator: The only source of randomness.
+    """
+    first, last = sorted((0, have - want))
+    if held is not None and want < have:
+        first, last = max(first, held - want + 1), min(last, held)
+    steps = math.floor(_uniform(generator) * (last - first + 1))
+    return first + steps if want <= have else last - steps
+
+
 def _cut(
     sample: Sample, top: int, left: int, window: tuple[int, int], ignore_index: int
-) -> tuple[Tensor, Tensor]:
-    """A window that may reach over the border; outside is grey and unlabelled."""
+) -> tuple[Tensor, Tensor, tuple[slice, slice]]:
+    """A window that may reach over the border, and the part of it that lies in the image.
+
+    Outside is grey and unlabelled.
+    """
     height, width = sample.labels.shape
     image = torch.tensor(_PADDING_RGB, dtype=torch.uint8).view(3, 1, 1).repeat(1, *window)
     labels = torch.full(window, ignore_index, dtype=torch.int64)
@@ -108,7 +172,7 @@ def _cut(
     inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     image[:, inside[0], inside[1]] = sample.image[:, y0:y1, x0:x1]
     labels[inside] = sample.labels[y0:y1, x0:x1].long()
-    return image, labels
+    return image, labels, inside
 
 
 def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

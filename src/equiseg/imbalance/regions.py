@@ -41,6 +41,46 @@ def mask_layout(labels_HW: Integers, num_classes: int) -> Layout:
         labels_HW: (H, W); labels outside 0..K-1 are no class and nobody's neighbours.
         num_classes: Number of classes K.
     """
+    runs = _runs(labels_HW)
+    return _layout(
+        labels_HW.ravel()[runs.places_R],
+        runs.sizes_R,
+        runs.first_E,
+        runs.second_E,
+        runs.weights_E,
+        num_classes,
+    )
+
+
+def region_at(labels_HW: Integers, row: int, column: int) -> NDArray[np.bool_]:
+    """The connected region that a pixel lies in: (H, W) bool.
+
+    Args:
+        labels_HW: (H, W) labels; the region has the one of the pixel.
+        row: Of the pixel.
+        column: Of the pixel.
+    """
+    runs = _runs(labels_HW)
+    labels_R = labels_HW.ravel()[runs.places_R]
+    own_R = labels_R == labels_HW[row, column]
+    joined = own_R[runs.first_E] & own_R[runs.second_E]
+    parents_R = _parents(len(labels_R), runs.first_E[joined], runs.second_E[joined])
+    place = row * labels_HW.shape[1] + column
+    run = np.searchsorted(runs.places_R, place, side="right") - 1
+    return np.repeat(parents_R == parents_R[run], runs.sizes_R).reshape(labels_HW.shape)
+
+
+class _Runs(NamedTuple):
+    """A mask as runs: where each begins, its pixels, and which of them touch along how many."""
+
+    places_R: Ids
+    sizes_R: Ids
+    first_E: Ids
+    second_E: Ids
+    weights_E: Ids
+
+
+def _runs(labels_HW: Integers) -> _Runs:
     width = labels_HW.shape[1]
     labels_P = labels_HW.ravel()
     begins_HW = np.ones(labels_HW.shape, dtype=bool)  # every row begins a run
@@ -55,13 +95,12 @@ def mask_layout(labels_HW: Integers, num_classes: int) -> Layout:
     above = np.searchsorted(places_R, overlaps, side="right") - 1
     below = np.searchsorted(places_R, overlaps + width, side="right") - 1
     lengths = np.diff(overlaps, append=labels_P.size - width)
-    return _layout(
-        labels_P[places_R],
+    return _Runs(
+        places_R,
         sizes_R,
         np.concatenate([left, above]),
         np.concatenate([left + 1, below]),
         np.concatenate([np.ones_like(left), lengths]),
-        num_classes,
     )
 
 
@@ -127,7 +166,8 @@ def _layout(
     pairs = np.append(sizes_R - 1, weights_E)
     pairs_KK = np.bincount(rows * (K + 1) + columns, pairs, (K + 1) ** 2).reshape(K + 1, K + 1)
     joined = ids_first_E == ids_second_E
-    roots = _roots(len(ids_R), first_E[joined], second_E[joined])
+    parents_R = _parents(len(ids_R), first_E[joined], second_E[joined])
+    roots = np.flatnonzero(parents_R == np.arange(len(ids_R)))
     return Layout(
         np.bincount(ids_R, sizes_R, K + 1)[:K].astype(np.int64),
         np.bincount(ids_R[roots], minlength=K + 1)[:K].astype(np.int64),
@@ -135,8 +175,8 @@ def _layout(
     )
 
 
-def _roots(num_nodes: int, first_E: Ids, second_E: Ids) -> Ids:
-    """One node of every connected component: the smallest.
+def _parents(num_nodes: int, first_E: Ids, second_E: Ids) -> Ids:
+    """For each node the smallest of its connected component.
 
     Each round hooks every root to the smallest root it touches, lets all nodes jump up to their
     root, and keeps the edges between different roots (Shiloach & Vishkin 1982).
@@ -149,4 +189,4 @@ def _roots(num_nodes: int, first_E: Ids, second_E: Ids) -> Ids:
         first_E, second_E = parents_R[first_E], parents_R[second_E]
         apart = first_E != second_E
         first_E, second_E = first_E[apart], second_E[apart]
-    return np.flatnonzero(parents_R == np.arange(num_nodes))
+    return parents_R

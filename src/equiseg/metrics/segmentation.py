@@ -151,7 +151,7 @@ class SegmentationScore(Metric):
         check_num_classes(num_classes, ignore_index)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        self.groups = _as_groups(groups, num_classes)
+        self.groups = as_groups(groups, num_classes)
         zeros = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self.add_state("confusion_KK", zeros, dist_reduce_fx="sum")
 
@@ -168,7 +168,11 @@ class SegmentationScore(Metric):
             ValueError: If shapes disagree, or (checked on CPU tensors) a value is out of range.
         """
         check_label_dtype(labels)
-        predicted = self._class_ids(predictions, labels)
+        if predictions.is_floating_point():
+            logits = resized_logits(predictions, labels, self.num_classes)
+            predicted = logits.max(1).indices  # as argmax(1), which is slower on CPUs
+        else:
+            predicted = checked_ids(predictions, labels, self.num_classes)
         if is_checkable(labels):
             check_labels(labels, self.num_classes, self.ignore_index)
         # Row K of this matrix takes the pixels without a label, and is dropped.
@@ -189,39 +193,53 @@ class SegmentationScore(Metric):
         synchronised = super()._wrap_compute(lambda: self.confusion_KK)
         return lambda: Score.from_confusion(synchronised(), self.groups)
 
-    def _class_ids(self, predictions: Tensor, labels: Tensor) -> Tensor:
-        if predictions.is_floating_point():
-            fits = predictions.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(_MODES)
-            if not fits or predictions.shape[:2] != (len(labels), self.num_classes):
-                raise ValueError(
-                    f"predictions as logits must be (B, {self.num_classes}, *spatial) for labels "
-                    f"(B, *spatial), got {tuple(predictions.shape)} for {tuple(labels.shape)}; "
-                    "class ids must be integers"
-                )
-            if predictions.shape[2:] != labels.shape[1:]:
-                mode = _MODES[labels.ndim - 1]
-                predictions = F.interpolate(predictions, labels.shape[1:], mode=mode)
-            return predictions.argmax(1)
-        if predictions.shape != labels.shape:
+
+def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Logits (B, K, *spatial) at the size of the labels, linearly, corners not aligned.
+
+    Raises:
+        ValueError: If their shape is not that of K classes for these labels.
+    """
+    fits = logits.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(_MODES)
+    if not fits or logits.shape[:2] != (len(labels), num_classes):
+        raise ValueError(
+            f"predictions as logits must be (B, {num_classes}, *spatial) for labels "
+            f"(B, *spatial), got {tuple(logits.shape)} for {tuple(labels.shape)}; "
+            "class ids must be integers"
+        )
+    if logits.shape[2:] == labels.shape[1:]:
+        return logits
+    return F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
+
+
+def checked_ids(ids: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Predicted class ids as int64.
+
+    Raises:
+        TypeError: If they are no integers.
+        ValueError: If they are not shaped as the labels, or (checked on CPU tensors) one is no
+            class.
+    """
+    if ids.shape != labels.shape:
+        raise ValueError(
+            "predictions as class ids must be shaped as the labels, got "
+            f"{tuple(ids.shape)} and {tuple(labels.shape)}; logits, which are resized, "
+            "must be floating point"
+        )
+    if ids.dtype == torch.bool or ids.is_complex():
+        raise TypeError(
+            "predictions must be integer class ids or floating-point logits, got dtype "
+            f"{ids.dtype}; convert ids with predictions.long()"
+        )
+    ids = ids.long()
+    if is_checkable(ids) and ids.numel():
+        least, most = (int(value) for value in ids.aminmax())
+        if least < 0 or most >= num_classes:
             raise ValueError(
-                "predictions as class ids must be shaped as the labels, got "
-                f"{tuple(predictions.shape)} and {tuple(labels.shape)}; logits, which are resized, "
-                "must be floating point"
+                f"predictions must be class ids 0..{num_classes - 1}, got values from "
+                f"{least} to {most}; every pixel needs a class, also where the label is ignored"
             )
-        if predictions.dtype == torch.bool or predictions.is_complex():
-            raise TypeError(
-                "predictions must be integer class ids or floating-point logits, got dtype "
-                f"{predictions.dtype}; convert ids with predictions.long()"
-            )
-        predictions = predictions.long()
-        if is_checkable(predictions) and predictions.numel():
-            least, most = int(predictions.min()), int(predictions.max())
-            if least < 0 or most >= self.num_classes:
-                raise ValueError(
-                    f"predictions must be class ids 0..{self.num_classes - 1}, got values from "
-                    f"{least} to {most}; every pixel needs a class, also where the label is ignored"
-                )
-        return predictions
+    return ids
 
 
 def _mean(values: Tensor) -> tuple[float, int]:
@@ -229,10 +247,15 @@ def _mean(values: Tensor) -> tuple[float, int]:
     return (float(known.mean()) if len(known) else float("nan")), len(known)
 
 
-def _as_groups(
+def as_groups(
     groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | Sequence[int] | None,
     num_classes: int,
 ) -> FrequencyGroups | None:
+    """Groups from any of the ways to say them; None stays None.
+
+    Raises:
+        ValueError: If they name no class of the ``num_classes``, or miss one of the three names.
+    """
     if groups is None:
         return None
     if isinstance(groups, Mapping):

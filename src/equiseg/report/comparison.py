@@ -21,6 +21,7 @@ from equiseg.report.figures import (
 from equiseg.report.history import history_rows
 from equiseg.report.network_examples import example_illustration
 from equiseg.report.page import write_page
+from equiseg.report.reliability import comparison_reliability
 from equiseg.report.wording import number
 from equiseg.training.compare import Comparison
 from equiseg.training.config_file import read_config
@@ -50,6 +51,8 @@ def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
     folders = {n: [out / n / f"seed{s}" for s in comparison.seeds] for n in comparison.runs}
     notes = []
     figures = [_classes(comparison)]
+    if (reliability := comparison_reliability(comparison)) is not None:
+        figures.append(reliability)
     try:
         figures += _networks({name: paths[0] for name, paths in folders.items()}, comparison)
     except (ValueError, RuntimeError, OSError, ImportError) as error:

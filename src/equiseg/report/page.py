@@ -24,7 +24,7 @@ from equiseg.report.html import (
     table,
 )
 from equiseg.report.wording import NONE, caution, count, interval, number, spread, verdict
-from equiseg.training.compare import Comparison, Difference
+from equiseg.training.compare import LESS_IS_BETTER, Comparison, Difference
 
 _METRICS = {
     "miou": "mIoU",
@@ -34,6 +34,7 @@ _METRICS = {
     "tail": "tail",
     "mean_accuracy": "mean accuracy",
     "pixel_accuracy": "{unit} accuracy",
+    "ece": "calibration error",
 }
 # Those of the measures that are 0 when collapse is complete.
 _COLLAPSE = {
@@ -103,11 +104,14 @@ def _scores(comparison: Comparison) -> Html:
     for metric in comparison.metrics:
         covered = first.get(f"num_{'iou' if metric == 'miou' else metric}")
         note = f"mean of {count(covered, 'class')}" if covered is not None else ""
+        better = 1
+        if metric in LESS_IS_BETTER:
+            note, better = "less is better", -1
         row = [Cell(_METRICS[metric].format(unit=comparison.unit), note=note)]
         for name in comparison.runs:
             row.append(_spread(comparison.values(name, metric)))
             if name != comparison.baseline:
-                row += _difference(comparison.difference(name, metric))
+                row += _difference(comparison.difference(name, metric), better=better)
         rows.append(row)
     heads = ["", *_columns(comparison)]
     caption = f"Percent, {over}. {_reading(comparison)}"
@@ -236,11 +240,11 @@ def _difference(
 ) -> list[Cell]:
     """Cells of a difference and its interval, marked where that leaves out 0.
 
-    ``better`` is 1 where more is better, 0 where neither is.
+    ``better`` is 1 where more is better, -1 where less is, 0 where neither is.
     """
     mark: Mark = ""
     if gap.excludes_zero:
-        mark = "clear" if not better else "gain" if gap.mean > 0 else "loss"
+        mark = "clear" if not better else "gain" if better * gap.mean > 0 else "loss"
     return [
         Cell(number(gap.mean, scale, digits, sign=True), gap.mean, mark=mark),
         Cell(interval(gap, scale, digits) or NONE, gap.mean - gap.half_width, mark="quiet"),

@@ -28,6 +28,7 @@ from equiseg.report.html import (
     section,
     table,
 )
+from equiseg.report.reliability import network_reliability
 from equiseg.report.wording import NONE, count, number
 from equiseg.training.diagnose import CENTER, PIXEL, Diagnosis
 
@@ -126,13 +127,17 @@ def report_run(
     curves = curve_illustration(folders)
     classes, frequency = class_illustration(diagnoses), frequency_illustration(diagnoses)
     gradients = gradient_illustration(name, diagnosis)
-    illustrations = [classes, centers, *classifier, curves, frequency, gradients, examples]
+    reliability = network_reliability(
+        {name: each.evaluation.calibration for name, each in diagnoses.items()}
+    )
+    illustrations = [classes, reliability, centers, *classifier, curves, frequency, gradients]
+    illustrations.append(examples)
     for illustration in illustrations:
         if illustration is not None:
             save_figure(illustration, out / "figures")
     parts = [
         _scores(diagnoses),
-        *_figures(classes),
+        *_figures(classes, reliability),
         *_measures(diagnoses),
         *_figures(centers, *classifier),
         _pairs(name, diagnosis),

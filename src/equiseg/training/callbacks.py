@@ -1,12 +1,14 @@
-"""What a run shows while it trains, and how long its steps wait."""
+"""What a run shows while it trains, how long its steps wait, and the memory it takes."""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from rich.console import Console
 
 
@@ -99,3 +101,41 @@ class StepClock(L.Callback):
         """Share of the training time that steps waited for data."""
         total = self.step_seconds + self.wait_seconds
         return self.wait_seconds / total if total else 0.0
+
+
+class PeakMemory(L.Callback):
+    """Measures the most memory that training took, validation included.
+
+    Attributes:
+        peak_bytes: On a GPU what torch had allocated at once during training; else the most
+            memory the process ever held, with Python, libraries and data, but without processes
+            that load data. None where neither is known.
+        of: What ``peak_bytes`` is of: "cuda" or "process".
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes: int | None = None
+        self.of = "process"
+
+    def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Forget what was allocated before."""
+        device = trainer.strategy.root_device
+        if device.type == "cuda":
+            self.of = "cuda"
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def on_fit_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
+        """Read the peak."""
+        if self.of == "cuda":
+            self.peak_bytes = torch.cuda.max_memory_allocated(trainer.strategy.root_device)
+        else:
+            self.peak_bytes = _peak_of_process()
+
+
+def _peak_of_process() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -15,9 +15,19 @@ from typing import Any, get_type_hints
 from equiseg.training.config import TrainConfig
 from equiseg.training.run import read_result
 
-METRICS = ("miou", "foreground", "head", "common", "tail", "mean_accuracy", "pixel_accuracy")
+METRICS = (
+    "miou",
+    "foreground",
+    "head",
+    "common",
+    "tail",
+    "mean_accuracy",
+    "pixel_accuracy",
+    "ece",
+)
+LESS_IS_BETTER = ("ece",)
 COMPARISON = "comparison.json"
-_KEPT = ("best_epoch", "step_seconds", "data_wait_share")
+_KEPT = ("best_epoch", "step_seconds", "data_wait_share", "peak_memory_bytes", "memory_of")
 
 
 @dataclass(frozen=True)
@@ -115,9 +125,9 @@ class Comparison:
 
     @property
     def metrics(self) -> list[str]:
-        """The scores these runs have; "foreground" only where there is a background class."""
-        first = self.runs[self.baseline][0][self.split]
-        return [metric for metric in METRICS if metric in first]
+        """The scores all runs have; "foreground" only where there is a background class."""
+        scores = [run[self.split] for results in self.runs.values() for run in results]
+        return [metric for metric in METRICS if all(metric in score for score in scores)]
 
     def values(self, variant: str, metric: str) -> list[float]:
         """A score of each seed, as a fraction."""
@@ -166,7 +176,11 @@ class Comparison:
                 result = read_result(path)
                 if split not in result:
                     raise ValueError(f"split must be one the runs were scored on, got {split!r}")
-                kept = {key: result[key] for key in ("seed", *_KEPT, "provenance", "config")}
+                kept = {
+                    key: result[key]
+                    for key in ("seed", *_KEPT, "provenance", "config")
+                    if key in result  # runs of before know less
+                }
                 scores = {key: result[split][key] for key in result[split] if key != "confusion"}
                 runs[name].append(kept | {split: scores})
         shared = {key: result[key] for key in ("classes", "groups", "pixels")}

@@ -10,6 +10,7 @@ from typing import Literal
 from equiseg.data.points.rooms import RoomConfig
 from equiseg.data.points.transforms import PointAugmentConfig
 from equiseg.data.points.view import PointCropConfig
+from equiseg.data.sampling import SamplingConfig
 from equiseg.data.scenes import SceneConfig
 from equiseg.data.transforms import AugmentConfig
 from equiseg.training.methods import parse_method
@@ -43,6 +44,7 @@ class DataConfig:
             of a card of your own (.yaml).
         root: Folder of the data; overrides the card's own.
         size: (H, W) to resize images to when reading. None keeps the size on disk.
+        sampling: How often each training image, scan or block is drawn.
         augment: Random changes to training images.
         points: How training scans are shown.
         scenes: The built-in scenes, when ``card`` is "scenes".
@@ -56,6 +58,7 @@ class DataConfig:
     card: str = "scenes"
     root: str | None = None
     size: tuple[int, int] | None = None
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     points: PointsConfig = field(default_factory=PointsConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
@@ -80,6 +83,16 @@ class DataConfig:
                 f"data.num_workers and data.cache_gb must be >= 0, got {self.num_workers} and "
                 f"{self.cache_gb}"
             )
+        if self.sampling.by != "turn" and self.points.crop.rare == 1:
+            raise ValueError(
+                f"data.sampling.by has no effect where data.points.crop.rare is 1, which chooses "
+                f"every scan by class, got {self.sampling.by!r}; use one of the two"
+            )
+
+    @property
+    def chooses_by_class(self) -> bool:
+        """Whether some crops, or things pasted into them, are chosen by class."""
+        return bool(self.points.crop.rare or self.augment.rare or self.augment.paste)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from equiseg.collapse import ClassMoments, CollapseMeasures
 from equiseg.data.loading import Loader, evaluation_loader
 from equiseg.data.sample import DataSpec
 from equiseg.imbalance import FrequencyGroups
-from equiseg.metrics import Score, SegmentationScore
+from equiseg.metrics import Calibration, CalibrationError, Score, SegmentationScore
 from equiseg.tap import FeatureTap
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.criterion import within
-from equiseg.training.inference import check_evaluation, predict
+from equiseg.training.inference import check_evaluation, predict_classes
 from equiseg.training.inputs import inverse_of, moved
 from equiseg.training.scan_inference import voted_scans
 
@@ -32,12 +32,14 @@ class Evaluation:
         classifier_KD: (K, D) rows of the classifier; None where it looks at a neighbourhood and
             has no single row to compare with a center.
         confusion_KK: (K, K) int64 label-by-prediction counts.
+        calibration: Whether predictions are right as often as the network is sure of them.
     """
 
     score: Score
     moments: ClassMoments
     classifier_KD: Tensor | None
     confusion_KK: Tensor
+    calibration: Calibration
 
     @property
     def collapse(self) -> CollapseMeasures:
@@ -73,21 +75,28 @@ def evaluate(
     # Called on one process: the other ranks do not wait for its counts.
     score = SegmentationScore(num_classes, data.ignore_index, groups, sync_on_compute=False)
     score = score.to(device)
+    calibration = CalibrationError(num_classes, data.ignore_index, groups, sync_on_compute=False)
+    calibration = calibration.to(device)
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
         moments = ClassMoments.zeros(num_classes, tap.in_features, ignore_index=data.ignore_index)
         for inputs, labels in track(evaluation_loader(data, num_workers=num_workers)):
             inputs, labels = moved(inputs, device), labels.to(device)
-            predictions = predict(model, inputs, plain, spec.channels)
+            ids, confidences = predict_classes(model, inputs, plain, spec.channels)
             features = within(tap.features, labels)
             moments.update(features, labels, inverse=inverse_of(inputs))
             if config != plain and config.votes == 1:
-                predictions = predict(model, inputs, config, spec.channels)
+                ids, confidences = predict_classes(model, inputs, config, spec.channels)
             if config.votes == 1:
-                score.update(predictions, labels)
+                score.update(ids, labels)
+                calibration.update(ids, labels, confidences)
         if config.votes > 1:  # blocks of other grids: scan by scan, each point in several
-            for ids, labels in voted_scans(model, data, config):
-                score.update(ids.to(device), labels.to(device))
+            for voted in voted_scans(model, data, config):
+                ids, confidences, labels = (tensor.to(device) for tensor in voted)
+                score.update(ids, labels)
+                calibration.update(ids, labels, confidences)
         weight: Tensor = tap.layer.weight  # type: ignore[assignment]
     single = weight.numel() == num_classes * tap.in_features
     rows_KD = weight.detach().flatten(1) if single else None
-    return Evaluation(score.compute(), moments, rows_KD, score.confusion_KK.cpu())
+    return Evaluation(
+        score.compute(), moments, rows_KD, score.confusion_KK.cpu(), calibration.cpu().compute()
+    )

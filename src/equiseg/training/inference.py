@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equiseg.data.points.voxels import VoxelBatch
+from equiseg.metrics.calibration import most_likely
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.inputs import Inputs, network_input
 
@@ -27,8 +28,27 @@ def predict(
         channels: Names of the input channels.
     """
     if isinstance(inputs, VoxelBatch):
-        return predict_voxels(model, inputs, config, channels).argmax(1)[inputs.inverse_N]
+        return predict_classes(model, inputs, config, channels)[0]
     return predict_logits(model, inputs, config)
+
+
+def predict_classes(
+    model: nn.Module, inputs: Inputs, config: EvaluationConfig, channels: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """Class ids and their probabilities: (B, H, W) of images, (N,) of points.
+
+    With several views both are of the averaged probabilities.
+
+    Args:
+        model: The network.
+        inputs: A batch.
+        config: Which views.
+        channels: Names of the input channels.
+    """
+    if isinstance(inputs, VoxelBatch):
+        confidences_V, ids_V = predict_voxels(model, inputs, config, channels).max(1)
+        return ids_V[inputs.inverse_N], confidences_V[inputs.inverse_N]
+    return most_likely(predict_logits(model, inputs, config))
 
 
 def predict_voxels(

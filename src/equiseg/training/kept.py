@@ -17,8 +17,8 @@ class KeptViews(Dataset[KeptSample]):
     """Maps of the frozen stages for a few augmented views of every training image.
 
     Frozen stages give the same maps for the same view each time; keeping them leaves only the
-    rest of the network to run. Epoch e trains on view ``e % num_views`` of each image. Maps are
-    held in bfloat16.
+    rest of the network to run. The draw with number d of an image trains on view
+    ``d % num_views`` of it. Maps are held in bfloat16.
 
     Args:
         view: Augmented samples.
@@ -56,6 +56,6 @@ class KeptViews(Dataset[KeptSample]):
 
     def __getitem__(self, key: int) -> KeptSample:
         """Maps of the frozen stages in float32 and labels int64 of one draw."""
-        epoch, index = divmod(key, self.num_images)
-        maps, labels = self._kept[epoch % self.num_views * self.num_images + index]
+        draw, index = divmod(key, self.num_images)
+        maps, labels = self._kept[draw % self.num_views * self.num_images + index]
         return tuple(m.float() for m in maps), labels.long()

@@ -16,26 +16,21 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 from rich.progress import track
-from torch import nn
 
-from equiseg.data.loading import (
-    EpochSampler,
-    TrainingView,
-    evaluation_loader,
-    training_loader,
-)
-from equiseg.data.points.view import PointTrainingView
+from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
 from equiseg.data.transforms import AugmentConfig
-from equiseg.labels import count_labels
-from equiseg.training.callbacks import ProgressFile, StepClock, ValidationTable
+from equiseg.imbalance import class_prior
+from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
 from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import DataConfig, PointsConfig, TrainConfig
 from equiseg.training.config_file import differences, plain, read_config, write_config
+from equiseg.training.drawn import drawn_shares, drawn_table
 from equiseg.training.evaluate import Evaluation, evaluate
 from equiseg.training.inference import check_evaluation
 from equiseg.training.inputs import PointCollate
-from equiseg.training.kept import KeptViews
+from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.provenance import provenance
+from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.scan_inference import voting_folder
 from equiseg.training.sources import OpenedData, open_data, scan_reading
 from equiseg.training.task import SegmentationTask
@@ -101,11 +96,17 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         scans: Any = (train_split[index] for index in range(len(train_split)))
         task.model.standardize.measure(scan.features_NC for scan in scans)
     reading = scan_reading(config.data)  # the card as it is now, whatever becomes of its file
-    best, clock = _fit(config, task, data, out, console, quiet)
+    training = training_samples(config, task.model, data, _progress(console))
+    drawn = None
+    if int(os.environ.get("RANK", 0)) == 0:
+        drawn = _tell_drawn(config, data, training, console)
+    best, clock, memory = _fit(config, task, data, training, out, console, quiet)
 
     result = None
     if task.global_rank == 0:
-        result = _finish(config, task, data, reading, out, best, clock, origin, console)
+        result = _finish(
+            config, task, data, reading, out, best, clock, memory, drawn, origin, console
+        )
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
@@ -129,6 +130,16 @@ def _tell_absent(data: OpenedData, console: Console) -> None:
         )
 
 
+def _tell_drawn(
+    config: TrainConfig, data: OpenedData, training: TrainingSamples, console: Console
+) -> dict[str, Any] | None:
+    """Show what samplers, crops and pasting do to the shares of the classes."""
+    drawn = drawn_shares(config, data, training, _progress(console))
+    if drawn:
+        console.print(drawn_table(drawn, data.spec.classes, of_points=data.spec.holds_points))
+    return drawn
+
+
 def read_result(folder: Path) -> dict[str, Any]:
     """The result of a finished run."""
     result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -139,19 +150,20 @@ def _fit(
     config: TrainConfig,
     task: SegmentationTask,
     data: OpenedData,
+    training: TrainingSamples,
     out: Path,
     console: Console,
     quiet: bool,
-) -> tuple[ModelCheckpoint, StepClock]:
-    """Run Lightning; the best checkpoint by validation mIoU, and the clock."""
+) -> tuple[ModelCheckpoint, StepClock, PeakMemory]:
+    """Run Lightning; the best checkpoint by validation mIoU, and what training cost."""
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     folder = out / "checkpoints"
     best = ModelCheckpoint(folder, "best", monitor="val/miou", mode="max")
     last = ModelCheckpoint(
         folder, "last", enable_version_counter=False, save_on_train_epoch_end=True
     )
-    clock = StepClock()
-    callbacks: list[L.Callback] = [best, last, clock, ValidationTable(console)]
+    clock, memory = StepClock(), PeakMemory()
+    callbacks: list[L.Callback] = [best, last, clock, memory, ValidationTable(console)]
     callbacks.append(ProgressFile(out / PROGRESS))
     if config.log_collapse:
         spec = data.spec
@@ -164,13 +176,13 @@ def _fit(
     if show_bar:
         callbacks.append(RichProgressBar())
     workers = config.data.num_workers
-    samples = _training_samples(config, task, data, console)
     collate = None
     if data.spec.voxel_size is not None:
         collate = PointCollate(data.spec, config.data.points.supervision)
-    sampler = EpochSampler(len(samples), config.seed, rank, ranks)
-    training = training_loader(
-        samples, sampler, config.batch_size, num_workers=workers, collate=collate
+    views = training.views
+    sampler = EpochSampler(len(views), config.seed, rank, ranks, training.draws_S)
+    batches = training_loader(
+        views, sampler, config.batch_size, num_workers=workers, collate=collate
     )
     validation = evaluation_loader(
         data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
@@ -205,57 +217,12 @@ def _fit(
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         try:
-            trainer.fit(task, training, validation, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(task, batches, validation, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:
             if trainer.interrupted:  # Lightning leaves without a word
                 raise KeyboardInterrupt from None
             raise
-    return best, clock
-
-
-def _training_samples(
-    config: TrainConfig, task: SegmentationTask, data: OpenedData, console: Console
-) -> TrainingView | KeptViews | PointTrainingView:
-    """Augmented images, or what frozen stages make of them; augmented scans."""
-    if data.spec.holds_points:
-        return _training_scans(config, data)
-    sizes = sorted(data.splits["train"].sizes)
-    if len(sizes) > 1 and config.data.augment.crop is None:
-        raise ValueError(
-            f"training images come in {len(sizes)} sizes (from {sizes[0]} to {sizes[-1]}) and a "
-            "batch holds one; resize them with data.size or cut them with data.augment.crop, "
-            "as in --data.augment.crop '[512, 512]'"
-        )
-    view = TrainingView(data.splits["train"], config.data.augment, config.seed)
-    if not config.model.keep_views:
-        return view
-    encoder: nn.Module = task.model.encoder
-    if not config.model.freeze or not hasattr(encoder, "frozen_maps"):
-        raise ValueError(
-            f"model.keep_views={config.model.keep_views} needs frozen stages to keep (model.freeze "
-            "of 1 or more) and a model that tells them apart (fpn-small, fpn-lite0), got "
-            f"model.freeze={config.model.freeze} and {config.model.name}"
-        )
-    track = _progress(console, "frozen stages:")
-    return KeptViews(view, encoder, config.model.freeze, config.model.keep_views, track)
-
-
-def _training_scans(config: TrainConfig, data: OpenedData) -> PointTrainingView:
-    """Augmented scans, cropped where rare classes are if that is asked for."""
-    if config.model.keep_views:
-        raise ValueError(f"model.keep_views is for images, got {config.model.keep_views}; use 0")
-    train, points = data.splits["train"], config.data.points
-    counts_SK = getattr(train.data, "counts_SK", None)  # blocks were counted when they were cut
-    if points.crop.rare and counts_SK is None:
-        num_classes = len(data.spec.classes)
-        counts_SK = torch.stack(
-            [
-                count_labels(train[index].labels, num_classes, data.spec.ignore_index)
-                for index in range(len(train))
-            ]
-        )
-    scans: Any = train
-    return PointTrainingView(scans, points.augment, points.crop, config.seed, counts_SK)
+    return best, clock, memory
 
 
 def _finish(
@@ -266,6 +233,8 @@ def _finish(
     out: Path,
     best: ModelCheckpoint,
     clock: StepClock,
+    memory: PeakMemory,
+    drawn: dict[str, Any] | None,
     origin: dict[str, str],
     console: Console,
 ) -> dict[str, Any]:
@@ -273,6 +242,9 @@ def _finish(
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     epoch = int(state["epoch"]) + 1
     task.load_state_dict(state["state_dict"])
+    if config.adjust:
+        prior_K = class_prior(data.statistics["train"].pixels_K)
+        adjust_classifier(task.tap.layer, prior_K, config.adjust)
     task.model.to(task.trainer.strategy.root_device)  # Lightning leaves it on the CPU
     groups = data.groups
     card = ModelCard(
@@ -305,9 +277,12 @@ def _finish(
         "unit": "point" if data.spec.holds_points else "pixel",
         "pixels": data.statistics["train"].pixels_K.tolist(),
         "images": data.statistics["train"].images_K.tolist(),
+        **({"drawn": drawn} if drawn else {}),
         "best_epoch": epoch,
         **{name: evaluation_record(e, data.spec.background) for name, e in evaluations.items()},
         "step_seconds": clock.step_seconds / clock.steps if clock.steps else None,
+        "peak_memory_bytes": memory.peak_bytes,
+        "memory_of": memory.of,
         "data_wait_share": clock.wait_share if clock.steps else None,
         "provenance": origin,
         "config": plain(config),
@@ -319,8 +294,8 @@ def _finish(
 
 
 def evaluation_record(evaluation: Evaluation, background: int | None) -> dict[str, Any]:
-    """An evaluation as JSON: scores, collapse measures, confusion."""
-    score = evaluation.score
+    """An evaluation as JSON: scores, calibration, collapse measures, confusion."""
+    score, calibration = evaluation.score, evaluation.calibration
     skipped = ("groups", "iou_K", "accuracy_K")
     foreground = {} if background is None else {"foreground": score.miou_without(background)}
     return {
@@ -328,6 +303,9 @@ def evaluation_record(evaluation: Evaluation, background: int | None) -> dict[st
         **foreground,
         "iou": score.iou_K.tolist(),
         "accuracy": score.accuracy_K.tolist(),
+        "ece": calibration.ece,
+        **{f"{name}_ece": getattr(calibration, name) for name in ("head", "common", "tail")},
+        "calibration": calibration.bins(),
         "collapse": evaluation.collapse.numbers(),
         "confusion": evaluation.confusion_KK.tolist(),
     }

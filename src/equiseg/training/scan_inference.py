@@ -21,7 +21,6 @@ from equiseg.training.inputs import moved
 from equiseg.training.weights import ScanReading
 
 
-@torch.inference_mode()
 def predict_scan(
     model: nn.Module,
     scan: ScanStore,
@@ -30,6 +29,21 @@ def predict_scan(
     wanted_N: np.ndarray | None = None,
 ) -> Tensor:
     """Class ids of the points of a scan: (N,) int64, in the order of the store.
+
+    As :func:`predict_scan_classes`, without the probabilities.
+    """
+    return predict_scan_classes(model, scan, reading, config, wanted_N)[0]
+
+
+@torch.inference_mode()
+def predict_scan_classes(
+    model: nn.Module,
+    scan: ScanStore,
+    reading: ScanReading,
+    config: EvaluationConfig,
+    wanted_N: np.ndarray | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Class ids (N,) int64 of the points of a scan and their probabilities, as the store has them.
 
     The scan is cut into blocks, each seen with its margin. With several votes this is repeated on
     grids that are shifted by an equal part of a block along both axes; the probabilities of a
@@ -47,6 +61,7 @@ def predict_scan(
     device = next(model.parameters()).device
     channels = channel_names(reading.features)
     ids_N = np.zeros(len(scan), dtype=np.int64)
+    confidences_N = np.zeros(len(scan), dtype=np.float32)
     votes_NK = None
     if config.votes > 1:
         file = tempfile.TemporaryFile(dir=scan.folder.parent)  # noqa: SIM115 - closes with the map
@@ -63,9 +78,10 @@ def predict_scan(
             shares = probabilities_VK[inner].numpy()
             if votes_NK is not None:
                 votes_NK[core] += shares
-                shares = votes_NK[core]
+                shares = votes_NK[core] / (vote + 1)  # each grid saw the point once
             ids_N[core] = shares.argmax(1)
-    return torch.from_numpy(ids_N)
+            confidences_N[core] = shares.max(1)
+    return torch.from_numpy(ids_N), torch.from_numpy(confidences_N)
 
 
 def voting_folder(data: Any, votes: int) -> PointFolder:
@@ -85,8 +101,8 @@ def voting_folder(data: Any, votes: int) -> PointFolder:
 
 def voted_scans(
     model: nn.Module, data: Any, config: EvaluationConfig
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Class ids (N,) and labels (N,) of every scan that has blocks in a split.
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Class ids, their probabilities and labels, (N,) each, of every scan with blocks in a split.
 
     Args:
         model: The network.
@@ -105,6 +121,8 @@ def voted_scans(
         rows = np.concatenate([scan.block_rows(block) for block in blocks])
         wanted_N = np.zeros(len(scan), dtype=bool)
         wanted_N[rows] = True
-        ids_N = predict_scan(model, scan, reading, config, wanted_N)
+        ids_N, confidences_N = predict_scan_classes(model, scan, reading, config, wanted_N)
         assert scan.labels_N is not None
-        yield ids_N[torch.from_numpy(rows)], torch.from_numpy(np.array(scan.labels_N[rows]))
+        labels_N = torch.from_numpy(np.array(scan.labels_N[rows]))
+        seen = torch.from_numpy(rows)
+        yield ids_N[seen], confidences_N[seen], labels_N

@@ -191,11 +191,13 @@ def test_a_mixed_scan_is_cropped_too_and_from_any_field():
 
 
 def test_counts_that_do_not_belong_to_the_data_are_refused():
-    with pytest.raises(ValueError, match=r"\(scans, classes\) = \(6, 4\), got None; count the"):
+    with pytest.raises(ValueError, match=r"\(samples, classes\) = \(6, 4\), got None; count the"):
         view(counts_SK=None, rare=0.1)
-    with pytest.raises(ValueError, match=r"\(scans, classes\) = \(6, 4\), got \(4, 6\)"):
+    with pytest.raises(ValueError, match=r"\(samples, classes\) = \(6, 4\), got \(4, 6\)"):
         view(counts_SK=COUNTS_SK.T, rare=0.1)
-    with pytest.raises(ValueError, match="counts_SK must hold labelled points, got 0 of every"):
+    with pytest.raises(
+        ValueError, match="counts_SK must hold labels of some class, got 0 of every"
+    ):
         view(counts_SK=torch.zeros(6, 4), rare=0.1)
     wrong = torch.zeros(6, 4)
     wrong[0, 3] = 5

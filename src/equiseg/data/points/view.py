@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from equiseg.data.class_draw import ClassDraw, below, check_rare
 from equiseg.data.loading import mixed_seed
 from equiseg.data.points.crops import block_crop, sphere_crop
 from equiseg.data.points.sample import PointData, PointSample
@@ -53,24 +54,13 @@ class PointCropConfig:
             )
         if self.most is not None and self.most < 1:
             raise ValueError(f"most must be at least 1, got {self.most}; None keeps all points")
-        if not 0 <= self.rare <= 1:
-            raise ValueError(
-                f"rare must be a probability in [0, 1], got {self.rare}; 0 never chooses by class"
-            )
-        if not 0 <= self.rare_power < math.inf:
-            raise ValueError(
-                f"rare_power must be 0 or more, got {self.rare_power}; 0 draws all classes alike"
-            )
-        if self.rare_power and not self.rare:
-            raise ValueError(
-                f"rare_power has no effect without rare, got {self.rare_power}; set rare above 0"
-            )
+        check_rare("rare", self.rare, self.rare_power)
 
 
 class PointTrainingView(Dataset[PointSample]):
     """Cropped and augmented scans, each a pure function of seed and key.
 
-    Key ``epoch * n + index`` names the draw (see :class:`equiseg.data.loading.EpochSampler`), so a
+    Key ``draw * n + index`` names the draw (see :class:`equiseg.data.loading.EpochSampler`), so a
     resumed run or another number of workers sees the same scans.
 
     Args:
@@ -97,7 +87,10 @@ class PointTrainingView(Dataset[PointSample]):
         self.augment = augment
         self.crop = crop
         self.seed = seed
-        self.by_class = _ClassDraw(data, counts_SK, crop.rare_power) if crop.rare else None
+        self.by_class: ClassDraw | None = None
+        if crop.rare:
+            shape = len(data), len(data.classes)
+            self.by_class = ClassDraw(counts_SK, crop.rare_power, shape)
 
     def __len__(self) -> int:
         """Scans in one epoch."""
@@ -108,7 +101,7 @@ class PointTrainingView(Dataset[PointSample]):
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, key))
 
         def other() -> PointSample:
-            return self._part(_below(len(self.data), generator), generator)
+            return self._part(below(len(self.data), generator), generator)
 
         sample = self._part(key % len(self.data), generator)
         return augment_points(sample, self.augment, generator, self.data.channels, other)
@@ -141,33 +134,4 @@ class PointTrainingView(Dataset[PointSample]):
             rows = (labels_N != self.data.ignore_index).nonzero().flatten()
             if not len(rows):
                 rows = torch.arange(len(labels_N))
-        return rows[_below(len(rows), generator)]
-
-
-class _ClassDraw:
-    """Draws a class, then a scan that holds it."""
-
-    def __init__(self, data: PointData, counts_SK: Tensor | None, power: float) -> None:
-        wanted = (len(data), len(data.classes))
-        if counts_SK is None or tuple(counts_SK.shape) != wanted:
-            seen = None if counts_SK is None else tuple(counts_SK.shape)
-            raise ValueError(
-                f"rare above 0 needs counts_SK of shape (scans, classes) = {wanted}, got {seen}; "
-                "count the labels of the training scans, or set rare to 0"
-            )
-        counts_K = counts_SK.double().sum(0)
-        if not counts_K.any():
-            raise ValueError("counts_SK must hold labelled points, got 0 of every class")
-        weights_K = (counts_K / counts_K[counts_K > 0].min()).pow(-power)
-        self.weights_K = weights_K.masked_fill(counts_K == 0, 0)
-        self.holds_SK = counts_SK > 0
-
-    def __call__(self, generator: torch.Generator) -> tuple[int, int]:
-        """Index of the scan, and the class."""
-        class_id = int(torch.multinomial(self.weights_K, 1, generator=generator))
-        scans = self.holds_SK[:, class_id].nonzero().flatten()
-        return int(scans[_below(len(scans), generator)]), class_id
-
-
-def _below(end: int, generator: torch.Generator) -> int:
-    return int(torch.randint(end, (), generator=generator))
+        return rows[below(len(rows), generator)]

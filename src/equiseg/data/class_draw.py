@@ -1,0 +1,79 @@
+"""ClassDraw: a class first, rare ones as often as asked for, then a sample that holds it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from equiseg.labels import fold_ignored
+
+
+class ClassDraw:
+    """Draws classes in proportion to one over their number of labels, to a power.
+
+    Args:
+        counts_SK: (S, K) labels of each class in each of the S samples.
+        power: 0 draws all classes alike, 1 in favour of the rarest. Classes that no sample holds
+            are never drawn.
+        shape: (S, K) of the data the counts must belong to.
+
+    Raises:
+        ValueError: If the counts are missing, of another shape, or all 0.
+    """
+
+    def __init__(self, counts_SK: Tensor | None, power: float, shape: tuple[int, int]) -> None:
+        if counts_SK is None or tuple(counts_SK.shape) != shape:
+            seen = None if counts_SK is None else tuple(counts_SK.shape)
+            raise ValueError(
+                f"drawing by class needs counts_SK of shape (samples, classes) = {shape}, got "
+                f"{seen}; count the labels of the training samples, or leave rare and paste at 0"
+            )
+        counts_K = counts_SK.double().sum(0)
+        if not counts_K.any():
+            raise ValueError(
+                "counts_SK must hold labels of some class, got 0 of every class; check ignore_index"
+            )
+        weights_K = (counts_K / counts_K[counts_K > 0].min()).pow(-power)
+        self.weights_K = weights_K.masked_fill(counts_K == 0, 0)
+        self.holds_SK = counts_SK > 0
+
+    def __call__(self, generator: torch.Generator) -> tuple[int, int]:
+        """Index of the sample, and the class."""
+        class_id = int(torch.multinomial(self.weights_K, 1, generator=generator))
+        samples = self.holds_SK[:, class_id].nonzero().flatten()
+        return int(samples[below(len(samples), generator)]), class_id
+
+    def among(self, labels: Tensor, generator: torch.Generator) -> int | None:
+        """One of the classes in these labels; None where nothing is labelled."""
+        num_classes = len(self.weights_K)
+        ids = fold_ignored(labels, num_classes, ignore_index=num_classes).flatten()
+        present_K = torch.bincount(ids, minlength=num_classes + 1)[:num_classes] > 0
+        weights_K = self.weights_K * present_K
+        if not weights_K.any():
+            return None
+        return int(torch.multinomial(weights_K, 1, generator=generator))
+
+
+def below(end: int, generator: torch.Generator) -> int:
+    """A whole number from 0 to ``end - 1``."""
+    return int(torch.randint(end, (), generator=generator))
+
+
+def check_rare(name: str, probability: float, power: float, default_power: float = 0.0) -> None:
+    """Refuse a probability of drawing by class, or its power, that cannot work.
+
+    Raises:
+        ValueError: If either is out of range, or the power has no effect.
+    """
+    if not 0 <= probability <= 1:
+        raise ValueError(
+            f"{name} must be a probability in [0, 1], got {probability}; 0 never chooses by class"
+        )
+    if not 0 <= power < math.inf:
+        raise ValueError(f"{name}_power must be 0 or more, got {power}; 0 draws all classes alike")
+    if power != default_power and not probability:
+        raise ValueError(
+            f"{name}_power has no effect without {name}, got {power}; set {name} above 0"
+        )
