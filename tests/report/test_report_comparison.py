@@ -38,7 +38,7 @@ def test_page_and_figures_of_a_finished_comparison(finished):
     page = report_comparison(out, comparison, "equiseg compare")
     assert page == out / "report.html"
     files = {file.name for file in (out / "figures").iterdir()}
-    names = ("classes", "examples", "cosines", "gradients")  # no logs, no curves
+    names = ("classes", "reliability", "examples", "cosines", "gradients")  # no logs, no curves
     assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")}
     text = page.read_text(encoding="utf-8")
     assert text.count("<figcaption>") == 4
@@ -83,6 +83,6 @@ def test_without_weights_the_page_says_what_is_missing(finished):
     out, comparison = finished
     (out / comparison.baseline / "seed0" / "model.safetensors").unlink()
     text = report_comparison(out, comparison, "").read_text(encoding="utf-8")
-    assert text.count("<figcaption>") == 1
+    assert text.count("<figcaption>") == 2  # of numbers alone
     assert "No examples and no centers are shown" in text
     assert "no such weights" in text

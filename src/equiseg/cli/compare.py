@@ -106,7 +106,6 @@ def run_comparison(
 ) -> Path:
     """Train, show how far each run is, print the tables, write the pages; returns the last."""
     from equiseg.report.comparison import report_comparison
-    from equiseg.report.study_page import report_study
 
     console = Console()
     plan = Plan(tasks, methods, out, trials=trials, select=select, split=split)
@@ -120,6 +119,8 @@ def run_comparison(
         console.print(comparison_table(comparison))
         pages.append(report_comparison(out / name, comparison, command))
     if len(pages) > 1 or any(study.tuning.values()):
+        from equiseg.report.study_page import report_study
+
         pages.append(report_study(out, study, command))
     console.print(f"page: [bold]{pages[-1]}[/bold]")
     return pages[-1]
