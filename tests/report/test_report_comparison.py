@@ -41,7 +41,7 @@ def test_page_and_figures_of_a_finished_comparison(finished):
     names = ("classes", "reliability", "examples", "cosines", "gradients")  # no logs, no curves
     assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")}
     text = page.read_text(encoding="utf-8")
-    assert text.count("<figcaption>") == 4
+    assert text.count("<figcaption>") == 5
     assert "4 images of the test split" in text
 
 

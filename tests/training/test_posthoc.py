@@ -23,7 +23,7 @@ def test_an_adjusted_classifier_makes_adjusted_logits():
 
 
 def test_without_a_bias_it_is_refused():
-    with pytest.raises(ValueError, match="moves the bias of the classifier, .* has none"):
+    with pytest.raises(ValueError, match=r"moves the bias of the classifier, .* has none"):
         adjust_classifier(nn.Conv2d(4, 3, 1, bias=False), PRIOR, 0.5)
 
 

@@ -1,19 +1,14 @@
-import json
 import math
 from pathlib import Path
 
 import pytest
 
 from equiseg.training.batch import Run, train_all
-from equiseg.training.compare import COMPARISON, Comparison
-from equiseg.training.study import TUNING, Plan, Task, run_study
+from equiseg.training.search import with_defaults
+from equiseg.training.study import Plan, Task, run_study
 from runs import tiny_config
 
 FOCAL = "focal:method=focal(gamma=2 or uniform(0.5, 5))"
-
-
-def times(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
 
 
 def plan(out: Path, **changes) -> Plan:
@@ -21,45 +16,23 @@ def plan(out: Path, **changes) -> Plan:
     return Plan(**{"tasks": tasks, "methods": ["cross_entropy", FOCAL], "out": out} | changes)
 
 
-def test_a_study_tunes_trains_and_keeps(tmp_path: Path):
-    stages: list[int] = []
-    shares: dict[str, float] = {}
-
-    def report(total):
-        stages.append(total)
-        return lambda folder, share: shares.update({str(folder.relative_to(tmp_path)): share})
-
-    study = run_study(plan(tmp_path, trials=2), jobs=2, report=report)
-    assert stages == [4, 6]  # cross entropy has nothing to tune
-    assert set(shares.values()) == {1.0}
-    assert sorted(shares)[:4] == [
+def test_trials_have_seeds_of_their_own_and_seeds_come_in_turn(tmp_path: Path):
+    """A study that is cut off has pairs to show; a choice has not seen the runs it is judged by."""
+    chosen = plan(tmp_path, trials=2)
+    trials = chosen.trial_runs()
+    names = [str(run.folder.relative_to(tmp_path)) for run in trials]
+    assert names == ["a/focal/trial0", "b/focal/trial0", "a/focal/trial1", "b/focal/trial1"]
+    assert {run.config.seed for run in trials}.isdisjoint({3, 4})
+    settings = {(task, m): with_defaults(m) for task in "ab" for m in chosen.methods}
+    finals = [str(run.folder.relative_to(tmp_path)) for run in chosen.final_runs(settings)]
+    assert finals == [
         "a/cross_entropy/seed3",
         "a/focal/seed3",
-        "a/focal/trial0",
-        "a/focal/trial1",
+        "b/cross_entropy/seed3",
+        "b/focal/seed3",
+        "b/cross_entropy/seed4",
+        "b/focal/seed4",
     ]
-    assert study.methods == ["cross_entropy", "focal"]
-    assert {task: c.seeds for task, c in study.comparisons.items()} == {"a": [3], "b": [3, 4]}
-    for task in "ab":
-        trials = study.tuning[task]["focal"]
-        assert trials[0].changes == "focal:method=focal(gamma=2)"
-        best = max(trials, key=lambda trial: trial.score)
-        assert [trial.chosen for trial in trials] == [trial is best for trial in trials]
-        run = study.comparisons[task].runs["focal"][0]
-        assert best.changes == f"focal:method={run['config']['method']}"
-        assert run["config"]["seed"] == 3
-        records = json.loads((tmp_path / task / "focal" / TUNING).read_text())
-        assert [record["chosen"] for record in records] == [trial.chosen for trial in trials]
-        tried = tmp_path.glob(f"{task}/*/trial*/result.json")
-        assert {json.loads(path.read_text())["seed"] for path in tried}.isdisjoint({3, 4})
-        loaded = Comparison.load(tmp_path / task / COMPARISON)
-        assert loaded.runs.keys() == {"cross_entropy", "focal"}
-
-    before = times(tmp_path)
-    assert len(before) == 10
-    again = run_study(plan(tmp_path, trials=2))
-    assert times(tmp_path) == before
-    assert again.tuning == study.tuning
 
 
 def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
