@@ -1,0 +1,201 @@
+"""Ranks and intervals over several tasks, and a row for every run of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from equiseg.training.study import Study
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its percentile interval.
+
+    Attributes:
+        mean: The mean.
+        low: 2.5th percentile.
+        high: 97.5th percentile.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+
+def mean_ranks(scores_TM: Sequence[Sequence[float]]) -> list[float]:
+    """Mean rank of each method over the tasks: 1 is best, those with one score share their ranks.
+
+    Args:
+        scores_TM: Score of each of M methods on each of T tasks, higher is better.
+
+    Raises:
+        ValueError: If a score is missing.
+    """
+    from scipy.stats import rankdata
+
+    scores = _scores(scores_TM)
+    return [float(rank) for rank in rankdata(-scores, axis=1).mean(0)]
+
+
+def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Whether the methods differ at all: F statistic and p value.
+
+    Friedman's test in the form of Iman and Davenport 1980, less conservative than his own
+    (Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006, equation
+    in section 3.2.2).
+
+    Args:
+        scores_TM: Score of each of M methods on each of T tasks.
+
+    Raises:
+        ValueError: If there are fewer than two tasks or methods, or a score is missing.
+    """
+    from scipy.stats import f
+
+    scores = _scores(scores_TM)
+    tasks, methods = scores.shape
+    if tasks < 2 or methods < 2:
+        raise ValueError(f"scores need two tasks and two methods at least, got {scores.shape}")
+    ranks = np.asarray(mean_ranks(scores_TM))
+    chi2 = 12 * tasks / (methods * (methods + 1)) * ((ranks**2).sum() - _even(methods))
+    rest = tasks * (methods - 1) - chi2
+    if rest <= 0:  # the same order on every task
+        return math.inf, 0.0
+    statistic = (tasks - 1) * chi2 / rest
+    return float(statistic), float(f.sf(statistic, methods - 1, (methods - 1) * (tasks - 1)))
+
+
+def _even(methods: int) -> float:
+    return methods * (methods + 1) ** 2 / 4
+
+
+def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -> float:
+    """Difference of mean ranks from which on two methods are told apart (Nemenyi's test).
+
+    Demšar 2006, section 3.2.2: q * sqrt(M (M + 1) / (6 T)), q the studentized range over sqrt(2).
+
+    Args:
+        num_methods: Methods M.
+        num_tasks: Tasks T.
+        alpha: Probability of telling any two apart that do not differ.
+
+    Raises:
+        ValueError: If there are fewer than two methods, or no task.
+    """
+    from scipy.stats import studentized_range
+
+    if num_methods < 2 or num_tasks < 1:
+        raise ValueError(
+            f"ranks need two methods and a task at least, got {num_methods} and {num_tasks}"
+        )
+    q = studentized_range.ppf(1 - alpha, num_methods, np.inf) / math.sqrt(2)
+    return float(q * math.sqrt(num_methods * (num_methods + 1) / (6 * num_tasks)))
+
+
+def cliques(ranks: Sequence[float], difference: float) -> list[list[int]]:
+    """Groups of methods that are not told apart, the largest ones, in order of rank.
+
+    Args:
+        ranks: Mean rank of each method.
+        difference: The critical difference.
+    """
+    order = sorted(range(len(ranks)), key=lambda m: ranks[m])
+    groups: list[list[int]] = []
+    reached = 0
+    for start in range(len(order)):
+        end = start
+        while end < len(order) and ranks[order[end]] - ranks[order[start]] < difference:
+            end += 1
+        if end > reached and end - start > 1:
+            groups.append(order[start:end])
+        reached = max(reached, end)
+    return groups
+
+
+def paired_bootstrap(
+    differences_by_task: Sequence[Sequence[float]],
+    draws: int = 10_000,
+    seed: int = 0,
+    *,
+    resample_tasks: bool = True,
+) -> Interval:
+    """Mean over tasks of the mean difference over seeds, with a 95 % interval.
+
+    Tasks are drawn with replacement, then seeds within each: the interval covers other tasks like
+    these and other seeds. Of one task, or with ``resample_tasks=False``, only other seeds. With
+    a handful of either a percentile interval is somewhat narrow.
+
+    Args:
+        differences_by_task: For each task the differences from the baseline, paired by seed; those
+            that are NaN are left out.
+        draws: Bootstrap draws.
+        seed: Of the draws.
+        resample_tasks: Whether tasks are drawn, or kept as they are.
+
+    Raises:
+        ValueError: If a task has no difference.
+    """
+    tasks = [np.array([d for d in task if not math.isnan(d)]) for task in differences_by_task]
+    if not tasks or not all(map(len, tasks)):
+        raise ValueError("differences_by_task must hold a difference for every task")
+    generator = np.random.default_rng(seed)
+    # Of every task as many means as there are draws; a draw of tasks then picks among them, anew
+    # for each time that a task comes up.
+    number = len(tasks)
+    chosen = generator.integers(number, size=(draws, number))
+    if number == 1 or not resample_tasks:
+        chosen = np.broadcast_to(np.arange(number), (draws, number))
+    means = np.empty((draws, number))
+    for place in range(number):
+        for task, values in enumerate(tasks):
+            rows = np.flatnonzero(chosen[:, place] == task)
+            picks = generator.integers(len(values), size=(len(rows), len(values)))
+            means[rows, place] = values[picks].mean(1)
+    low, high = np.percentile(means.mean(1), (2.5, 97.5))
+    return Interval(float(np.mean([t.mean() for t in tasks])), float(low), float(high))
+
+
+def study_rows(study: Study) -> list[dict[str, Any]]:
+    """One row a finished run: what it was, how it was set, every score, what it cost."""
+    rows = []
+    for task, comparison in study.comparisons.items():
+        for method, runs in comparison.runs.items():
+            trials = study.tuning.get(task, {}).get(method, [])
+            for seed, run in zip(comparison.seeds, runs, strict=True):
+                scores = {metric: run[comparison.split][metric] for metric in comparison.metrics}
+                ious = dict(zip(comparison.classes, run[comparison.split]["iou"], strict=True))
+                rows.append(
+                    {
+                        "task": task,
+                        "method": method,
+                        "seed": seed,
+                        "loss": run["config"]["method"],
+                        "setting": next((t.changes for t in trials if t.chosen), method),
+                        **scores,
+                        **{k: run.get(k) for k in ("step_seconds", "peak_memory_bytes")},
+                        "best_epoch": run["best_epoch"],
+                        "commit": run["provenance"].get("commit"),
+                        "ious": " ".join(f"{name}={iou:.4f}" for name, iou in ious.items()),
+                    }
+                )
+    return rows
+
+
+def _scores(scores_TM: Sequence[Sequence[float]]) -> np.ndarray:
+    scores = np.asarray(scores_TM, dtype=float)
+    if scores.ndim != 2 or not scores.size or np.isnan(scores).any():
+        raise ValueError(
+            f"scores must be one number a task and method, got shape {scores.shape} with "
+            f"{int(np.isnan(scores).sum())} missing"
+        )
+    return scores

@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pytest
+
+from equiseg.training.ranking import (
+    cliques,
+    critical_difference,
+    friedman,
+    mean_ranks,
+    paired_bootstrap,
+)
+
+
+def test_ranks_are_shared_where_scores_are():
+    assert mean_ranks([[0.9, 0.5, 0.5, 0.1]]) == [1.0, 2.5, 2.5, 4.0]
+    assert mean_ranks([[3, 2, 1], [1, 2, 3]]) == [2.0, 2.0, 2.0]
+    with pytest.raises(ValueError, match=r"one number a task and method, .* 1 missing"):
+        mean_ranks([[0.1, math.nan]])
+
+
+def test_friedman_on_the_worked_example_of_demsar():
+    """JMLR 2006, table 6: ranks 3.143, 2.000, 2.893, 1.964 on 14 sets, chi2 9.28, F 3.69."""
+    scores = [
+        [0.763, 0.768, 0.771, 0.798],
+        [0.599, 0.591, 0.590, 0.569],
+        [0.954, 0.971, 0.968, 0.967],
+        [0.628, 0.661, 0.654, 0.657],
+        [0.882, 0.888, 0.886, 0.898],
+        [0.936, 0.931, 0.916, 0.931],
+        [0.661, 0.668, 0.609, 0.685],
+        [0.583, 0.583, 0.563, 0.625],
+        [0.775, 0.838, 0.866, 0.875],
+        [1.000, 1.000, 1.000, 1.000],
+        [0.940, 0.962, 0.965, 0.962],
+        [0.619, 0.666, 0.614, 0.669],
+        [0.972, 0.981, 0.9751, 0.975],
+        [0.957, 0.978, 0.946, 0.970],
+    ]
+    assert mean_ranks(scores) == pytest.approx([3.143, 2.000, 2.893, 1.964], abs=5e-4)
+    statistic, p = friedman(scores)
+    assert statistic == pytest.approx(3.69, abs=0.01)
+    assert 0.01 < p < 0.05
+    assert friedman([[3, 2, 1], [3, 2, 1]]) == (math.inf, 0.0)
+
+
+def test_critical_differences_are_those_of_demsars_table():
+    q = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 10: 3.164}  # table 5a, alpha 0.05
+    for methods, value in q.items():
+        expected = value * math.sqrt(methods * (methods + 1) / (6 * 14))
+        assert critical_difference(methods, 14) == pytest.approx(expected, rel=1e-3)
+    assert critical_difference(4, 14, alpha=0.1) == pytest.approx(1.12, abs=0.01)
+    with pytest.raises(ValueError, match="two methods and a task"):
+        critical_difference(1, 3)
+
+
+def test_cliques_are_the_largest_groups_not_told_apart():
+    assert cliques([1.0, 4.0, 2.0, 3.5], 1.7) == [[0, 2], [2, 3], [3, 1]]
+    assert cliques([1.0, 2.0, 3.0], 5) == [[0, 1, 2]]
+    assert cliques([1.0, 2.0, 3.0], 0.5) == []
+    assert cliques([1.0, 1.4, 1.8, 5.0], 1) == [[0, 1, 2]]
+
+
+def test_the_bootstrap_covers_seeds_and_tasks():
+    generator = np.random.default_rng(1)
+    alike = [generator.normal(1, 0.1, 5).tolist() for _ in range(6)]
+    apart = [(generator.normal(1, 0.1, 5) + shift).tolist() for shift in (-2, -1, 0, 0, 1, 2)]
+    narrow, wide = paired_bootstrap(alike), paired_bootstrap(apart)
+    kept = paired_bootstrap(apart, resample_tasks=False)
+    assert narrow.mean == pytest.approx(np.mean([np.mean(task) for task in alike]))
+    assert narrow.excludes_zero
+    assert wide.high - wide.low > 5 * (kept.high - kept.low)
+    # Means of 6 tasks, two thirds of which deviate: the spread of their means.
+    deviation = np.std([np.mean(task) for task in apart]) / math.sqrt(6)
+    assert wide.high - wide.low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
+    assert paired_bootstrap(apart) == wide
+
+
+def test_one_task_is_a_bootstrap_of_seeds():
+    interval = paired_bootstrap([[1.0, 2.0, math.nan, 3.0]])
+    assert interval.mean == 2.0
+    assert 1.0 <= interval.low < 2.0 < interval.high <= 3.0
+    with pytest.raises(ValueError, match="a difference for every task"):
+        paired_bootstrap([[math.nan], [1.0]])
