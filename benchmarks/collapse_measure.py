@@ -26,7 +26,7 @@ from equiseg.report.history import read_history
 from equiseg.training.config_file import read_config
 from equiseg.training.diagnose import FrequencyCorrelation
 from equiseg.training.evaluate import evaluate
-from equiseg.training.run import read_result
+from equiseg.training.result import read_result
 from equiseg.training.sources import open_split
 from equiseg.training.weights import load_weights
 

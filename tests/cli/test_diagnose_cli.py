@@ -64,7 +64,8 @@ def test_a_run_gets_a_page_of_its_own_and_the_baseline_beside(finished_run, tmp_
     diagnose(run, baseline=finished_run, samples=3)
     out = run / "diagnosis"
     files = {file.name for file in (out / "figures").iterdir()}
-    names = ("classes", "centers", "classifier", "frequency", "gradients", "curves", "examples")
+    names = ("classes", "reliability", "centers", "classifier", "frequency", "gradients")
+    names += ("curves", "examples")
     assert {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")} == files
     known = json.loads((out / "diagnosis.json").read_text())
     result = json.loads((finished_run / "result.json").read_text())

@@ -34,7 +34,7 @@ def evaluate(
 
     from equiseg.training.config_file import read_config
     from equiseg.training.evaluate import evaluate as score
-    from equiseg.training.run import evaluation_record
+    from equiseg.training.result import evaluation_record
     from equiseg.training.sources import open_split, scan_reading
     from equiseg.training.weights import load_weights
 

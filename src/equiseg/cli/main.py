@@ -14,6 +14,7 @@ VERBS = (
     "doctor",
     "train",
     "evaluate",
+    "adjust",
     "compare",
     "diagnose",
     "predict",

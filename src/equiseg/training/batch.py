@@ -17,7 +17,8 @@ import yaml
 
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import plain, write_config
-from equiseg.training.run import PROGRESS, RESULT
+from equiseg.training.result import RESULT
+from equiseg.training.run import PROGRESS
 
 LOG = "output.log"
 _POLL_SECONDS = 0.5

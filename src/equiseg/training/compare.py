@@ -13,7 +13,7 @@ from statistics import mean, stdev
 from typing import Any, get_type_hints
 
 from equiseg.training.config import TrainConfig
-from equiseg.training.run import read_result
+from equiseg.training.result import read_result
 
 METRICS = (
     "miou",

@@ -31,7 +31,7 @@ from equiseg.training.config import EvaluationConfig
 from equiseg.training.criterion import within
 from equiseg.training.evaluate import Evaluation, evaluate
 from equiseg.training.inputs import inverse_of, moved, network_input
-from equiseg.training.run import evaluation_record
+from equiseg.training.result import evaluation_record
 from equiseg.training.spread import Spread
 
 PIXEL, CENTER = "pixel cross entropy", "center branch"

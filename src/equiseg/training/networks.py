@@ -19,7 +19,7 @@ from equiseg.tap import FeatureTap
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import read_config
 from equiseg.training.criterion import build_criterion
-from equiseg.training.run import RESULT, read_result
+from equiseg.training.result import RESULT, read_result
 from equiseg.training.weights import ModelCard, load_weights
 
 

@@ -1,13 +1,32 @@
-"""Post-hoc logit adjustment of a trained network."""
+"""Post-hoc logit adjustment: what a trained network predicts where every class counts the same."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from equiseg.imbalance import class_prior
 from equiseg.losses import adjusted_logits
+from equiseg.tap import FeatureTap
+from equiseg.training.config_file import plain, read_config, write_config
+from equiseg.training.evaluate import evaluate
+from equiseg.training.result import (
+    RESULT,
+    evaluation_record,
+    read_result,
+    score_of,
+    split_scores,
+    write_result,
+)
+from equiseg.training.sources import open_data
+from equiseg.training.weights import load_weights, save_weights
+
+TAUS = tuple(step / 10 for step in range(11))
 
 
 @torch.no_grad()
@@ -32,3 +51,57 @@ def adjust_classifier(classifier: nn.Module, prior_K: Tensor, tau: float) -> Non
             "logits with equiseg.losses.adjusted_logits"
         )
     bias.copy_(adjusted_logits(bias[None], prior_K, tau)[0])
+
+
+def adjust_run(
+    run: Path,
+    out: Path,
+    tau: float | None = None,
+    select: str = "miou",
+    track: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
+) -> dict[float, float]:
+    """Adjust the network of a finished run and score it again, in a folder of its own.
+
+    The folder is that of a run trained with ``adjust``: nothing is trained for it.
+
+    Args:
+        run: Folder of the finished run.
+        out: Folder of the adjusted one.
+        tau: Share of the adjustment; None takes the best of :data:`TAUS` on the validation split.
+        select: Validation score by which it is best.
+        track: Wraps (samples or taus, what is done), to show progress.
+
+    Returns:
+        The validation score of each tau tried; empty where tau was given.
+
+    Raises:
+        ValueError: If the run was adjusted before, ``out`` holds a run, or the score is unknown.
+    """
+    config, result = read_config(run / "config.yaml"), read_result(run)
+    if config.adjust:
+        raise ValueError(f"run: {run} is adjusted by {config.adjust} already; give the plain one")
+    if (out / RESULT).is_file():
+        raise ValueError(f"out: {out} holds a run; choose another folder, or remove this one")
+    data = open_data(config.data, track)
+    model, card = load_weights(run)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
+        classifier = tap.layer
+    prior_K = class_prior(data.statistics["train"].pixels_K)
+    scores: dict[float, float] = {}
+    if tau is None:
+        unadjusted = {name: value.clone() for name, value in classifier.state_dict().items()}
+        for tried in track(TAUS, "tau"):
+            adjust_classifier(classifier, prior_K, tried)
+            validation = evaluate(model, data.splits["val"], config.evaluation, data.groups)
+            record = evaluation_record(validation, data.spec.background)
+            scores[tried] = score_of(record, select)
+            classifier.load_state_dict(unadjusted)
+        tau = max(scores, key=lambda tried: scores[tried])
+    adjust_classifier(classifier, prior_K, tau)
+    out.mkdir(parents=True, exist_ok=True)
+    save_weights(model, card, out / "model.safetensors")
+    config = replace(config, adjust=tau)
+    write_config(config, out / "config.yaml")
+    write_result(result | split_scores(model, data, config) | {"config": plain(config)}, out)
+    return scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import warnings
@@ -25,18 +24,17 @@ from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import DataConfig, PointsConfig, TrainConfig
 from equiseg.training.config_file import differences, plain, read_config, write_config
 from equiseg.training.drawn import drawn_shares, drawn_table
-from equiseg.training.evaluate import Evaluation, evaluate
 from equiseg.training.inference import check_evaluation
 from equiseg.training.inputs import PointCollate
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.provenance import provenance
+from equiseg.training.result import RESULT, read_result, split_scores, write_result
 from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.scan_inference import voting_folder
 from equiseg.training.sources import OpenedData, open_data, scan_reading
 from equiseg.training.task import SegmentationTask
 from equiseg.training.weights import ModelCard, ScanReading, save_weights
 
-RESULT = "result.json"
 PROGRESS = "progress"
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # loading in the training process is a choice
@@ -138,12 +136,6 @@ def _tell_drawn(
     if drawn:
         console.print(drawn_table(drawn, data.spec.classes, of_points=data.spec.holds_points))
     return drawn
-
-
-def read_result(folder: Path) -> dict[str, Any]:
-    """The result of a finished run."""
-    result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    return result
 
 
 def _fit(
@@ -257,18 +249,6 @@ def _finish(
         reading,
     )
     save_weights(task.model, card, out / "model.safetensors")
-    evaluations = {
-        name: evaluate(
-            task.model,
-            split,
-            config.evaluation,
-            groups,
-            num_workers=config.data.num_workers,
-            track=_progress(console, f"scoring {name}"),
-        )
-        for name, split in data.splits.items()
-        if name != "train"
-    }
     result = {
         "method": config.method,
         "seed": config.seed,
@@ -279,7 +259,9 @@ def _finish(
         "images": data.statistics["train"].images_K.tolist(),
         **({"drawn": drawn} if drawn else {}),
         "best_epoch": epoch,
-        **{name: evaluation_record(e, data.spec.background) for name, e in evaluations.items()},
+        **split_scores(
+            task.model, data, config, lambda name: _progress(console, f"scoring {name}")
+        ),
         "step_seconds": clock.step_seconds / clock.steps if clock.steps else None,
         "peak_memory_bytes": memory.peak_bytes,
         "memory_of": memory.of,
@@ -287,28 +269,8 @@ def _finish(
         "provenance": origin,
         "config": plain(config),
     }
-    temporary = out / f"{RESULT}.part"
-    temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    temporary.replace(out / RESULT)  # a result that exists is complete
+    write_result(result, out)
     return result
-
-
-def evaluation_record(evaluation: Evaluation, background: int | None) -> dict[str, Any]:
-    """An evaluation as JSON: scores, calibration, collapse measures, confusion."""
-    score, calibration = evaluation.score, evaluation.calibration
-    skipped = ("groups", "iou_K", "accuracy_K")
-    foreground = {} if background is None else {"foreground": score.miou_without(background)}
-    return {
-        **{k: v for k, v in vars(score).items() if k not in skipped},
-        **foreground,
-        "iou": score.iou_K.tolist(),
-        "accuracy": score.accuracy_K.tolist(),
-        "ece": calibration.ece,
-        **{f"{name}_ece": getattr(calibration, name) for name in ("head", "common", "tail")},
-        "calibration": calibration.bins(),
-        "collapse": evaluation.collapse.numbers(),
-        "confusion": evaluation.confusion_KK.tolist(),
-    }
 
 
 def _progress(console: Console, fixed: str | None = None) -> Any:

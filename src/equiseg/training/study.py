@@ -12,7 +12,7 @@ from pathlib import Path
 from equiseg.training.batch import Report, Run, train_all
 from equiseg.training.compare import COMPARISON, Comparison, Variant
 from equiseg.training.config import TrainConfig
-from equiseg.training.run import RESULT, read_result
+from equiseg.training.result import RESULT, read_result, score_of
 from equiseg.training.search import drawn, has_ranges, with_defaults
 from equiseg.training.sources import split_names
 
@@ -231,11 +231,7 @@ def _score(folder: Path, select: str) -> float:
     """The validation score of a run, NaN where it failed."""
     if not (folder / RESULT).is_file():
         return math.nan
-    validation = read_result(folder)["val"]
-    if select not in validation:
-        numbers = [name for name, value in validation.items() if isinstance(value, float)]
-        raise ValueError(f"select must be one of {', '.join(numbers)}, got {select!r}")
-    return float(validation[select])
+    return score_of(read_result(folder)["val"], select)
 
 
 def _comparable(score: float) -> float:

@@ -1,0 +1,46 @@
+"""equiseg adjust."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from equiseg.cli.tables import score_table
+
+
+def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou") -> None:
+    """Give rare classes their due in a trained network, without training.
+
+    Post-hoc logit adjustment (Menon et al. 2021): tau times the log-prior of the training pixels
+    is taken off the classifier's bias. The folder holds the network and its scores, as if it had
+    been trained with --adjust TAU.
+
+    Args:
+        run: Folder of a finished run, trained with plain cross entropy.
+        out: Folder of the adjusted one.
+        tau: Share of the adjustment: 0 none, 1 as if all classes were equally frequent. The best
+            of 0, 0.1, ..., 1 on val if not said otherwise.
+        select: Validation score by which it is best.
+    """
+    from equiseg.training.posthoc import adjust_run
+    from equiseg.training.result import read_result
+
+    console = Console()
+
+    def show(items: Iterable[Any], done: str) -> Iterable[Any]:
+        return track(items, done, console=console, transient=True)
+
+    scores = adjust_run(run, out, tau, select, show)
+    for tried, score in scores.items():
+        best = "  [bold]chosen[/bold]" if score == max(scores.values()) else ""
+        console.print(f"tau {tried:.1f}: {select} on val {100 * score:.1f}{best}", highlight=False)
+    result = read_result(out)
+    for split in ("val", "test"):
+        if split in result:
+            shown = (result[split], result["classes"], result["groups"], split, result["unit"])
+            console.print(score_table(*shown))
+    console.print(f"adjusted weights and results are in [bold]{out}[/bold]")
