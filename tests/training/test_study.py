@@ -91,3 +91,14 @@ def test_processes_of_torchrun_share_the_runs_out(tmp_path: Path, monkeypatch):
     train_all(runs, 1)
     assert [run.is_finished for run in runs] == [False, True]
     assert waited == [True]
+
+
+def test_of_errors_the_least_is_best(tmp_path: Path):
+    """Ratings are of calibration where that is asked for."""
+    method = "cross_entropy:optimizer.lr=1e-3 or choice(1e-2)"
+    tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
+    chosen = Plan(tasks, [method], tmp_path, trials=2, select="ece")
+    train_all(chosen.trial_runs(), 2)
+    trials = chosen.choose()["."]["cross_entropy"]
+    assert min(trials, key=lambda trial: trial.score).chosen
+    assert trials[0].score != trials[1].score

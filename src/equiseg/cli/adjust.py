@@ -35,10 +35,10 @@ def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou")
         return track(items, done, console=console, transient=True)
 
     scores = adjust_run(run, out, tau, select, show)
-    for tried, score in scores.items():
-        best = "  [bold]chosen[/bold]" if score == max(scores.values()) else ""
-        console.print(f"tau {tried:.1f}: {select} on val {100 * score:.1f}{best}", highlight=False)
     result = read_result(out)
+    for tried, score in scores.items():
+        best = "  [bold]chosen[/bold]" if tried == result["config"]["adjust"] else ""
+        console.print(f"tau {tried:.1f}: {select} on val {100 * score:.1f}{best}", highlight=False)
     for split in ("val", "test"):
         if split in result:
             shown = (result[split], result["classes"], result["groups"], split, result["unit"])

@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-from equiseg.training.compare import LESS_IS_BETTER, Comparison, Difference
+from equiseg.training.compare import Comparison, Difference
+from equiseg.training.result import less_is_better
 
 GROUP_STYLE = {"head": "blue", "common": "yellow", "tail": "red"}
 COLLAPSE = ("equinorm", "equiangularity", "maximal_separation", "self_duality")
@@ -59,7 +60,7 @@ def comparison_table(comparison: Comparison) -> Table:
     for metric in comparison.metrics:
         row = metric_cells(comparison, metric)
         name = metric.replace("pixel", comparison.unit).replace("_", " ")
-        name += " (less is better)" * (metric in LESS_IS_BETTER)
+        name += " (less is better)" * (less_is_better(metric))
         table.add_row(name, *row, style=GROUP_STYLE.get(metric))
     table.add_section()
     for group, ids in comparison.groups.items():

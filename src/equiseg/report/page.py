@@ -24,7 +24,8 @@ from equiseg.report.html import (
     table,
 )
 from equiseg.report.wording import NONE, caution, count, interval, number, spread, verdict
-from equiseg.training.compare import LESS_IS_BETTER, Comparison, Difference
+from equiseg.training.compare import Comparison, Difference
+from equiseg.training.result import less_is_better
 
 _METRICS = {
     "miou": "mIoU",
@@ -105,7 +106,7 @@ def _scores(comparison: Comparison) -> Html:
         covered = first.get(f"num_{'iou' if metric == 'miou' else metric}")
         note = f"mean of {count(covered, 'class')}" if covered is not None else ""
         better = 1
-        if metric in LESS_IS_BETTER:
+        if less_is_better(metric):
             note, better = "less is better", -1
         row = [Cell(_METRICS[metric].format(unit=comparison.unit), note=note)]
         for name in comparison.runs:

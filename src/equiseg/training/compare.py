@@ -25,7 +25,6 @@ METRICS = (
     "pixel_accuracy",
     "ece",
 )
-LESS_IS_BETTER = ("ece",)
 COMPARISON = "comparison.json"
 _KEPT = ("best_epoch", "step_seconds", "data_wait_share", "peak_memory_bytes", "memory_of")
 

@@ -18,6 +18,7 @@ from equiseg.training.evaluate import evaluate
 from equiseg.training.result import (
     RESULT,
     evaluation_record,
+    less_is_better,
     read_result,
     score_of,
     split_scores,
@@ -97,7 +98,8 @@ def adjust_run(
             record = evaluation_record(validation, data.spec.background)
             scores[tried] = score_of(record, select)
             classifier.load_state_dict(unadjusted)
-        tau = max(scores, key=lambda tried: scores[tried])
+        sign = -1 if less_is_better(select) else 1
+        tau = max(scores, key=lambda tried: sign * scores[tried])
     adjust_classifier(classifier, prior_K, tau)
     out.mkdir(parents=True, exist_ok=True)
     save_weights(model, card, out / "model.safetensors")

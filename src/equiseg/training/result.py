@@ -60,6 +60,11 @@ def split_scores(
     }
 
 
+def less_is_better(name: str) -> bool:
+    """Whether a score is an error: that of calibration, of all or of a group."""
+    return name.endswith("ece")
+
+
 def score_of(record: dict[str, Any], name: str) -> float:
     """One score of an evaluation.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from equiseg.training.batch import Report, Run, train_all
 from equiseg.training.compare import COMPARISON, Comparison, Variant
 from equiseg.training.config import TrainConfig
-from equiseg.training.result import RESULT, read_result, score_of
+from equiseg.training.result import RESULT, less_is_better, read_result, score_of
 from equiseg.training.search import drawn, has_ranges, with_defaults
 from equiseg.training.sources import split_names
 
@@ -175,7 +175,7 @@ class Plan:
                 if len(settings) == 1:
                     continue
                 scores = [_score(folder / f"trial{t}", self.select) for t in range(len(settings))]
-                best = max(range(len(scores)), key=lambda t, s=scores: _comparable(s[t]))  # type: ignore[misc]
+                best = _best(scores, self.select)
                 trials = [Trial(s, scores[t], t == best) for t, s in enumerate(settings)]
                 tuning[task.name][method.partition(":")[0]] = trials
                 records = [dataclasses.asdict(trial) for trial in trials]
@@ -234,8 +234,12 @@ def _score(folder: Path, select: str) -> float:
     return score_of(read_result(folder)["val"], select)
 
 
-def _comparable(score: float) -> float:
-    return -math.inf if math.isnan(score) else score
+def _best(scores: Sequence[float], select: str) -> int:
+    """Which trial is best; one that failed is worst."""
+    sign = -1 if less_is_better(select) else 1
+    return max(
+        range(len(scores)), key=lambda t: -math.inf if math.isnan(scores[t]) else sign * scores[t]
+    )
 
 
 def _chosen(trials: list[Trial] | None, method: str) -> str:
