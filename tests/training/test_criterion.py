@@ -101,8 +101,24 @@ def test_a_fixed_classifier_becomes_the_networks(name):
         ("logit_adjusted(prior=object)", "prior must be pixel or image, or numbers, got 'object'"),
         ("logit_adjusted(prior=[1, 2])", "prior must hold one number per class"),
         ("focal(gamma=-1)", "gamma must be a finite number >= 0"),
+        ("torch.nn.MSELoss", "MSELoss takes no ignore_index"),
     ],
 )
 def test_methods_that_cannot_work(method, message):
     with pytest.raises(ValueError, match=message):
         built(method)
+
+
+def test_a_loss_is_given_features_if_it_is_built_with_their_number():
+    criterion = built("test_criterion.Norm + cross_entropy")
+    features, logits = torch.ones(2, C, 4, 4), torch.zeros(2, K, 4, 4)
+    parts = criterion(logits, features, torch.zeros(2, 4, 4, dtype=torch.long))
+    assert parts["test_criterion_Norm"] == 2 * C * 16
+
+
+class Norm(nn.Module):
+    def __init__(self, num_classes, in_features, *, ignore_index=255, **options):
+        super().__init__()
+
+    def forward(self, features, labels, *, inverse=None):
+        return features.sum()

@@ -26,6 +26,7 @@ def test_a_weighted_sum():
 def test_named_methods_and_other_constructors():
     for name, text in METHODS.items():
         assert parse_method(name) == parse_method(text)
+        assert parse_method(f"{name} + dice") == parse_method(f"{text} + dice")
     (term,) = parse_method("center_collapse.published(weight=0.2)")
     assert term.build == losses.CenterCollapseLoss.published
 
@@ -45,7 +46,9 @@ def test_a_class_of_your_own_by_its_dotted_name():
         ("focal(2)", "arguments need their names"),
         ("2", "'2' is no loss"),
         ("dice - focal", "'dice - focal' is no loss"),
-        ("x*dice", "the factor 'dice' stands behind is no number"),
+        ("x*dice", "'dice' needs a factor above 0, got 'x'"),
+        ("dice + -1*focal", "'focal' needs a factor above 0, got -1"),
+        ("0.5*ceco", "ceco is a sum, cross_entropy \\+ center_collapse; write it out"),
         ("dice + dice", "dice stands in it twice; add up its factors"),
         ("dice +", "invalid syntax"),
         ("center_collapse.public", r"no constructor 'public', only \['published'\]"),

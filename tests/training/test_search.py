@@ -36,6 +36,13 @@ def test_a_choice_is_one_of_its_words():
     }
 
 
+def test_a_value_may_be_a_list():
+    text = "a:data.augment.scale=[0.5,2] or choice([1,2],[3,4])"
+    assert with_defaults(text) == "a:data.augment.scale=[0.5,2]"
+    ends = {drawn(text, seed).partition("=")[2] for seed in range(20)}
+    assert ends == {"[1,2]", "[3,4]"}
+
+
 def test_another_method_draws_other_values():
     other = FOCAL.replace("focal:", "focal2:")
     assert drawn(FOCAL, 1).partition(":")[2] != drawn(other, 1).partition(":")[2]

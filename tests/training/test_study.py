@@ -2,8 +2,9 @@ import math
 from pathlib import Path
 
 import pytest
+import yaml
 
-from equiseg.training.batch import Run, train_all
+from equiseg.training.batch import Run, _environment, train_all
 from equiseg.training.search import with_defaults
 from equiseg.training.study import Plan, Task, run_study
 from runs import tiny_config
@@ -49,9 +50,12 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"methods": ["ceco", "ceco"]}, "distinct names"),
-        ({"methods": []}, "distinct names"),
-        ({"tasks": [Task("a", tiny_config(), [])]}, "at least one seed"),
+        ({"methods": ["ceco", "ceco"]}, "names, each its own"),
+        ({"methods": []}, "names, each its own"),
+        ({"tasks": [Task("a", tiny_config(), [])]}, "seeds must be at least one, each once"),
+        ({"tasks": [Task("a", tiny_config(), [0, 0])]}, r"each once, got \[0, 0\]"),
+        ({"select": "mIoU"}, "select must be one of miou, .* got 'mIoU'"),
+        ({"methods": ["a:method=dice or choice(dize)"], "trials": 2}, "dize is none of"),
         ({"methods": ["ceco"], "trials": 3}, "have nothing to try; write a range"),
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
@@ -69,6 +73,37 @@ def test_a_trial_that_fails_counts_as_worst(tmp_path: Path):
     trials = run_study(Plan(tasks, [method], tmp_path, trials=2)).tuning["."]["cross_entropy"]
     assert [trial.chosen for trial in trials] == [True, False]
     assert math.isnan(trials[1].score)
+
+
+def test_a_trial_of_another_setting_is_not_taken_for_this_one(tmp_path: Path):
+    tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
+    before, after = (
+        Plan(tasks, [f"focal:method=focal(gamma=2 or choice({gamma}))"], tmp_path, trials=2)
+        for gamma in (3, 4)
+    )
+    train_all(before.trial_runs(), 2)
+    assert before.choose()
+    with pytest.raises(ValueError, match=r"holds a run of another configuration .*gamma=3.*gamma=4"):
+        after.choose()
+
+
+def test_a_run_of_an_earlier_version_is_finished_all_the_same(tmp_path: Path):
+    run = Run(tiny_config(epochs=1, log_collapse=False), tmp_path)
+    train_all([run], 1)
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del written["adjust"]  # a field that it did not know
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
+    assert run.is_finished
+
+
+def test_each_process_of_torchrun_takes_one_gpu(monkeypatch):
+    for name, value in {"LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    for visible, taken in (("4,7", "7"), ("4", "4")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        environment = _environment(tiny_config(), 1)
+        assert environment["CUDA_VISIBLE_DEVICES"] == taken
+        assert "LOCAL_RANK" not in environment
 
 
 def test_a_failed_run_names_its_log(tmp_path: Path):

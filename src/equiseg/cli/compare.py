@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shlex
 import signal
 import sys
@@ -103,15 +105,22 @@ def run_comparison(
     split: str = "test",
     trials: int = 1,
     select: str = "miou",
-) -> Path:
-    """Train, show how far each run is, print the tables, write the pages; returns the last."""
+) -> None:
+    """Train, show how far each run is, print the tables, write the pages."""
     from equiseg.report.comparison import report_comparison
 
-    console = Console()
+    first = int(os.environ.get("RANK", 0)) == 0
+    console = Console(quiet=not first)  # one voice under torchrun
     plan = Plan(tasks, methods, out, trials=trials, select=select, split=split)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
     with _bars(console, out) as report:
         study = run_study(plan, jobs, report)
+    if not first:
+        return
+    for task, tuned in study.tuning.items():
+        for trial in (trial for trials in tuned.values() for trial in trials):
+            if math.isnan(trial.score):
+                console.print(f"[yellow]failed, so never chosen: {task}, {trial.changes}[/yellow]")
     pages = []
     for name, comparison in study.comparisons.items():
         if len(study.comparisons) > 1:
@@ -123,7 +132,6 @@ def run_comparison(
 
         pages.append(report_study(out, study, command))
     console.print(f"page: [bold]{pages[-1]}[/bold]")
-    return pages[-1]
 
 
 def _with(method: str, search: Sequence[str]) -> str:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import yaml
+import torch
 
 from equiseg.training.config import TrainConfig
-from equiseg.training.config_file import plain, write_config
+from equiseg.training.config_file import check_same, write_config
 from equiseg.training.result import RESULT
 from equiseg.training.run import PROGRESS
 
@@ -40,11 +40,15 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its folder holds the result of this configuration."""
-        if not (self.folder / RESULT).is_file():
+        """Whether its folder holds the result of this configuration.
+
+        Raises:
+            ValueError: If it holds a run of another configuration.
+        """
+        if not (self.folder / "config.yaml").is_file():
             return False
-        trained = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
-        return bool(trained == plain(self.config))
+        check_same(self.config, self.folder)
+        return (self.folder / RESULT).is_file()
 
 
 def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, share: None) -> None:
@@ -59,10 +63,15 @@ def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, sh
         jobs: Runs beside each other, on each process of torchrun. They share its cores evenly,
             unless the configuration says how many ``threads`` each takes.
         report: Told the share of each run that is done, now and then; 1 when it ends.
+
+    Raises:
+        ValueError: If a folder holds a run of another configuration, or ``jobs`` is below 1.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     stop = threading.Event()
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(_train, run, jobs, report, stop) for run in runs[rank::ranks]]
         try:
             for future in as_completed(futures):
@@ -105,9 +114,23 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> None:
 def _environment(config: TrainConfig, jobs: int) -> dict[str, str]:
     """What a run is told of its machine: its threads, and the GPU of its process of torchrun."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    threads = config.threads or max(1, (os.cpu_count() or 1) // (max(1, jobs) * here))
+    threads = config.threads or max(1, _cores() // (jobs * here))
     environment = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
     environment["OMP_NUM_THREADS"] = str(threads)
-    if here > 1 and "CUDA_VISIBLE_DEVICES" not in environment:
-        environment["CUDA_VISIBLE_DEVICES"] = os.environ["LOCAL_RANK"]
+    if here > 1 and (devices := _devices()):
+        environment["CUDA_VISIBLE_DEVICES"] = devices[int(os.environ["LOCAL_RANK"]) % len(devices)]
     return environment
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _devices() -> list[str]:
+    """The GPUs this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [device for device in visible.split(",") if device]
+    return [str(device) for device in range(torch.cuda.device_count())]

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 from equiseg.training.config import TrainConfig
 from equiseg.training.result import read_result
+from equiseg.training.search import split_outside
 
 METRICS = (
     "miou",
@@ -56,10 +57,11 @@ class Variant:
         name, _, changes = text.partition(":")
         if not re.fullmatch(r"[\w.+-]+", name):
             raise ValueError(
-                f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}"
+                f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}; "
+                f"give it one, as in 'mine:method={text}'"
             )
         config = base if changes else _changed(base, "method", name, text)
-        for change in _changes(changes):
+        for change in split_outside(changes):
             key, equals, value = change.partition("=")
             if not equals:
                 raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
@@ -184,18 +186,6 @@ class Comparison:
                 runs[name].append(kept | {split: scores})
         shared = {key: result[key] for key in ("classes", "groups", "pixels")}
         return cls(split, list(seeds), runs, **shared, unit=result.get("unit", "pixel"))
-
-
-def _changes(text: str) -> list[str]:
-    """Split at commas that stand in no bracket."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "[(") - (character in "])")
-        if character == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _changed(config: Any, key: str, value: str, text: str) -> Any:

@@ -225,7 +225,12 @@ class TrainConfig:
     log_collapse: bool = True
 
     def __post_init__(self) -> None:
-        parse_method(self.method)
+        names = [term.name for term in parse_method(self.method)]
+        if self.adjust and (twice := {"logit_adjusted", "balanced_softmax"} & {*names}):
+            raise ValueError(
+                f"adjust={self.adjust} would take the prior off a second time after "
+                f"{twice.pop()}; use one of the two"
+            )
         if not 0 <= self.adjust < math.inf:
             raise ValueError(f"adjust must be 0 or more, got {self.adjust}; 1 is the theory's")
         for name in ("epochs", "batch_size", "val_every", "threads", "patience"):

@@ -51,6 +51,21 @@ def plain(value: Any) -> Any:
     return value
 
 
+def check_same(config: TrainConfig, folder: Path) -> None:
+    """Refuse a folder that holds a run of another configuration.
+
+    Raises:
+        ValueError: Naming what differs.
+    """
+    if not (folder / "config.yaml").is_file():
+        return
+    if changes := differences(read_config(folder / "config.yaml"), config):
+        raise ValueError(
+            f"out: {folder} holds a run of another configuration ({'; '.join(changes)}); choose "
+            "another folder, or remove this one"
+        )
+
+
 def _over(below: Any, above: Any) -> Any:
     """Nested dictionaries, one laid over the other."""
     if not (isinstance(below, dict) and isinstance(above, dict)):

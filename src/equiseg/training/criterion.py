@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import Parameter
 from typing import Any, get_args
 
@@ -22,17 +23,23 @@ class Criterion(nn.Module):
     """A weighted sum of losses, of the logits or of the last-layer features.
 
     Args:
-        losses: Each loss by name; one with ``in_features`` is given the features.
+        losses: Each loss by name.
         factors: How often each counts, in the same order.
+        over_features: Whether each is given the features, in the same order, or the logits.
         statistics: Of the training labels, for losses that change their weights later on.
     """
 
     def __init__(
-        self, losses: dict[str, nn.Module], factors: list[float], statistics: ClassStatistics
+        self,
+        losses: dict[str, nn.Module],
+        factors: Sequence[float],
+        over_features: Sequence[bool],
+        statistics: ClassStatistics,
     ) -> None:
         super().__init__()
         self.losses = nn.ModuleDict(losses)
         self.factors = factors
+        self.over_features = over_features
         self.statistics = statistics
 
     def forward(
@@ -46,11 +53,13 @@ class Criterion(nn.Module):
             labels: (B, H, W), or (N,) of points.
             inverse: (N,) voxel of every point.
         """
-        parts = {}
-        for (name, loss), factor in zip(self.losses.items(), self.factors, strict=True):
-            inputs = within(features, labels) if hasattr(loss, "in_features") else logits
-            parts[name] = factor * loss(inputs, labels, inverse=inverse)
-        return parts
+        given = [within(features, labels) if over else logits for over in self.over_features]
+        return {
+            name: factor * loss(inputs, labels, inverse=inverse)
+            for (name, loss), factor, inputs in zip(
+                self.losses.items(), self.factors, given, strict=True
+            )
+        }
 
     def begin_epoch(self, share_done: float) -> None:
         """Deferred reweighting, where a loss has it.
@@ -114,20 +123,20 @@ def build_criterion(
     Raises:
         ValueError: If nothing in the method trains a classifier, or an argument cannot work.
     """
-    losses, factors = {}, []
-    for term in parse_method(method):
-        losses[term.name.replace(".", "_")] = _build(term, statistics, in_features, ignore_index)
-        factors.append(term.factor)
-    brings_classifier = (FixedClassifierLoss, DotRegressionLoss)
-    if not any(
-        isinstance(loss, brings_classifier) or not hasattr(loss, "in_features")
-        for loss in losses.values()
+    terms = parse_method(method)
+    losses = {
+        term.name.replace(".", "_"): _build(term, statistics, in_features, ignore_index)
+        for term in terms
+    }
+    if all(term.over_features for term in terms) and not any(
+        isinstance(loss, (FixedClassifierLoss, DotRegressionLoss)) for loss in losses.values()
     ):
         raise ValueError(
             f"method {method!r} trains no pixel classifier; add a loss over logits, as in "
             f"'cross_entropy + {method}'"
         )
-    return Criterion(losses, factors, statistics)
+    factors, over_features = zip(*((t.factor, t.over_features) for t in terms), strict=True)
+    return Criterion(losses, factors, over_features, statistics)
 
 
 def _build(
@@ -136,24 +145,28 @@ def _build(
     """The loss of a term, with what it needs to know of the training labels."""
     parameters = term.parameters
     arguments = dict(term.arguments)
-    over_features = "in_features" in parameters
-    if over_features:
+    if "ignore_index" not in parameters:
+        raise ValueError(
+            f"method: {term.name} takes no ignore_index, so it cannot leave labels out; let it "
+            "take one (equiseg.losses.PixelLoss does)"
+        )
+    if term.over_features:
         arguments["in_features"] = in_features
     for name in ("prior", "class_counts"):
         if name not in parameters:
             continue
         if name not in arguments and parameters[name].default is Parameter.empty:
-            arguments[name] = "image" if over_features else "pixel"  # what one place counts for
+            arguments[name] = "image" if term.over_features else "pixel"
         if isinstance(arguments.get(name), str):
             arguments[name] = _counted(name, arguments[name], statistics)
     for name in ("weight", "alpha"):
-        if name not in parameters:
-            continue
-        if isinstance(formula := arguments.get(name), str):
+        of_classes = name in parameters and str(parameters[name].annotation) != "float"
+        if of_classes and isinstance(formula := arguments.get(name), str):
             arguments[name] = _weights(name, formula, statistics)
     required = [name for name, p in parameters.items() if p.default is Parameter.empty]
     if missing := [n for n in required if n not in arguments and n != "num_classes"]:
-        hint = f", one of {', '.join(get_args(WeightFormula))}" if "weight" in missing else ""
+        of_classes = "weight" in missing and str(parameters["weight"].annotation) != "float"
+        hint = f", one of {', '.join(get_args(WeightFormula))}" if of_classes else ""
         raise ValueError(f"method: {term.name} needs {', '.join(missing)}{hint}")
     num_classes = len(statistics.pixels_K)
     return term.build(num_classes, **arguments, ignore_index=ignore_index)

@@ -15,7 +15,8 @@ from equiseg import losses
 
 METHODS = {
     "ceco": "cross_entropy + center_collapse",
-    "ceco_published": "cross_entropy + center_collapse.published(weight=0.4)",
+    # The weight they released for Swin-T; 0.2 for Swin-B.
+    "ceco_published": "cross_entropy + center_collapse.published(weight=0.8)",
 }
 _EXAMPLE = "0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)"
 # What the run gives every loss, or makes of the training labels.
@@ -41,7 +42,13 @@ class Term:
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """What can be given, by name."""
-        return dict(inspect.signature(self.build).parameters)
+        found = inspect.signature(self.build).parameters
+        return {k: p for k, p in found.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+
+    @property
+    def over_features(self) -> bool:
+        """Whether the loss is one of the last-layer features; else it is one of the logits."""
+        return "in_features" in self.parameters
 
 
 def loss_names() -> list[str]:
@@ -64,7 +71,7 @@ def parse_method(text: str) -> tuple[Term, ...]:
         ValueError: If the text is no such sum, or a loss or an argument is unknown.
     """
     try:
-        tree = ast.parse(METHODS.get(text.strip(), text).strip(), mode="eval").body
+        tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         raise _refused(text, f"{error.msg} at character {error.offset}") from None
     terms = tuple(_term(node, text) for node in _summands(tree))
@@ -75,6 +82,8 @@ def parse_method(text: str) -> tuple[Term, ...]:
 
 
 def _summands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.Name) and node.id in METHODS:
+        return _summands(ast.parse(METHODS[node.id], mode="eval").body)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _summands(node.left) + _summands(node.right)
     return [node]
@@ -84,8 +93,8 @@ def _term(node: ast.expr, text: str) -> Term:
     factor: Any = 1.0
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         factor, node = _value(node.left, text), node.right
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)):
-            raise _refused(text, f"the factor {ast.unparse(node)!r} stands behind is no number")
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 0:
+            raise _refused(text, f"{ast.unparse(node)!r} needs a factor above 0, got {factor!r}")
     keywords: list[ast.keyword] = []
     if isinstance(node, ast.Call):
         if node.args:
@@ -95,6 +104,8 @@ def _term(node: ast.expr, text: str) -> Term:
     if not isinstance(node, (ast.Name, ast.Attribute)):
         raise _refused(text, f"{ast.unparse(node)!r} is no loss")
     name = ast.unparse(node)
+    if name in METHODS:
+        raise _refused(text, f"{name} is a sum, {METHODS[name]}; write it out")
     term = Term(name, float(factor), {}, _constructor(name, text))
     allowed = [parameter for parameter in term.parameters if parameter not in _GIVEN]
     for keyword in keywords:

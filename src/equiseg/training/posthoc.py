@@ -17,8 +17,8 @@ from equiseg.training.config_file import plain, read_config, write_config
 from equiseg.training.evaluate import evaluate
 from equiseg.training.result import (
     RESULT,
+    best_of,
     evaluation_record,
-    less_is_better,
     read_result,
     score_of,
     split_scores,
@@ -94,12 +94,14 @@ def adjust_run(
         unadjusted = {name: value.clone() for name, value in classifier.state_dict().items()}
         for tried in track(TAUS, "tau"):
             adjust_classifier(classifier, prior_K, tried)
-            validation = evaluate(model, data.splits["val"], config.evaluation, data.groups)
+            workers = config.data.num_workers
+            validation = evaluate(
+                model, data.splits["val"], config.evaluation, data.groups, num_workers=workers
+            )
             record = evaluation_record(validation, data.spec.background)
             scores[tried] = score_of(record, select)
             classifier.load_state_dict(unadjusted)
-        sign = -1 if less_is_better(select) else 1
-        tau = max(scores, key=lambda tried: sign * scores[tried])
+        tau = TAUS[best_of([*scores.values()], select)]
     adjust_classifier(classifier, prior_K, tau)
     out.mkdir(parents=True, exist_ok=True)
     save_weights(model, card, out / "model.safetensors")

@@ -1,15 +1,14 @@
-"""Ranks and intervals over several tasks, and a row for every run of a study."""
+"""The statistics of several methods on several tasks: ranks, which are told apart, intervals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from equiseg.training.study import Study
+from equiseg.training.compare import Difference
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,11 @@ class Interval:
     mean: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, gap: Difference) -> Interval:
+        """Student's interval of a paired difference."""
+        return cls(gap.mean, gap.mean - gap.half_width, gap.mean + gap.half_width)
 
     @property
     def excludes_zero(self) -> bool:
@@ -52,7 +56,7 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
 
     Friedman's test in the form of Iman and Davenport 1980, less conservative than his own
     (Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006, equation
-    in section 3.2.2).
+    in section 3.2.2). Without the correction for ties, which seeds and digits make rare.
 
     Args:
         scores_TM: Score of each of M methods on each of T tasks.
@@ -69,7 +73,7 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
     ranks = np.asarray(mean_ranks(scores_TM))
     chi2 = 12 * tasks / (methods * (methods + 1)) * ((ranks**2).sum() - _even(methods))
     rest = tasks * (methods - 1) - chi2
-    if rest <= 0:  # the same order on every task
+    if rest < 1e-9:  # the same order on every task, but for rounding
         return math.inf, 0.0
     statistic = (tasks - 1) * chi2 / rest
     return float(statistic), float(f.sf(statistic, methods - 1, (methods - 1) * (tasks - 1)))
@@ -194,76 +198,6 @@ def _beyond(sizes: Sequence[int]) -> float:
         return math.nan
     small = sum(1 / n for n in sizes) / sum((n - 1) / n**2 for n in sizes)
     return float(norm.sf(math.sqrt(small) * t.ppf(0.975, freedom)))
-
-
-def method_scores(study: Study, metric: str) -> dict[str, list[float]]:
-    """Mean over seeds of every method, on the tasks where all methods have that score."""
-    scores = {
-        task: [
-            float(np.nanmean(v)) if not np.isnan(v).all() else math.nan
-            for v in (np.array(comparison.values(name, metric)) for name in study.methods)
-        ]
-        for task, comparison in study.comparisons.items()
-        if metric in comparison.metrics
-    }
-    return {task: row for task, row in scores.items() if not any(map(math.isnan, row))}
-
-
-def overall_difference(
-    study: Study, method: str, metric: str, *, resample_tasks: bool = True
-) -> Interval:
-    """A method against the baseline over the tasks where both have a score.
-
-    Of one task the interval is Student's, as on the page of that task.
-
-    Args:
-        study: The finished study.
-        method: Which method.
-        metric: Which score.
-        resample_tasks: See :func:`paired_bootstrap`.
-    """
-    gaps = {}
-    for task, comparison in study.comparisons.items():
-        if metric in comparison.metrics:
-            both = (comparison.values(name, metric) for name in (method, comparison.baseline))
-            gaps[task] = [ours - theirs for ours, theirs in zip(*both, strict=True)]
-    known = {task: values for task, values in gaps.items() if not all(map(math.isnan, values))}
-    if not known:
-        return Interval(math.nan, math.nan, math.nan)
-    if len(known) == 1:
-        (task,) = known
-        gap = study.comparisons[task].difference(method, metric)
-        return Interval(gap.mean, gap.mean - gap.half_width, gap.mean + gap.half_width)
-    return paired_bootstrap([*known.values()], resample_tasks=resample_tasks)
-
-
-def study_rows(study: Study) -> list[dict[str, Any]]:
-    """One row a finished run: what it was, how it was set, every score, what it cost."""
-    rows = []
-    for task, comparison in study.comparisons.items():
-        for method, runs in comparison.runs.items():
-            trials = study.tuning.get(task, {}).get(method, [])
-            for seed, run in zip(comparison.seeds, runs, strict=True):
-                scores = {metric: run[comparison.split][metric] for metric in comparison.metrics}
-                ious = dict(zip(comparison.classes, run[comparison.split]["iou"], strict=True))
-                rows.append(
-                    {
-                        "task": task,
-                        "method": method,
-                        "seed": seed,
-                        "loss": run["config"]["method"],
-                        "setting": next((t.changes for t in trials if t.chosen), method),
-                        **scores,
-                        **{
-                            k: run.get(k)
-                            for k in ("step_seconds", "peak_memory_bytes", "memory_of")
-                        },
-                        "best_epoch": run["best_epoch"],
-                        "commit": run["provenance"].get("commit"),
-                        "ious": " ".join(f"{name}={iou:.4f}" for name, iou in ious.items()),
-                    }
-                )
-    return rows
 
 
 def _scores(scores_TM: Sequence[Sequence[float]]) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ def split_scores(
 def less_is_better(name: str) -> bool:
     """Whether a score is an error: that of calibration, of all or of a group."""
     return name.endswith("ece")
+
+
+def best_of(scores: Sequence[float], name: str) -> int:
+    """Which of several values of a score is best; NaN, of what failed, is worst."""
+    sign = -1 if less_is_better(name) else 1
+    return max(
+        range(len(scores)), key=lambda i: -math.inf if math.isnan(scores[i]) else sign * scores[i]
+    )
 
 
 def score_of(record: dict[str, Any], name: str) -> float:

@@ -22,7 +22,7 @@ from equiseg.imbalance import class_prior
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
 from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import DataConfig, PointsConfig, TrainConfig
-from equiseg.training.config_file import differences, plain, read_config, write_config
+from equiseg.training.config_file import check_same, plain, write_config
 from equiseg.training.drawn import drawn_shares, drawn_table
 from equiseg.training.inference import check_evaluation
 from equiseg.training.inputs import PointCollate
@@ -66,13 +66,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     """
     quiet = console is None
     console = console or Console(quiet=True)
-    if (out / "config.yaml").is_file():
-        changes = differences(read_config(out / "config.yaml"), config)
-        if changes:
-            raise ValueError(
-                f"out: {out} holds a run of another configuration ({'; '.join(changes)}); choose "
-                "another folder, or remove this one"
-            )
+    check_same(config, out)
     if (out / RESULT).is_file():
         console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
         return read_result(out)

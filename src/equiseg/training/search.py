@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-_RANGE = re.compile(r"(?P<default>[^\s,(=]+)\s+or\s+(?P<kind>\w+)\((?P<values>[^()]*)\)")
+_RANGE = re.compile(r"(?P<default>\[[^\]]*\]|[^\s,(=]+)\s+or\s+(?P<kind>\w+)\((?P<values>[^()]*)\)")
 _KINDS = ("uniform", "loguniform", "choice")
 
 
@@ -37,10 +37,22 @@ def drawn(text: str, seed: int) -> str:
     return _replaced(text, random.Random(f"{seed} {text}"))
 
 
+def split_outside(text: str) -> list[str]:
+    """Split at commas that stand in no bracket; nothing where there is nothing between two."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "[(") - (character in "])")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
 def _replaced(text: str, generator: random.Random | None) -> str:
     def value(found: re.Match[str]) -> str:
-        kind, values = found["kind"], [v.strip() for v in found["values"].split(",")]
-        if kind not in _KINDS or not all(values):
+        kind, values = found["kind"], split_outside(found["values"])
+        if kind not in _KINDS or not values:
             raise _refused(found[0])
         if kind == "choice":
             return found["default"] if generator is None else generator.choice(values)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equiseg.training.batch import Report, Run, train_all
-from equiseg.training.compare import COMPARISON, Comparison, Variant
+from equiseg.training.batch import LOG, Report, Run, train_all
+from equiseg.training.compare import COMPARISON, METRICS, Comparison, Variant
 from equiseg.training.config import TrainConfig
-from equiseg.training.result import RESULT, less_is_better, read_result, score_of
+from equiseg.training.result import best_of, read_result, score_of
 from equiseg.training.search import drawn, has_ranges, with_defaults
 from equiseg.training.sources import split_names
 
@@ -86,8 +87,8 @@ class Plan:
         split: Split whose scores are compared.
 
     Raises:
-        ValueError: If names repeat, there is nothing to run, ranges have no trials to be searched
-            with, or the data have no such split.
+        ValueError: If names or seeds repeat, there is nothing to run or to try, a setting cannot be
+            read, or there is no such split or score.
     """
 
     tasks: Sequence[Task]
@@ -99,11 +100,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         names = [method.partition(":")[0] for method in self.methods]
-        if len(set(names)) < len(names) or not names or not all(t.seeds for t in self.tasks):
-            seeds = {task.name: list(task.seeds) for task in self.tasks}
-            raise ValueError(
-                f"methods need distinct names and at least one seed, got {names}, {seeds}"
-            )
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"methods need names, each its own, got {names}")
+        for task in self.tasks:
+            if not task.seeds or len(set(task.seeds)) < len(task.seeds):
+                raise ValueError(f"seeds must be at least one, each once, got {[*task.seeds]}")
+        if self.select not in METRICS:
+            raise ValueError(f"select must be one of {', '.join(METRICS)}, got {self.select!r}")
         if self.trials < 1:
             raise ValueError(f"trials must be at least 1, got {self.trials}; 1 takes the defaults")
         if self.trials > 1 and not any(map(has_ranges, self.methods)):
@@ -116,8 +119,8 @@ class Plan:
             if self.split not in known or self.split == "train":
                 scored = [name for name in known if name != "train"]
                 raise ValueError(f"split must be one of {scored}, got {self.split!r}")
-            for method in self.methods:
-                Variant.parse(with_defaults(method), task.config)
+            for text in (text for method in self.methods for text in self.settings(method)):
+                Variant.parse(text, task.config)
 
     def settings(self, method: str) -> list[str]:
         """What is tried of a method: its defaults, then draws that differ from each other."""
@@ -137,13 +140,7 @@ class Plan:
             for method in self.methods
             if 1 < len(settings := self.settings(method)) > trial
         )
-        return [
-            Run(
-                dataclasses.replace(Variant.parse(text, task.config).config, seed=_TUNING_SEED),
-                self.folder(task, method) / f"trial{trial}",
-            )
-            for task, method, trial, text in rounds
-        ]
+        return [self._trial(task, method, trial, text) for task, method, trial, text in rounds]
 
     def final_runs(self, chosen: dict[tuple[str, str], str]) -> list[Run]:
         """The runs that are compared, seed by seed: a study that is cut off has pairs to show.
@@ -166,20 +163,28 @@ class Plan:
             for method in self.methods
         ]
 
+    def _trial(self, task: Task, method: str, trial: int, text: str) -> Run:
+        config = dataclasses.replace(Variant.parse(text, task.config).config, seed=_TUNING_SEED)
+        return Run(config, self.folder(task, method) / f"trial{trial}")
+
     def choose(self) -> dict[str, dict[str, list[Trial]]]:
-        """Read the finished trials, and note in each method's folder which one was best."""
+        """What the finished trials scored, and which was best."""
         tuning: dict[str, dict[str, list[Trial]]] = {task.name: {} for task in self.tasks}
         for task in self.tasks:
             for method in self.methods:
-                folder, settings = self.folder(task, method), self.settings(method)
+                settings = self.settings(method)
                 if len(settings) == 1:
                     continue
-                scores = [_score(folder / f"trial{t}", self.select) for t in range(len(settings))]
-                best = _best(scores, self.select)
+                runs = [self._trial(task, method, t, text) for t, text in enumerate(settings)]
+                scores = [
+                    score_of(read_result(run.folder)["val"], self.select)
+                    if run.is_finished
+                    else math.nan
+                    for run in runs
+                ]
+                best = best_of(scores, self.select)
                 trials = [Trial(s, scores[t], t == best) for t, s in enumerate(settings)]
                 tuning[task.name][method.partition(":")[0]] = trials
-                records = [dataclasses.asdict(trial) for trial in trials]
-                (folder / TUNING).write_text(json.dumps(records, indent=1), encoding="utf-8")
         return tuning
 
 
@@ -201,9 +206,12 @@ def run_study(
     Raises:
         RuntimeError: If runs that are compared fail, naming their logs; the others are finished.
     """
+    first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
     trials = plan.trial_runs()
     train_all(trials, jobs, report(len(trials)))
     tuning = plan.choose()
+    if first:
+        _write(tuning, plan.out)
     chosen = {
         (task.name, method): _chosen(tuning[task.name].get(method.partition(":")[0]), method)
         for task in plan.tasks
@@ -211,7 +219,7 @@ def run_study(
     }
     runs = plan.final_runs(chosen)
     train_all(runs, jobs, report(len(runs)))
-    if failed := [run.folder / "output.log" for run in runs if not run.is_finished]:
+    if failed := [run.folder / LOG for run in runs if not run.is_finished]:
         logs = ", ".join(str(log) for log in failed)
         raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed; see {logs}")
     comparisons = {}
@@ -223,23 +231,18 @@ def run_study(
             for method in plan.methods
         }
         comparisons[task.name] = Comparison.collect(folders, task.seeds, plan.split)
-        comparisons[task.name].save(plan.out / task.name / COMPARISON)
+        if first:
+            comparisons[task.name].save(plan.out / task.name / COMPARISON)
     return Study(comparisons, tuning, plan.select)
 
 
-def _score(folder: Path, select: str) -> float:
-    """The validation score of a run, NaN where it failed."""
-    if not (folder / RESULT).is_file():
-        return math.nan
-    return score_of(read_result(folder)["val"], select)
-
-
-def _best(scores: Sequence[float], select: str) -> int:
-    """Which trial is best; one that failed is worst."""
-    sign = -1 if less_is_better(select) else 1
-    return max(
-        range(len(scores)), key=lambda t: -math.inf if math.isnan(scores[t]) else sign * scores[t]
-    )
+def _write(tuning: dict[str, dict[str, list[Trial]]], out: Path) -> None:
+    """What was tried of each method, into its folder."""
+    for task, methods in tuning.items():
+        for method, trials in methods.items():
+            records = [dataclasses.asdict(trial) for trial in trials]
+            text = json.dumps(records, indent=1)
+            (out / task / method / TUNING).write_text(text, encoding="utf-8")
 
 
 def _chosen(trials: list[Trial] | None, method: str) -> str:
