@@ -32,7 +32,8 @@ def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou")
     console = Console()
 
     def show(items: Iterable[Any], done: str) -> Iterable[Any]:
-        return track(items, done, console=console, transient=True)
+        shown = console.is_terminal
+        return track(items, done, console=console, transient=True, disable=not shown)
 
     scores = adjust_run(run, out, tau, select, show)
     result = read_result(out)
