@@ -2,9 +2,9 @@
 
     python benchmarks/study_posthoc.py --study runs/study
 
-For each task tau is chosen on val, on the trial of cross entropy that the study chose (a seed of its
-own), and then applied to every seed. Prints the paired differences on test and writes a row a run to
-benchmarks/results/study_posthoc.json.
+For each task tau is chosen on val, on the trial of cross entropy that the study chose (a seed of
+its own), and then applied to every seed. Prints the paired differences on test and writes a row a
+run to benchmarks/results/study_posthoc.json.
 """
 
 from __future__ import annotations
