@@ -11,10 +11,11 @@ import numpy as np
 
 from equiseg.collapse import BranchGradients, Geometry
 from equiseg.report.colors import variant_color
-from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, Illustration, short
+from equiseg.report.drawing import MUTED, PAPER, STYLE, Illustration, short
 from equiseg.report.figures import collapse_curve_figure, cosine_figure
 from equiseg.report.gradient_figure import frequency_law, gradient_figure, gradient_rows
 from equiseg.report.history import history_rows
+from equiseg.report.labels import name_marks
 from equiseg.report.wording import count, number
 from equiseg.training.diagnose import PIXEL, Diagnosis
 
@@ -25,7 +26,6 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, LogLocator
-    from matplotlib.transforms import Bbox, BboxBase
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
@@ -35,17 +35,6 @@ _GROUPS: dict[str, dict[str, Any]] = {
     "common": {"marker": "D", "ms": 5.0, "color": variant_color(2)},
     "tail": {"marker": "^", "ms": 6.8, "color": "#c8507e"},
 }
-# Where a name may stand beside its mark, the best place first: offset in points, alignment.
-_PLACES = (
-    ((6, 0), "left", "center"),
-    ((-6, 0), "right", "center"),
-    ((0, 6), "center", "bottom"),
-    ((0, -6), "center", "top"),
-    ((4, 4), "left", "bottom"),
-    ((-4, 4), "right", "bottom"),
-    ((4, -4), "left", "top"),
-    ((-4, -4), "right", "top"),
-)
 
 
 @rc_context(STYLE)
@@ -225,52 +214,15 @@ def _trend(axes: Axes, share_K: np.ndarray, iou_K: np.ndarray) -> Line2D | None:
 
 
 def _name_classes(axes: Axes, diagnosis: Diagnosis, trend: Line2D | None) -> None:
-    """Names beside the marks, as far as there is room; upon the line where it must be."""
-    renderer: Any = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    point = axes.figure.dpi / 72
+    """Names beside the marks, those of rare classes first."""
     share_K, iou_K = _shares(diagnosis), 100 * diagnosis.evaluation.score.iou_K.cpu().numpy()
     order = [k for _, ids in reversed([*diagnosis.groups]) for k in reversed(ids)]
-    order = [k for k in order if not (math.isnan(share_K[k]) or math.isnan(iou_K[k]))]
-    taken = [_around(axes.transData.transform((share_K[k], iou_K[k])), 3.5 * point) for k in order]
-    line: Any = [] if trend is None else axes.transData.transform(trend.get_xydata())
-    crossed = [_around(place, point) for place in line]
-    for k in order:
-        texts = [
-            axes.annotate(
-                short(diagnosis.classes[k], 18),
-                (share_K[k], iou_K[k]),
-                xytext=offset,
-                textcoords="offset points",
-                ha=ha,
-                va=va,
-                size=8,
-                color=INK,
-                in_layout=False,
-            )
-            for offset, ha, va in _PLACES
-        ]
-        boxes = [text.get_window_extent(renderer) for text in texts]
-        free = [
-            place
-            for place, box in enumerate(boxes)
-            if _holds(axes.bbox, box) and not any(map(box.overlaps, taken))
-        ]
-        best = min(free, key=lambda place: any(map(boxes[place].overlaps, crossed)), default=None)
-        for place, text in enumerate(texts):
-            if place != best:
-                text.remove()
-        if best is not None:  # the page sets a wider typeface than the one measured here
-            taken.append(boxes[best].padded(1.5 * point))
-
-
-def _around(place: np.ndarray, reach: float) -> Bbox:
-    return Bbox.from_extents(*(place - reach), *(place + reach))
-
-
-def _holds(frame: BboxBase, box: BboxBase) -> bool:
-    return bool(
-        frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-    )
+    marks = [
+        (short(diagnosis.classes[k], 18), float(share_K[k]), float(iou_K[k]))
+        for k in order
+        if not (math.isnan(share_K[k]) or math.isnan(iou_K[k]))
+    ]
+    name_marks(axes, marks, None if trend is None else np.asarray(trend.get_xydata()))
 
 
 _CENTERS = (
