@@ -100,25 +100,34 @@ def test_up_to_so_many_regions_are_pasted():
     assert max(pixels) > 2 * 21
 
 
-def test_what_does_not_fit_or_hides_too_much_is_left_out():
-    image, labels = paste(size=(5, 60))  # the L is 6 high; the bar fits
-    assert shape_of(labels) in (set(), BAR)
+def test_what_does_not_fit_is_left_out_before_it_is_resized(monkeypatch):
+    found = [paste(seed, size=(5, 60))[1] for seed in range(20)]  # the L is 6 high; the bar fits
+    assert {bool(labels.any()) for labels in found} == {True, False}
+    assert all(shape_of(labels) == BAR for labels in found if labels.any())
+
+    monkeypatch.setattr("equiseg.data.copy_paste.F.interpolate", None)
     for seed in range(10):
         image, labels = paste(seed, size=(4, 4))
         assert not labels.any()
         assert not image.any()
+        paste(seed, scale=(30.0, 30.0))
 
-    class Sky(Shop):  # class 1 covers its image: a quarter of the picture is the most
-        pass
 
+def test_a_thing_may_touch_the_border():
+    found = [paste(seed, size=(40, 6))[1] for seed in range(20)]
+    assert {frozenset(shape_of(labels)) for labels in found} == {frozenset(BAR), frozenset(L)}
+
+
+def test_what_hides_too_much_is_left_out():
+    # Class 1 covers its image: a quarter of the picture is the most.
     counts = ClassDraw(torch.tensor([[0, 0, 0], [0, 0, 0], [0, 2400, 0]]), 0.0, (3, 3))
     labels = torch.zeros(2 * H, 2 * W - 1, dtype=torch.int64)
     generator = torch.Generator().manual_seed(0)
     image = torch.zeros(3, *labels.shape, dtype=torch.uint8)
-    CopyPaste(Sky(), counts, (1.0, 1.0), 0.0, 1)(image, labels, generator)
+    CopyPaste(Shop(), counts, (1.0, 1.0), 0.0, 1)(image, labels, generator)
     assert not labels.any()
     wide = torch.zeros(2 * H, 2 * W, dtype=torch.int64)
-    CopyPaste(Sky(), counts, (1.0, 1.0), 0.0, 1)(torch.zeros(3, 2 * H, 2 * W), wide, generator)
+    CopyPaste(Shop(), counts, (1.0, 1.0), 0.0, 1)(torch.zeros(3, 2 * H, 2 * W), wide, generator)
     assert int((wide == 1).sum()) == H * W
 
 

@@ -67,11 +67,16 @@ def test_samples_without_labels_are_drawn_as_those_of_common_classes():
 
 
 def test_a_threshold_that_repeats_nothing_is_refused():
-    with pytest.raises(ValueError, match=r"got 0\.01 where the rarest class is in 0\.125 of the"):
+    with pytest.raises(ValueError, match=r"got 0\.01 where .* in 0\.125 of .* a threshold above"):
         draws(by="repeat_factor", threshold=0.01)
     everywhere_SK = torch.ones(5, 3)
-    with pytest.raises(ValueError, match="draw by 'rare_class', which goes by pixels"):
+    with pytest.raises(
+        ValueError, match=r"in 1 of .* one factor at any threshold: draw by 'rare_cl"
+    ):
         expected_draws(SamplingConfig(by="repeat_factor"), everywhere_SK)
+    # Every sample has a class of its own: above its share a threshold repeats all alike.
+    with pytest.raises(ValueError, match=r"got 0\.9 where .* in 0\.2 of .* at any threshold: draw"):
+        expected_draws(SamplingConfig(by="repeat_factor", threshold=0.9), torch.eye(5))
     with pytest.raises(ValueError, match="got 0 of every class"):
         expected_draws(SamplingConfig(by="rare_class"), torch.zeros(5, 3))
 

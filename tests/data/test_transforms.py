@@ -277,3 +277,9 @@ def test_pasting_happens_inside_the_image_and_before_the_resize():
 def test_ranges_that_cannot_work_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         AugmentConfig(**changes)
+
+
+@pytest.mark.parametrize("name", ["rare", "paste"])
+def test_what_draws_rare_things_must_be_given(name):
+    with pytest.raises(ValueError, match=rf"config\.{name}=0\.5 needs {name}, got None; give what"):
+        augment(noise(), AugmentConfig(**{name: 0.5}), IGNORE, torch.Generator())

@@ -1,10 +1,13 @@
 """Evaluation scores and calibrates what is predicted, from one view or the mean of several."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from diagnoses import Stripes, TinyNetwork
+from equiseg.data import PointCard
+from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.rooms import RoomConfig, RoomData
 from equiseg.data.points.voxels import collate_points
 from equiseg.imbalance import FrequencyGroups
@@ -12,6 +15,8 @@ from equiseg.metrics import CalibrationError, SegmentationScore
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.evaluate import evaluate
 from equiseg.training.inference import predict_logits, predict_voxels
+from equiseg.training.scan_inference import predict_scan_classes
+from equiseg.training.weights import ScanReading
 
 VIEWS = [EvaluationConfig(), EvaluationConfig(flip=True), EvaluationConfig(window=(16, 16))]
 
@@ -74,3 +79,40 @@ def test_points_are_calibrated_with_the_probabilities_of_their_voxels(config):
     labelled = sum(int((sample.labels != data.ignore_index).sum()) for sample in data)
     assert int(evaluation.calibration.counts_KM.sum()) == labelled
     assert_same(evaluation, score, calibration)
+
+
+@torch.no_grad()
+def test_votes_are_calibrated_with_the_mean_of_their_probabilities(tmp_path):
+    rng = np.random.default_rng(0)
+    xyz_N3 = rng.uniform(0, [30, 20, 4], (1500, 3))
+    codes_N = rng.integers(0, 4, 1500) * (
+        xyz_N3[:, 0] < 22
+    )  # 0 is ignored, and the far end is all 0
+    np.savez(tmp_path / "scan.npz", xyz=xyz_N3, rgb=rng.random((1500, 3)), labels=codes_N)
+    card = PointCard(
+        name="made",
+        form="arrays",
+        points="*.npz",
+        splits={"val": ["scan"]},
+        classes={1: "a", 2: "b", 3: "c"},
+        ignore_values=[0],
+        features=["rgb"],
+        block=10.0,
+        margin=2.0,
+        root=str(tmp_path),
+    )
+    data = PointFolder(card, "val", tmp_path / "cache")
+    groups = FrequencyGroups.from_counts(torch.arange(3))
+    model = OfVoxels(len(data.channels), 3).eval()
+    model.head.weight.mul_(5)
+    config = EvaluationConfig(votes=3)
+    ids_N, confidences_N = predict_scan_classes(model, data.scans[0], ScanReading.of(card), config)
+    labels_N = torch.from_numpy(np.array(data.scans[0].labels_N))
+    score, calibration = SegmentationScore(3), CalibrationError(3, groups=groups)
+    score.update(ids_N, labels_N)
+    calibration.update(ids_N, labels_N, confidences_N)
+    evaluation = evaluate(model, data, config, groups)
+    assert int(evaluation.calibration.counts_KM.sum()) == int((codes_N > 0).sum())
+    assert_same(evaluation, score, calibration)
+    once = evaluate(model, data, EvaluationConfig(), groups)
+    assert not torch.equal(once.calibration.counts_KM, evaluation.calibration.counts_KM)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from equiseg.data.loading import TrainingView
+from equiseg.data.loading import EpochSampler, TrainingView
 from equiseg.data.points.rooms import RoomConfig
+from equiseg.data.points.transforms import PointAugmentConfig
 from equiseg.data.points.view import PointCropConfig
 from equiseg.data.sampling import SamplingConfig
 from equiseg.data.transforms import AugmentConfig
@@ -22,7 +23,7 @@ from equiseg.training.run import train
 from equiseg.training.samples import training_samples
 from equiseg.training.sources import open_data
 from equiseg.training.task import SegmentationTask
-from runs import tiny_config
+from runs import tiny_config, write_street
 
 SCENES = tiny_config().data
 # Of six classes all are nearly everywhere: a median threshold would repeat nothing.
@@ -91,6 +92,46 @@ def test_a_repeat_trains_on_another_kept_view():
     views = opened(SCENES, model=model)[2].views
     assert not torch.equal(views[3][1], views[12 + 3][1])
     assert torch.equal(views[3][1], views[24 + 3][1])
+
+
+@pytest.mark.parametrize("keep_views", [0, 2])
+def test_a_run_measures_and_trains_on_what_the_sampler_draws(
+    keep_views: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model = ModelConfig(freeze=2 if keep_views else 0, keep_views=keep_views)
+    changes = {"data": replace(SCENES, sampling=RARE, augment=CROPPED), "model": model, "seed": 3}
+    config, _, samples, _ = opened(**changes)
+    keys: list[int] = []
+
+    class Noted(type(samples.views)):
+        def __getitem__(self, key):
+            keys.append(key)
+            return super().__getitem__(key)
+
+    monkeypatch.setattr(f"equiseg.training.samples.{type(samples.views).__name__}", Noted)
+    train(config, tmp_path)
+    sampler = EpochSampler(12, 3, draws_S=samples.draws_S)
+    epochs = []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        epochs.append(list(sampler))
+    assert keys == epochs[0] + epochs[0] + epochs[1]  # measured, then trained on
+    assert sorted(key % 12 for key in epochs[0]) != list(range(12))
+
+
+@pytest.mark.parametrize("data", [SCENES, ROOMS], ids=["images", "scans"])
+def test_changes_follow_the_seed_of_the_run(data: DataConfig):
+    one, again, other = (opened(data, seed=seed)[2].views[0] for seed in (1, 1, 2))
+    assert torch.equal(one[0], again[0])
+    assert one[0].shape != other[0].shape or not torch.equal(one[0], other[0])
+
+
+def test_second_scans_are_drawn_by_the_sampler_and_so_shares_are_measured():
+    mixed = replace(ROOMS, points=PointsConfig(augment=PointAugmentConfig(mix=1.0)))
+    config, data, samples, _ = opened(replace(mixed, sampling=RARE))
+    assert torch.equal(samples.views.draws_S, samples.draws_S)
+    assert shares(config, data, samples)["draws"] == 8
+    assert opened(mixed)[2].views.draws_S is None
 
 
 def test_scans_are_drawn_by_class_too():
@@ -171,6 +212,18 @@ def test_rare_crops_of_the_whole_image_are_refused():
         with pytest.raises(ValueError, match=whole):
             opened(replace(SCENES, augment=augment))
     opened(replace(SCENES, augment=AugmentConfig(scale=(1.0, 1.5), rare=0.5)))
+
+
+def test_a_rare_crop_need_only_be_a_part_of_some_images(tmp_path: Path):
+    write_street(tmp_path, sizes=((40, 50), (48, 64)))
+
+    def cropped(*crop: int) -> DataConfig:
+        augment = AugmentConfig(crop=crop, scale=(0.5, 1.0), rare=0.5)
+        return DataConfig(card=str(tmp_path / "street.yaml"), augment=augment)
+
+    opened(cropped(40, 50), batch_size=2)  # the whole of the small one, a part of the large one
+    with pytest.raises(ValueError, match=r"where the crop is the whole image, .*up to \(48, 64\)"):
+        opened(cropped(48, 64), batch_size=2)
 
 
 def test_sampling_that_crops_override_is_refused():

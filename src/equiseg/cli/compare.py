@@ -151,15 +151,16 @@ def _bars(console: Console, out: Path) -> Iterator[Callable[[int], Report]]:
         def stage(total: int) -> Report:
             overall = progress.add_task("runs", total=total, visible=total > 0)
             bars: dict[Path, TaskID] = {}
+            ended: set[Path] = set()
 
             def show(folder: Path, share: float) -> None:
                 if folder not in bars:
                     name = str(folder.relative_to(out))
                     bars[folder] = progress.add_task(name, total=100, visible=share < 1)
-                progress.update(bars[folder], completed=round(100 * share))
-                if share == 1:
-                    progress.update(bars[folder], visible=False)
-                    progress.advance(overall)
+                progress.update(bars[folder], completed=round(100 * share), visible=share < 1)
+                if share == 1:  # told so more than once
+                    ended.add(folder)
+                    progress.update(overall, completed=len(ended))
 
             return show
 

@@ -7,6 +7,8 @@ of one class. As there, pasted edges are not blended.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,7 +18,6 @@ from equiseg.data.sample import Sample, SegmentationData
 from equiseg.imbalance.regions import region_at
 
 MOST_SHARE = 0.25  # of the picture: a larger region hides more than it shows
-_EDGE = 1  # pixels around the region that its smooth resize may look at
 
 
 class CopyPaste:
@@ -31,7 +32,8 @@ class CopyPaste:
         draw: Draws classes and images.
         scale: Range of the random resize, drawn log-uniformly.
         flip: Probability of a left-right flip.
-        regions: Most regions to paste; from 1 to so many, all numbers alike.
+        regions: Most regions to paste; from 1 to so many are drawn, all numbers alike, and pasted
+            unless left out.
     """
 
     def __init__(
@@ -58,33 +60,47 @@ class CopyPaste:
         """
         for _ in range(1 + below(self.regions, generator)):
             index, class_id = self.draw(generator)
-            thing, mask = self._thing(self.data[index], class_id, generator)
-            height, width = mask.shape
-            free = labels.shape[0] - height, labels.shape[1] - width
-            if min(free) < 0 or not 0 < int(mask.sum()) <= MOST_SHARE * labels.numel():
+            most = MOST_SHARE * labels.numel()
+            found = self._thing(self.data[index], class_id, tuple(labels.shape), most, generator)
+            if found is None:
                 continue
-            top, left = (below(places + 1, generator) for places in free)
-            rows, columns = slice(top, top + height), slice(left, left + width)
+            thing, mask = found
+            top, left = (
+                below(have - need + 1, generator)
+                for have, need in zip(labels.shape, mask.shape, strict=True)
+            )
+            rows, columns = slice(top, top + len(mask)), slice(left, left + mask.shape[1])
             image[:, rows, columns] = torch.where(mask, thing, image[:, rows, columns])
             labels[rows, columns] = labels[rows, columns].masked_fill(mask, class_id)
 
     def _thing(
-        self, sample: Sample, class_id: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """A region with its surroundings, uint8 (3, h, w), and where it lies there, bool (h, w)."""
+        self,
+        sample: Sample,
+        class_id: int,
+        room: tuple[int, ...],
+        most: float,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor] | None:
+        """The box around a region, uint8 (3, h, w), and where the region lies in it, bool (h, w).
+
+        None where it would be higher or wider than ``room`` (H, W), or have more than ``most``
+        pixels; that is known before anything is resized.
+        """
         row, column = pixel_of(sample, class_id, generator)
         region = torch.from_numpy(region_at(sample.labels.numpy(), row, column))
         low, high = self.scale
         scale = low * (high / low) ** torch.rand((), generator=generator).item()
         mirrored = torch.rand((), generator=generator).item() < self.flip
 
-        around = tuple(
-            slice(max(int(places[0]) - _EDGE, 0), int(places[-1]) + 1 + _EDGE)
+        box = tuple(
+            slice(int(places[0]), int(places[-1]) + 1)
             for places in (region.any(1).nonzero(), region.any(0).nonzero())
         )
-        mask = region[around].float()[None, None]
-        thing = sample.image[:, around[0], around[1]].float()[None]
+        mask, thing = region[box].float()[None, None], sample.image[:, box[0], box[1]].float()[None]
         size = [max(round(side * scale), 1) for side in mask.shape[2:]]
+        pixels = float(mask.mean()) * math.prod(size)
+        if size[0] > room[0] or size[1] > room[1] or pixels > most:
+            return None
         mask = F.interpolate(mask, size, mode="nearest-exact")[0, 0].bool()
         thing = F.interpolate(thing, size, mode="bilinear", antialias=True)[0]
         thing = thing.round().clamp(0, 255).to(torch.uint8)

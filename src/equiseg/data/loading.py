@@ -34,7 +34,7 @@ class EpochSampler(Sampler[int]):
         seed: Of the run.
         rank: This process.
         num_ranks: All processes; each takes every ``num_ranks``-th draw, the last short round
-            filled up from the start.
+            filled up with the epoch's first keys, which so come twice, augmented alike.
         draws_S: (S,) how often each sample is to be drawn in an epoch on average, with sum n
             (:func:`~equiseg.data.sampling.expected_draws`); each epoch draws it the whole number
             below or above. None draws each once.
@@ -261,5 +261,5 @@ def _one_thread(worker: int) -> None:
 
 
 def mixed_seed(seed: int, key: int) -> int:
-    """A well-spread 63-bit seed from two small numbers."""
+    """A seed of 63 bits from two small numbers, as well spread in the 32 low ones torch takes."""
     return ((seed * _MIX + key) * _MIX ^ (key << 17)) & (2**63 - 1)

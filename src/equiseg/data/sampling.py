@@ -25,7 +25,8 @@ class SamplingConfig:
             as rare, whatever the data; LVIS has 0.001 for 100 000 images of 1203 classes.
         temperature: For "rare_class": a class with a share f of the labelled pixels (points) is
             drawn in proportion to exp((1 - f) / temperature). 0.01 is DAFormer's: classes below a
-            hundredth of the pixels come up about equally, those above a tenth almost never.
+            hundredth of the pixels come up alike within a factor of 3, those above a tenth almost
+            never.
         min_pixels: For "rare_class": least pixels (points) of the class a sample must have to be
             drawn for it; where none has so many, any pixel will do. 16 fill one cell of a network
             of stride 4; DAFormer has 3000, of images of 1024 x 512.
@@ -101,10 +102,15 @@ def _repeats(config: SamplingConfig, counts_SK: Tensor) -> Tensor:
     repeats_K = (threshold / shares_K).sqrt().clamp(min=1)
     repeats_S = torch.where(holds_SK, repeats_K, 1.0).amax(1)
     if bool((repeats_S == repeats_S[0]).all()):
+        rarest = float(shares_K.min())
+        if threshold <= rarest < 1:
+            cure = "set a threshold above that, or draw"
+        else:
+            cure = "all samples share one factor at any threshold: draw"
         raise ValueError(
             f"threshold repeats no sample more often than another, got {threshold:.3g} where the "
-            f"rarest class is in {float(shares_K.min()):.3g} of the samples; set a threshold above "
-            "that, or draw by 'rare_class', which goes by pixels"
+            f"rarest class is in {rarest:.3g} of the samples; {cure} by "
+            "'rare_class', which goes by pixels"
         )
     return repeats_S
 

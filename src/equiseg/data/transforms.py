@@ -42,7 +42,8 @@ class AugmentConfig:
             the image, and mirrored as ``flip`` says.
         paste_power: As ``rare_power``. 0.5 brings mostly what is rare, and not the very rarest
             alone.
-        paste_regions: Most regions to paste; from 1 to so many, all numbers alike.
+        paste_regions: Most regions to paste; from 1 to so many are drawn, all numbers alike, and
+            pasted where they fit.
     """
 
     crop: tuple[int, int] | None = None
@@ -110,7 +111,19 @@ def augment(
 
     Returns:
         Image float32 in [0, 1], (3, h, w), and labels int64 (h, w).
+
+    Raises:
+        ValueError: If ``rare`` or ``paste`` is needed and not given.
     """
+    for name, probability, given in (
+        ("rare", config.rare, rare),
+        ("paste", config.paste, paste),
+    ):
+        if probability and given is None:
+            raise ValueError(
+                f"config.{name}={probability} needs {name}, got None; give what draws it (as "
+                f"equiseg.data.loading.TrainingView does), or set config.{name} to 0"
+            )
     low, high = config.scale
     height, width = config.crop or tuple(sample.labels.shape)
     scale = low * (high / low) ** _uniform(generator)

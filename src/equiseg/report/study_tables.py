@@ -79,7 +79,8 @@ def cost_section(study: Study) -> Html:
     runs = [r for c in study.comparisons.values() for runs in c.runs.values() for r in runs]
     of = {run["memory_of"] for run in runs if run.get("memory_of")}
     meaning = {
-        "process": "the most memory the whole process held, libraries and data included",
+        "fit": "the most that training held beyond what the process held when it began",
+        "process": "the most the whole process ever held, and maybe the one that started it",
         "cuda": "the most that was allocated on the GPU",
     }
     memory = " and ".join(meaning.get(one, one) for one in sorted(of))

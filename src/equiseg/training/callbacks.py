@@ -107,29 +107,53 @@ class PeakMemory(L.Callback):
     """Measures the most memory that training took, validation included.
 
     Attributes:
-        peak_bytes: On a GPU what torch had allocated at once during training; else the most
-            memory the process ever held, with Python, libraries and data, but without processes
-            that load data. None where neither is known.
-        of: What ``peak_bytes`` is of: "cuda" or "process".
+        peak_bytes: What ``of`` says; without processes that load data. None where it is not known.
+        of: "cuda": the most that torch had allocated on the GPU during training, network included.
+            "fit": the most that the process held during training, less what it held at its start
+            (Python, libraries, data in memory, network). "process", where the system tells no more:
+            the most that the process ever held, and maybe the one that started it.
     """
 
     def __init__(self) -> None:
         self.peak_bytes: int | None = None
         self.of = "process"
+        self._before = 0
 
     def on_fit_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Forget what was allocated before."""
+        """Forget what was held before."""
         device = trainer.strategy.root_device
         if device.type == "cuda":
             self.of = "cuda"
             torch.cuda.reset_peak_memory_stats(device)
+        elif (before := _forget_peak()) is not None:
+            self.of = "fit"
+            self._before = before
 
     def on_fit_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Read the peak."""
         if self.of == "cuda":
             self.peak_bytes = torch.cuda.max_memory_allocated(trainer.strategy.root_device)
+        elif self.of == "fit":
+            self.peak_bytes = max(_held("VmHWM") - self._before, 0)
         else:
             self.peak_bytes = _peak_of_process()
+
+
+def _forget_peak() -> int | None:
+    """Start Linux's peak anew at what the process holds now, in bytes; None where it cannot be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        _held("VmHWM")
+        return _held("VmRSS")
+    except (OSError, KeyError):
+        return None
+
+
+def _held(entry: str) -> int:
+    """Bytes of an entry of Linux's account of this process: "VmRSS" now, "VmHWM" at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    entries = dict(line.split(":", 1) for line in lines)
+    return 1024 * int(entries[entry].split()[0])
 
 
 def _peak_of_process() -> int | None:

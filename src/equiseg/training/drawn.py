@@ -28,7 +28,8 @@ def drawn_shares(
     """Shares of the classes in the training split, as labelled and as drawn.
 
     Where only the choice of samples was changed, the shares drawn are exact expectations for whole
-    samples; else they are measured on the first draws of the run.
+    samples; else (crops by class, pasting, second scans mixed in) they are measured on the first
+    draws of the run.
 
     Args:
         config: The run.
@@ -43,7 +44,8 @@ def drawn_shares(
     """
     if training.counts_SK is None:
         return None
-    if training.draws_S is not None and not config.data.chooses_by_class:
+    changed = config.data.chooses_by_class or config.data.points.augment.mix > 0
+    if training.draws_S is not None and not changed:
         draws = None
         counts_SK = training.counts_SK.double()
         pixels_K, images_K = (training.draws_S @ part for part in (counts_SK, counts_SK.sign()))

@@ -57,7 +57,9 @@ def training_samples(
     counts_SK = _counts(data, track) if sampled or config.data.chooses_by_class else None
     draws_S = expected_draws(sampling, counts_SK) if sampled and counts_SK is not None else None
     if data.spec.holds_points:
-        scans = PointTrainingView(train, points.augment, points.crop, config.seed, counts_SK)
+        scans = PointTrainingView(
+            train, points.augment, points.crop, config.seed, counts_SK, draws_S
+        )
         return TrainingSamples(scans, counts_SK, draws_S)
     images = TrainingView(train, config.data.augment, config.seed, counts_SK)
     if not config.model.keep_views:

@@ -62,8 +62,9 @@ COUNTS_SK = torch.stack(
 )
 
 
-def view(augment=STILL, seed=0, counts_SK=COUNTS_SK, data=None, **crop):
-    return PointTrainingView(data or Fields(), augment, PointCropConfig(**crop), seed, counts_SK)
+def view(augment=STILL, seed=0, counts_SK=COUNTS_SK, data=None, draws_S=None, **crop):
+    crop = PointCropConfig(**crop)
+    return PointTrainingView(data or Fields(), augment, crop, seed, counts_SK, draws_S)
 
 
 def same(one, two):
@@ -188,6 +189,14 @@ def test_a_mixed_scan_is_cropped_too_and_from_any_field():
     parts = [samples[6 * key] for key in range(60)]
     assert {len(part.labels_N) for part in parts} == {60}
     assert {part.name for part in parts} == {f"field0+field{i}" for i in range(6)}
+
+
+def test_a_sampler_draws_the_scan_that_is_mixed_in_too():
+    augment = PointAugmentConfig(mix=1.0, drop=0.0)
+    samples = view(augment, most=30, draws_S=torch.tensor([0.0, 0, 1.5, 0, 4.5, 0]))
+    names = Counter(samples[6 * key].name for key in range(200))
+    assert set(names) == {"field0+field2", "field0+field4"}
+    assert names["field0+field4"] / 200 == pytest.approx(0.75, abs=0.1)
 
 
 def test_counts_that_do_not_belong_to_the_data_are_refused():

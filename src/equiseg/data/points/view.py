@@ -70,6 +70,8 @@ class PointTrainingView(Dataset[PointSample]):
         seed: Of the run.
         counts_SK: (S, K) labelled points of each class in each of the S scans; needed where
             ``crop.rare`` is above 0.
+        draws_S: (S,) how often a sampler draws each scan (:class:`EpochSampler`); a second scan
+            that is mixed in is drawn as often. None takes any, all alike.
 
     Raises:
         ValueError: If the counts are missing, of another shape, or all 0.
@@ -82,11 +84,13 @@ class PointTrainingView(Dataset[PointSample]):
         crop: PointCropConfig,
         seed: int,
         counts_SK: Tensor | None = None,
+        draws_S: Tensor | None = None,
     ) -> None:
         self.data = data
         self.augment = augment
         self.crop = crop
         self.seed = seed
+        self.draws_S = draws_S
         self.by_class: ClassDraw | None = None
         if crop.rare:
             shape = len(data), len(data.classes)
@@ -101,10 +105,16 @@ class PointTrainingView(Dataset[PointSample]):
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, key))
 
         def other() -> PointSample:
-            return self._part(below(len(self.data), generator), generator)
+            return self._part(self._any(generator), generator)
 
         sample = self._part(key % len(self.data), generator)
         return augment_points(sample, self.augment, generator, self.data.channels, other)
+
+    def _any(self, generator: torch.Generator) -> int:
+        """A scan, as likely as the sampler draws it."""
+        if self.draws_S is None:
+            return below(len(self.data), generator)
+        return int(torch.multinomial(self.draws_S, 1, generator=generator))
 
     def _part(self, index: int, generator: torch.Generator) -> PointSample:
         """Part of this scan, or of one with a class that has been drawn."""
