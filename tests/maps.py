@@ -89,7 +89,7 @@ def accelerator():
     """The CPU in the part of an accelerator."""
     with (
         patch("equiseg.centers.is_checkable", lambda _: False),
-        patch("equiseg.losses.center_collapse.is_checkable", lambda _: False),
+        patch("equiseg.losses.center_loss.is_checkable", lambda _: False),
         NoWait(),
     ):
         yield

@@ -94,14 +94,14 @@ def check_shapes(features: Tensor, labels: Tensor, inverse: Tensor | None = None
     """
     check_label_dtype(labels)
     if not features.is_floating_point():
-        raise TypeError(f"features must be floating point, got dtype {features.dtype}")
+        raise TypeError(f"features or logits must be floating point, got dtype {features.dtype}")
     if inverse is not None:
         _check_inverse(features, labels, inverse)
         return
     if features.ndim < 2 or labels.ndim != features.ndim - 1 or features.ndim > 5:
         raise ValueError(
-            "features must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with (N,); got "
-            f"features {tuple(features.shape)} and labels {tuple(labels.shape)}; if the labels "
+            "features or logits must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with "
+            f"(N,); got {tuple(features.shape)} and labels {tuple(labels.shape)}; if the labels "
             "carry a channel dimension, drop it with labels.squeeze(1)"
         )
     if features.shape[0] != labels.shape[0]:
@@ -111,7 +111,7 @@ def check_shapes(features: Tensor, labels: Tensor, inverse: Tensor | None = None
         )
     if 0 in features.shape[2:]:
         raise ValueError(
-            f"features must have at least one cell in every direction, got "
+            "features or logits must have at least one cell in every direction, got "
             f"{tuple(features.shape)}; the images may be smaller than the network's stride"
         )
     if any(s > t for s, t in zip(features.shape[2:], labels.shape[1:], strict=True)):

@@ -20,7 +20,7 @@ WEIGHT = (0.25, 0.5, 0.75, 1.5, 2.0)
 
 
 def deferred(ignore: int) -> LdamLoss:
-    loss = LdamLoss(K, COUNTS, max_margin=2.0, scale=1.0, ignore_index=ignore)
+    loss = LdamLoss(K, COUNTS, max_margin=0.5, scale=30.0, ignore_index=ignore)
     loss.reweight(WEIGHT)
     return loss
 
@@ -50,7 +50,7 @@ CASES = [
     LossCase(
         "ldam_deferred",
         deferred,
-        lambda _, *batch: ldam(*batch, COUNTS, max_margin=2.0, scale=1.0, weight=WEIGHT),
+        lambda _, *batch: ldam(*batch, COUNTS, max_margin=0.5, scale=30.0, weight=WEIGHT),
     ),
     LossCase(
         "seesaw",

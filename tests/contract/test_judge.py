@@ -32,6 +32,17 @@ class GradientsCut(Right):
         return super().of_pixels(2 * logits_PK - logits_PK.detach(), *labels)
 
 
+class ParameterCut(Right):
+    breaks = "gradients"
+
+    def __init__(self, num_classes, ignore_index):
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def of_pixels(self, logits_PK, *labels):
+        return super().of_pixels((2 * self.scale - self.scale.detach()) * logits_PK, *labels)
+
+
 class HalfPrecisionKept(Right):
     breaks = "half_precision"
 
@@ -58,6 +69,22 @@ class IgnoredCounted(Right):
 
     def of_pixels(self, logits_PK, targets_P, known_P):
         return super().of_pixels(logits_PK, targets_P, known_P) + 1e-3 * logits_PK.square().mean()
+
+
+class IgnoredDivided(Right):
+    breaks = "ignored"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        return torch.where(known_P, losses_P, 0).mean()
+
+
+class IgnoredMultiplied(Right):
+    breaks = "ignored"
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        return (losses_P * known_P).sum() / known_P.sum().clamp(min=1)
 
 
 class OneClassDivided(Right):
@@ -135,6 +162,18 @@ class StateDictIncomplete(Right):
         return super().of_pixels(self.scale * logits_PK, *labels)
 
 
+class StateDictCopied(Right):
+    breaks = "state_dict"
+
+    def __init__(self, num_classes, ignore_index):
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.register_buffer("power", torch.randint(1, 100, ()))
+        self.power_once = self.power.item()  # what is loaded does not reach it
+
+    def of_pixels(self, *pixels):
+        return super().of_pixels(*pixels) ** self.power_once
+
+
 class ModuleDtypeMixed(Right):
     breaks = "module_dtype"
 
@@ -177,6 +216,23 @@ class InverseForgiven(Right):
         return super().forward(logits, labels, inverse=inverse)
 
 
+class RightAndCounting(PixelLoss):
+    """Its state is a whole number and a mask, beside what it learns."""
+
+    def __init__(self, num_classes, ignore_index):
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        self.register_buffer("seen_K", torch.zeros(num_classes, dtype=torch.bool))
+        self.bias_K = nn.Parameter(torch.zeros(num_classes))
+
+    def of_pixels(self, logits_PK, targets_P, known_P):
+        if self.training:
+            self.num_batches_tracked += 1
+            self.seen_K |= torch.zeros_like(self.seen_K).index_put((targets_P,), known_P, True)
+        logits_PK = logits_PK + self.bias_K.to(logits_PK.dtype)
+        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+
+
 def case_of(loss):
     return LossCase(
         loss.__name__,
@@ -202,8 +258,9 @@ def test_every_check_has_a_loss_that_it_catches():
     assert {loss.breaks for loss in Right.__subclasses__()} == {check.name for check in LOSS_CHECKS}
 
 
-def test_a_right_loss_passes_them_all():
-    check_loss(case_of(Right))
+@pytest.mark.parametrize("loss", [Right, RightAndCounting])
+def test_a_right_loss_passes_them_all(loss):
+    check_loss(case_of(loss))
 
 
 def test_the_cross_entropy_of_torch_does_not():

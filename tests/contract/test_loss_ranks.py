@@ -1,4 +1,4 @@
-"""Two ranks take the step of one process: every loss over features, all in one spawn."""
+"""Two ranks take the step of one process, in value, gradient or state: all in one spawn."""
 
 import multiprocessing
 from dataclasses import replace
@@ -10,17 +10,22 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from contract.collected import CASES
-from equiseg.losses import CenterCollapseLoss, PrototypeContrastLoss
+from equiseg.losses import CenterCollapseLoss, PrototypeContrastLoss, SeesawLoss
 from equiseg.testing import IN_FEATURES, NUM_CLASSES, LossCase, check_ranks
 
-JUDGED = {case.name: case for case in CASES if case.in_features and "ranks" not in case.spared}
+APPLIES = [case for case in CASES if case.in_features or case.loss().state_dict()]
+JUDGED = {case.name: case for case in APPLIES if "ranks" not in case.spared}
 SPARED = {case.name: replace(case, spared={}) for case in CASES if "ranks" in case.spared}
 BROKEN = SPARED | {
     f"{loss.__name__} without sync": LossCase(
         "unsynced",
-        lambda ignore, loss=loss: loss(NUM_CLASSES, IN_FEATURES, sync=False, ignore_index=ignore),
+        lambda ignore, loss=loss, sizes=sizes: loss(*sizes, sync=False, ignore_index=ignore),
     )
-    for loss in (CenterCollapseLoss, PrototypeContrastLoss)
+    for loss, *sizes in (
+        (CenterCollapseLoss, NUM_CLASSES, IN_FEATURES),
+        (PrototypeContrastLoss, NUM_CLASSES, IN_FEATURES),
+        (SeesawLoss, NUM_CLASSES),
+    )
 }
 
 

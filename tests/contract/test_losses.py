@@ -29,6 +29,26 @@ def test_every_public_loss_is_judged(loss):
     assert all(case.reference for case in judged)
 
 
+REQUIRED = {"num_classes": 5, "in_features": 7} | dict.fromkeys(
+    ("prior", "class_counts", "weight"), (5, 4, 3, 2, 1)
+)
+NUMBERS = [
+    pytest.param(loss, name, id=f"{loss.__name__}-{name}")
+    for loss in PUBLIC
+    for name, parameter in inspect.signature(loss).parameters.items()
+    if parameter.annotation == "float"
+]
+
+
+@pytest.mark.parametrize("word", ["abc", None, True])
+@pytest.mark.parametrize(("loss", "name"), NUMBERS)
+def test_what_is_no_number_is_refused_by_name(loss, name, word):
+    parameters = inspect.signature(loss).parameters.values()
+    needed = {p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty}
+    with pytest.raises(ValueError, match=f"^{name} must be .* got {word!r}"):
+        loss(**needed | {name: word})
+
+
 @every_public_loss
 def test_every_public_loss_has_its_file_its_tests_and_its_card(loss):
     name = loss.__module__.rpartition(".")[2]

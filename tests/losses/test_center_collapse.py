@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from equiseg.cells import label_side
-from equiseg.losses import CenterCollapseLoss
-from equiseg.losses import center_collapse as module
+from equiseg.losses import CenterCollapseLoss, center_collapse, center_loss
 from maps import SIZES, LargestTensor, NoWait, accelerator, every_kind_and_preparation
-from reference.slow_center_collapse import center_collapse, published
+from reference.slow_center_collapse import center_collapse as slow_center_collapse
+from reference.slow_center_collapse import published
 
 K, C = 5, 7
 PRIOR = (0.9, 0.5, 0.2, 0.1, 0.05)
@@ -46,7 +46,7 @@ def test_equals_the_slow_derivation(options):
     loss = CenterCollapseLoss(K, C, **options)
     features, labels = maps()
     shared = {name: options[name] for name in ("prior", "weight", "scale") if name in options}
-    expected = center_collapse(loss.state_dict(), features, labels, **shared)
+    expected = slow_center_collapse(loss.state_dict(), features, labels, **shared)
     assert loss(features, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -210,14 +210,14 @@ def test_the_dimension_of_the_frame(num_classes, options, dim):
     ("options", "message"),
     [
         ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
-        ({"in_features": 0}, "in_features must be at least 1, got 0"),
-        ({"min_count": 0}, "min_count must be at least 1, got 0"),
-        ({"reduce": 0}, "reduce must be at least 1, got 0"),
+        ({"in_features": 0}, "in_features must be a whole number >= 1, got 0"),
+        ({"min_count": 0}, "min_count must be a whole number >= 1, got 0"),
+        ({"reduce": 0}, "reduce must be a whole number >= 1, got 0"),
         ({"weight": -0.4}, r"weight must be a finite number >= 0, got -0\.4"),
         ({"scale": math.inf}, "scale must be a finite number >= 0, got inf"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1\.0"),
         ({"projection": "mlp"}, "projection must be 'none', 'frozen' or 'learnable', got 'mlp'"),
-        ({"dim": 1, "projection": "frozen"}, "dim must be at least 2, got 1"),
+        ({"dim": 1, "projection": "frozen"}, "dim must be a whole number >= 2, got 1"),
         ({"dim": 64}, "dim must be 7, .* got 64; use projection="),
         ({"ignore_index": 0}, r"ignore_index must lie outside the classes 0\.\.4, got 0"),
         ({"prior": PRIOR[:4]}, r"prior must hold one number per class, shape \(5,\), got \(4,\)"),
@@ -263,13 +263,13 @@ def test_blocks_of_logits_change_nothing(compiled, monkeypatch):
     loss = CenterCollapseLoss(K, C, projection="learnable", dim=9, prior=PRIOR)
     features, labels = maps()
     whole = value_and_gradients(loss, loss, features, labels)
-    monkeypatch.setattr(module, "_MOST_LOGITS", 2 * K)
+    monkeypatch.setattr(center_loss, "_MOST_LOGITS", 2 * K)
     if compiled:
         call = torch.compile(loss, fullgraph=True, backend="aot_eager")
         in_blocks = value_and_gradients(call, loss, features, labels)
     else:
-        checkpoint = Mock(wraps=module.checkpoint)
-        monkeypatch.setattr(module, "checkpoint", checkpoint)
+        checkpoint = Mock(wraps=center_loss.checkpoint)
+        monkeypatch.setattr(center_loss, "checkpoint", checkpoint)
         in_blocks = value_and_gradients(loss, loss, features, labels)
         assert checkpoint.call_count == 2  # four classes are present
     torch.testing.assert_close(in_blocks, whole)
@@ -292,8 +292,8 @@ def test_an_accelerator_is_never_waited_for(sizes, prepared):
 def test_of_many_classes_only_the_present_ones_are_scored(monkeypatch):
     many, dim, present = 2000, 32, 12
     # Spreading so many vectors takes minutes, and is not what is looked at here.
-    monkeypatch.setattr(module, "frame", lambda *size, generator: F.normalize(torch.randn(size)))
-    torch.manual_seed(0)
+    rows = F.normalize(torch.randn(many, dim, generator=torch.Generator().manual_seed(0)))
+    monkeypatch.setattr(center_collapse, "frame", lambda *_, generator: rows)
     loss = CenterCollapseLoss(many, dim, ignore_index=-1)
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, dim, 4, 4, generator=generator, requires_grad=True)
@@ -302,5 +302,5 @@ def test_of_many_classes_only_the_present_ones_are_scored(monkeypatch):
         value = loss(features, labels)
         value.backward()
     assert largest.numel == many * dim > present * many
-    expected = center_collapse(loss.state_dict(), features, labels)
+    expected = slow_center_collapse(loss.state_dict(), features, labels)
     assert value.item() == pytest.approx(expected, rel=1e-5)

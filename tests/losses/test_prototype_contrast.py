@@ -2,6 +2,7 @@
 
 import math
 import multiprocessing
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn import functional as F
 
+from equiseg import centers
+from equiseg.losses import pixel_loss
 from equiseg.losses.prototype_contrast import PrototypeContrastLoss
 from reference.slow_prototype_contrast import followed, prototype_contrast
 
@@ -82,6 +85,15 @@ def test_labels_refused_leave_no_trace():
     assert not loss.prototypes_KD.any()
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_labels_are_read_once(training, monkeypatch):
+    check = Mock()
+    for module in (centers, pixel_loss):
+        monkeypatch.setattr(module, "check_labels", check)
+    PrototypeContrastLoss(K, C).train(training)(*maps(0))
+    assert check.call_count == 1
+
+
 def test_training_compiles():
     torch.compiler.reset()
     eager, traced = PrototypeContrastLoss(K, C), PrototypeContrastLoss(K, C)
@@ -135,6 +147,7 @@ def test_two_ranks_follow_what_one_follows(tmp_path):
         ({"temperature": 0}, "temperature must be a finite number > 0, got 0"),
         ({"temperature": math.inf}, "temperature must be a finite number > 0, got inf"),
         ({"momentum": 1}, r"momentum must be in \[0, 1\), got 1"),
+        ({"momentum": "slow"}, r"momentum must be in \[0, 1\), got 'slow'"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused(options, message):

@@ -11,8 +11,8 @@ def ldam(
     logits: Tensor,
     labels: Tensor,
     class_counts: tuple[float, ...],
-    max_margin: float = 0.5,
-    scale: float = 30.0,
+    max_margin: float = 2.0,
+    scale: float = 1.0,
     weight: tuple[float, ...] | None = None,
 ) -> float:
     """Weighted mean over the labelled pixels."""

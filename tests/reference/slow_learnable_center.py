@@ -18,7 +18,7 @@ def learnable_center(
     weight: float = 0.4,
     scale: float = 5.0,
 ) -> float:
-    rows = as_numpy(state["frame_KD"])
+    rows = as_numpy(state["rows_KD"])
     centers, counts = class_means(features, labels, len(rows))
     losses = []
     for k in np.flatnonzero(counts):

@@ -18,7 +18,7 @@ def region_rebalance(
     weight: float = 1.0,
     smoothing: float = 0.5,
 ) -> float:
-    rows, bias = as_numpy(state["frame_KD"]), as_numpy(state["bias_K"])
+    rows, bias = as_numpy(state["rows_KD"]), as_numpy(state["bias_K"])
     regions, counts = class_means(features, labels, len(rows))
     losses = []
     for k in np.flatnonzero(counts):

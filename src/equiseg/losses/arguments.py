@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -37,14 +38,29 @@ def per_class(name: str, values: Tensor | Sequence[float], num_classes: int) -> 
     return values_K.float()
 
 
+def is_number(value: object) -> bool:
+    """Whether it is a real number; words from a configuration are not, nor are True and False."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def check_number(name: str, value: float, *, default: float, positive: bool = False) -> None:
-    """Refuse a number below zero, and zero itself where it must be positive.
+    """Refuse what is no number, a number below zero, and zero itself where it must be positive.
 
     Raises:
         ValueError: If it is that, or not finite.
     """
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+    if not (is_number(value) and 0 <= value < math.inf) or (positive and value == 0):
         raise ValueError(
-            f"{name} must be a finite number {'>' if positive else '>='} 0, got {value}; the "
+            f"{name} must be a finite number {'>' if positive else '>='} 0, got {value!r}; the "
             f"default is {default:g}"
         )
+
+
+def check_at_least(name: str, value: int, least: int) -> None:
+    """Refuse what is no whole number, or one below the least.
+
+    Raises:
+        ValueError: If it is that.
+    """
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")

@@ -9,23 +9,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from equiseg.cells import LabelSide
-from equiseg.centers import class_centers
 from equiseg.frames import frame
-from equiseg.labels import check_num_classes, is_checkable
-from equiseg.losses.arguments import check_number, per_class
-from equiseg.losses.feature_loss import check_features
-from equiseg.ranks import summing_group
-
-_SHORTEST_CENTER = 1e-6
-# Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
-# made anew in backward.
-_MOST_LOGITS = 2**24
+from equiseg.losses.arguments import check_at_least, check_number, is_number
+from equiseg.losses.center_loss import CenterLoss, directions
 
 
-class CenterCollapseLoss(nn.Module):
+class CenterCollapseLoss(CenterLoss):
     r"""The center collapse regularizer, for training only.
 
     Takes the class centers of the features before the pixel classifier and scores them against a
@@ -74,7 +64,6 @@ class CenterCollapseLoss(nn.Module):
     """
 
     frame_KD: Tensor
-    log_prior_K: Tensor | None
 
     def __init__(
         self,
@@ -96,16 +85,23 @@ class CenterCollapseLoss(nn.Module):
         align_corners: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        check_num_classes(num_classes, ignore_index)
-        _check_at_least("in_features", in_features, 1)
-        _check_at_least("min_count", min_count, 1)
-        if reduce is not None:
-            _check_at_least("reduce", reduce, 1)
+        super().__init__(
+            num_classes,
+            in_features,
+            weight=weight,
+            prior=prior,
+            min_count=min_count,
+            ignore_index=ignore_index,
+            sync=sync,
+            process_group=process_group,
+            align_corners=align_corners,
+        )
         check_number("weight", weight, default=0.4)
         check_number("scale", scale, default=5)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}; 0 switches it off")
+        if reduce is not None:
+            check_at_least("reduce", reduce, 1)
+        if not (is_number(dropout) and 0 <= dropout < 1):
+            raise ValueError(f"dropout must be in [0, 1), got {dropout!r}; 0 switches it off")
         if projection not in ("none", "frozen", "learnable"):
             raise ValueError(
                 f"projection must be 'none', 'frozen' or 'learnable', got {projection!r}"
@@ -114,28 +110,17 @@ class CenterCollapseLoss(nn.Module):
         if dim is None:
             lifted = max(center_features, num_classes - 1)
             dim = center_features if projection == "none" else lifted
-        _check_at_least("dim", dim, 2 if num_classes > 2 else 1)
+        check_at_least("dim", dim, 2 if num_classes > 2 else 1)
         if projection == "none" and dim != center_features:
             raise ValueError(
                 f"dim must be {center_features}, the channels of the centers, when projection is "
                 f"'none', got {dim}; use projection='frozen' or 'learnable' to reach {dim}"
             )
 
-        self.num_classes = num_classes
-        self.in_features = in_features
-        self.weight = weight
         self.scale = scale
-        self.min_count = min_count
-        self.ignore_index = ignore_index
-        self.sync = sync
-        self.process_group = process_group
         self.relu = relu
-        self.align_corners = align_corners
-
         generator = torch.Generator().manual_seed(seed)
         self.register_buffer("frame_KD", frame(num_classes, dim, generator=generator))
-        log_prior_K = None if prior is None else per_class("prior", prior, num_classes).log()
-        self.register_buffer("log_prior_K", log_prior_K)
         self.reduction: nn.Module = nn.Identity()
         if reduce is not None:
             self.reduction = _FrozenReduction(in_features, reduce, generator)
@@ -187,89 +172,23 @@ class CenterCollapseLoss(nn.Module):
             sync=False,
         )
 
-    def forward(
-        self,
-        features: Tensor,
-        labels: Tensor,
-        *,
-        inverse: Tensor | None = None,
-        label_side: LabelSide | None = None,
-    ) -> Tensor:
-        """The regularizer of one batch, already times ``weight``.
+    def before_averaging(self, features: Tensor) -> Tensor:
+        """The features, reduced as published where ``reduce`` asks for it."""
+        reduced: Tensor = self.reduction(features)
+        return reduced
 
-        Args:
-            features: (B, C, *spatial) input of the pixel classifier, (N, C) points, or (V, C)
-                voxels with an ``inverse`` map.
-            labels: (B, *Spatial) integer ids of the same or a larger size, or (N,).
-            inverse: (N,) int64, the voxel of each labelled point.
-            label_side: What :func:`equiseg.label_side` made of these labels, with this loss's
-                ``ignore_index`` and ``align_corners``: in a data worker, or once for labels that
-                do not change.
-
-        Returns:
-            Scalar in float32 (float64 for float64 features). Zero, still connected to the graph,
-            when no class is present.
-
-        Raises:
-            TypeError: If dtypes are wrong.
-            ValueError: If shapes disagree, the channels are not ``in_features``, ``label_side``
-                was made for other maps, or (on eager CPU tensors) a label is neither a class nor
-                ``ignore_index``.
-        """
-        check_features(features, labels, inverse, self.in_features)
-        # Autocast would round the branch to half precision; it is tiny and it is a mean.
-        with torch.autocast(features.device.type, enabled=False):
-            centers = class_centers(
-                self.reduction(features),
-                labels,
-                self.num_classes,
-                ignore_index=self.ignore_index,
-                align_corners=self.align_corners,
-                inverse=inverse,
-                label_side=label_side,
-                process_group=summing_group(self.sync and self.training, self.process_group),
-            )
-            return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
-
-    def _score(self, centers_KD: Tensor, present_K: Tensor) -> Tensor:
-        """Cross entropy of the present centers against the frame, times the weight."""
-        targets_K = torch.arange(self.num_classes, device=centers_KD.device)
-        if is_checkable(present_K):
-            # Which classes are present is known here, and of many classes few are.
-            centers_KD, targets_K = centers_KD[present_K], targets_K[present_K]
-            present_K = present_K[present_K]
-        if len(targets_K) * self.num_classes <= _MOST_LOGITS:
-            losses_K = self._row_losses(centers_KD, targets_K)
-        else:
-            size = max(1, _MOST_LOGITS // self.num_classes)
-            rows = [slice(start, start + size) for start in range(0, len(targets_K), size)]
-            losses_K = torch.cat(
-                [
-                    checkpoint(
-                        self._row_losses, centers_KD[block], targets_K[block], use_reentrant=False
-                    )
-                    for block in rows
-                ]
-            )
-        return self.weight * (losses_K * present_K).sum() / present_K.sum().clamp(min=1)
-
-    def _row_losses(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
+    def of_centers(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
         """Cross entropy of each center against the frame."""
         points_KD = self.projection(centers_KD)
         if self.relu:
             points_KD = points_KD.relu()
-        points_KD = self.dropout(F.normalize(points_KD, dim=1, eps=_SHORTEST_CENTER))
+        points_KD = self.dropout(directions(points_KD))
         logits_KK = self.scale * points_KD @ self.frame_KD.to(points_KD.dtype).T
-        if self.log_prior_K is not None:
-            logits_KK = logits_KK + self.log_prior_K.to(logits_KK.dtype)
-        return F.cross_entropy(logits_KK, targets_K, reduction="none")
+        return self.cross_entropies(logits_KK, targets_K)
 
     def extra_repr(self) -> str:
         """The arguments worth seeing in a printed model."""
-        return (
-            f"num_classes={self.num_classes}, in_features={self.in_features}, "
-            f"dim={self.frame_KD.shape[1]}, weight={self.weight}, scale={self.scale}"
-        )
+        return f"{super().extra_repr()}, scale={self.scale}, dim={self.frame_KD.shape[1]}"
 
 
 class _SeededLinear(nn.Module):
@@ -336,8 +255,3 @@ def _draw(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Te
     """The start of ``nn.Linear`` and ``nn.Conv2d``: uniform within 1 / sqrt(fan-in)."""
     bound = fan_in**-0.5
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
-
-
-def _check_at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")

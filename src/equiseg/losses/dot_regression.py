@@ -17,8 +17,7 @@ class DotRegressionLoss(FeatureLoss):
 
     with :math:`\hat h` the normalised feature and m the rows of the frame (a simplex equiangular
     tight frame for K <= C + 1, else a softmax code). It only pulls: no term pushes a feature from
-    other classes, whose vertices are far by construction, and the pull fades as it arrives. At
-    inference :meth:`logits`, the cosines, take the place of a classifier.
+    other classes, whose vertices are far by construction, and the pull fades as it arrives.
 
     Yang et al., "Inducing Neural Collapse in Imbalanced Learning: Do We Really Need a Learnable
     Classifier at the End of Deep Neural Network?", NeurIPS 2022 (arXiv 2203.09081); with normalised
@@ -27,6 +26,12 @@ class DotRegressionLoss(FeatureLoss):
 
     Where labels are larger than the features, the cosines are resized to them, not the features:
     the same where both have one size, for points, and inside a region of equal features.
+
+    At inference :meth:`logits`, the cosines, take the place of a classifier. A network whose linear
+    classifier has :attr:`rows_KD` decides the same at the features' own stride, where all products
+    of a feature are its length times its cosines. Once resized, long features outweigh short ones,
+    and decisions can differ near borders. Its softmax means nothing, and so does a calibration
+    error read off it: no length was ever trained.
 
     Args:
         num_classes: Number of classes K.
@@ -53,7 +58,7 @@ class DotRegressionLoss(FeatureLoss):
 
     @property
     def rows_KD(self) -> Tensor:
-        """(K, C) rows of the linear classifier that predicts: lengths do not change who wins."""
+        """(K, C) rows of the linear classifier that decides alike at the features' stride."""
         return self.frame_KD
 
     def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.losses.arguments import per_class
+from equiseg.losses.arguments import is_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -55,13 +55,13 @@ class EqualizationLoss(PixelLoss):
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        if not 0 <= tail_share <= 1:
+        if not (is_number(tail_share) and 0 <= tail_share <= 1):
             raise ValueError(
-                f"tail_share must be a share from 0 to 1, got {tail_share}; the default is 0.05"
+                f"tail_share must be a share from 0 to 1, got {tail_share!r}; the default is 0.05"
             )
-        if not 0 <= gamma < 1:
+        if not (is_number(gamma) and 0 <= gamma < 1):
             raise ValueError(
-                f"gamma must be a probability from 0 to below 1, got {gamma}; the default is 0.9"
+                f"gamma must be a probability from 0 to below 1, got {gamma!r}; the default is 0.9"
             )
         self.gamma = gamma
         prior_K = per_class("prior", prior, num_classes).double()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from equiseg.labels import check_shapes
+from equiseg.losses.arguments import check_at_least
 from equiseg.losses.pixel_loss import PixelLoss
 
 _SHORTEST_FEATURE = 1e-6
@@ -28,8 +29,7 @@ class FeatureLoss(PixelLoss):
 
     def __init__(self, num_classes: int, in_features: int, *, ignore_index: int = 255) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        if in_features < 1:
-            raise ValueError(f"in_features must be at least 1, got {in_features}")
+        check_at_least("in_features", in_features, 1)
         self.in_features = in_features
 
     def logits(self, features: Tensor) -> Tensor:

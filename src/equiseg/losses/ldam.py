@@ -22,17 +22,17 @@ class LdamLoss(WeightedCrossEntropyLoss):
     2019 (arXiv 1906.07413). The weights w are all one until :meth:`reweight` is called, late in
     training: their DRW schedule. They are kept in the state dict, so a resumed run knows.
 
-    Margin and scale are made for logits that are cosines, of a classifier with normalised features
-    and rows. An ordinary classifier's logits have no bound: there, ``scale=1`` with a margin of a
-    few units asks the same (the loss sees scale times margin, 15 as published), without gradients
-    30 times as large.
+    Published are a margin of 0.5 at scale 30, for logits that are cosines: of a classifier with
+    normalised features and rows. The defaults are for an ordinary one, whose logits have no bound
+    and find their own scale; at 30 its gradients would be 30 times as large.
 
     Args:
         num_classes: Number of classes K.
         class_counts: (K,) positive pixel counts n of the classes in training, or their shares;
             only ratios matter.
-        max_margin: Margin m of the rarest class, in units of the logits. 0.5, as published.
-        scale: Inverse temperature s. 30, as published, for logits in -1..1.
+        max_margin: Margin m of the rarest class, in units of the logits. 2: a pixel of it
+            counts as even at odds of e^2, some 7 to 1. 0.5, as published, for cosines at scale 30.
+        scale: Inverse temperature s. 1 takes the logits as they are; 30, as published, for cosines.
         ignore_index: Label value to leave out.
 
     Raises:
@@ -46,13 +46,13 @@ class LdamLoss(WeightedCrossEntropyLoss):
         num_classes: int,
         class_counts: Tensor | Sequence[float],
         *,
-        max_margin: float = 0.5,
-        scale: float = 30.0,
+        max_margin: float = 2.0,
+        scale: float = 1.0,
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, [1.0] * num_classes, ignore_index=ignore_index)
-        check_number("max_margin", max_margin, default=0.5)
-        check_number("scale", scale, default=30, positive=True)
+        check_number("max_margin", max_margin, default=2)
+        check_number("scale", scale, default=1, positive=True)
         self.scale = scale
         counts_K = per_class("class_counts", class_counts, num_classes)
         self.register_buffer("margin_K", max_margin * (counts_K.min() / counts_K) ** 0.25)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from equiseg.losses.center_collapse import CenterCollapseLoss
+from equiseg.frames import frame
+from equiseg.losses.arguments import check_number
+from equiseg.losses.center_loss import CenterLoss, directions
 
 
-class LearnableCenterLoss(CenterCollapseLoss):
-    r"""The center branch whose classifier learns: an ablation of :class:`CenterCollapseLoss`.
+class LearnableCenterLoss(CenterLoss):
+    r"""The center branch whose classifier learns: the ablation of ``CenterCollapseLoss``.
 
     .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}}
         -\log \mathrm{softmax}_k(s\, W \hat z_k + \log \pi)
@@ -58,15 +61,24 @@ class LearnableCenterLoss(CenterCollapseLoss):
             num_classes,
             in_features,
             weight=weight,
-            scale=scale,
             prior=prior,
             min_count=min_count,
             ignore_index=ignore_index,
             sync=sync,
             process_group=process_group,
             align_corners=align_corners,
-            seed=seed,
         )
-        frame_KD = self.frame_KD
-        del self.frame_KD  # a name is a buffer or a parameter, not both
-        self.frame_KD = nn.Parameter(frame_KD)
+        check_number("weight", weight, default=0.4)
+        check_number("scale", scale, default=5)
+        self.scale = scale
+        generator = torch.Generator().manual_seed(seed)
+        self.rows_KD = nn.Parameter(frame(num_classes, in_features, generator=generator))
+
+    def of_centers(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
+        """Cross entropy of the direction of each center against the rows."""
+        logits_KK = self.scale * directions(centers_KD) @ self.rows_KD.to(centers_KD.dtype).T
+        return self.cross_entropies(logits_KK, targets_K)
+
+    def extra_repr(self) -> str:
+        """The arguments worth seeing in a printed model."""
+        return f"{super().extra_repr()}, scale={self.scale}"

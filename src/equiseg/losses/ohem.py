@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from equiseg.losses.arguments import is_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -44,13 +45,14 @@ class OhemLoss(PixelLoss):
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        if not 0 <= threshold <= 1:
+        if not (is_number(threshold) and 0 <= threshold <= 1):
             raise ValueError(
-                f"threshold must be a probability from 0 to 1, got {threshold}; the default is 0.7"
+                f"threshold must be a probability from 0 to 1, got {threshold!r}; the "
+                "default is 0.7"
             )
-        if not 0 < min_kept <= 1:
+        if not (is_number(min_kept) and 0 < min_kept <= 1):
             raise ValueError(
-                f"min_kept must be a share above 0 and up to 1, got {min_kept}; divide a number "
+                f"min_kept must be a share above 0 and up to 1, got {min_kept!r}; divide a number "
                 "of pixels by the pixels of a batch"
             )
         self.threshold = threshold

@@ -17,6 +17,9 @@ class PixelLoss(nn.Module):
     A subclass implements :meth:`of_pixels`. What it is given has been checked, is float32 (float64
     stays) under any autocast, resized to the labels, and flat: one row a pixel.
 
+    Logits must be finite. Where labels are ignored an infinite one leaves the value alone, but its
+    own gradient is NaN, as of ``torch.nn.CrossEntropyLoss``.
+
     Args:
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
@@ -71,13 +74,17 @@ class PixelLoss(nn.Module):
             raise ValueError(
                 f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]}"
             )
-        if is_checkable(labels):
-            check_labels(labels, self.num_classes, self.ignore_index)
+        self._check_labels(labels)
         if logits.dtype != torch.float64:
             logits = logits.float()  # a sum over a batch overflows half precision
         if logits.shape[2:] != labels.shape[1:]:
             logits = F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
         return logits
+
+    def _check_labels(self, labels: Tensor) -> None:
+        """Refuse labels out of range, where reading them is free of a wait."""
+        if is_checkable(labels):
+            check_labels(labels, self.num_classes, self.ignore_index)
 
 
 def mean_of_known(values_P: Tensor, known_P: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.centers import class_centers
-from equiseg.losses.arguments import check_number
+from equiseg.losses.arguments import check_number, is_number
 from equiseg.losses.feature_loss import FeatureLoss, check_features, cosines, wide
 from equiseg.losses.pixel_loss import mean_of_known
 from equiseg.ranks import summing_group
@@ -61,9 +61,9 @@ class PrototypeContrastLoss(FeatureLoss):
     ) -> None:
         super().__init__(num_classes, in_features, ignore_index=ignore_index)
         check_number("temperature", temperature, default=0.1, positive=True)
-        if not 0 <= momentum < 1:
+        if not (is_number(momentum) and 0 <= momentum < 1):
             raise ValueError(
-                f"momentum must be in [0, 1), got {momentum}; 0 takes each batch by itself"
+                f"momentum must be in [0, 1), got {momentum!r}; 0 takes each batch by itself"
             )
         self.temperature = temperature
         self.momentum = momentum
@@ -89,6 +89,10 @@ class PrototypeContrastLoss(FeatureLoss):
         logits_PK = logits_PK.masked_fill(~seen_K, torch.finfo(logits_PK.dtype).min)
         losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
         return mean_of_known(losses_P, known_P & seen_K[targets_P])
+
+    def _check_labels(self, labels: Tensor) -> None:
+        if not self.training:  # else the centers have read them
+            super()._check_labels(labels)
 
     @torch.no_grad()
     def _follow(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:

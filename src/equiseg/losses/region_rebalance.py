@@ -9,10 +9,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equiseg.losses.learnable_center import LearnableCenterLoss
+from equiseg.frames import frame
+from equiseg.losses.arguments import check_number, is_number
+from equiseg.losses.center_loss import CenterLoss
 
 
-class RegionRebalanceLoss(LearnableCenterLoss):
+class RegionRebalanceLoss(CenterLoss):
     r"""An auxiliary classification of regions, the mean feature of each class, for training only.
 
     .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}} -\sum_j t_{kj}
@@ -31,8 +33,9 @@ class RegionRebalanceLoss(LearnableCenterLoss):
     Args:
         num_classes: Number of classes K.
         in_features: Channels C of the features.
+        prior: (K,) positive class shares pi; those of images, as released
+            (:meth:`equiseg.ClassStatistics.image_prior`). Only their ratios matter.
         weight: Factor w on the loss. 1, as released.
-        prior: (K,) positive class shares pi; those of images, as released. None adds none.
         smoothing: Share epsilon of the target that the other classes get. 0.5, as released; below
             1 - 1/K, so that the own class keeps the largest.
         min_count: Classes with fewer valid pixels in the batch count as absent.
@@ -50,9 +53,9 @@ class RegionRebalanceLoss(LearnableCenterLoss):
         self,
         num_classes: int,
         in_features: int,
+        prior: Tensor | Sequence[float],
         *,
         weight: float = 1.0,
-        prior: Tensor | Sequence[float] | None = None,
         smoothing: float = 0.5,
         min_count: int = 1,
         ignore_index: int = 255,
@@ -65,31 +68,29 @@ class RegionRebalanceLoss(LearnableCenterLoss):
             num_classes,
             in_features,
             weight=weight,
-            scale=1.0,
             prior=prior,
             min_count=min_count,
             ignore_index=ignore_index,
             sync=sync,
             process_group=process_group,
             align_corners=align_corners,
-            seed=seed,
         )
-        if not 0 <= smoothing < 1 - 1 / num_classes:
+        check_number("weight", weight, default=1)
+        if not (is_number(smoothing) and 0 <= smoothing < 1 - 1 / num_classes):
             raise ValueError(
                 f"smoothing must be at least 0 and below 1 - 1/num_classes = "
                 f"{1 - 1 / num_classes:.3g}, where all classes get the same target, got "
-                f"{smoothing}; 0 switches it off"
+                f"{smoothing!r}; 0 switches it off"
             )
         self.smoothing = smoothing
+        generator = torch.Generator().manual_seed(seed)
+        self.rows_KD = nn.Parameter(frame(num_classes, in_features, generator=generator))
         self.bias_K = nn.Parameter(torch.zeros(num_classes))
 
-    def _row_losses(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
+    def of_centers(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
         """Cross entropy of each region against its smoothed target."""
         dtype = centers_KD.dtype
-        logits_KK = F.linear(centers_KD, self.frame_KD.to(dtype), self.bias_K.to(dtype))
-        if self.log_prior_K is not None:
-            logits_KK = logits_KK + self.log_prior_K.to(dtype)
-        log_shares_KK = logits_KK.log_softmax(1)
-        own_K = log_shares_KK.gather(1, targets_K.unsqueeze(1)).squeeze(1)
-        others_K = (log_shares_KK.sum(1) - own_K) / (self.num_classes - 1)
-        return -torch.lerp(own_K, others_K, self.smoothing)
+        logits_KK = F.linear(centers_KD, self.rows_KD.to(dtype), self.bias_K.to(dtype))
+        # Spread over all K classes, this much leaves epsilon to the K - 1 others.
+        spread = self.smoothing * self.num_classes / (self.num_classes - 1)
+        return self.cross_entropies(logits_KK, targets_K, smoothing=spread)

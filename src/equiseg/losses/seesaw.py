@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.labels import count_labels
 from equiseg.losses.arguments import check_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+from equiseg.ranks import summing_group
 
 
 class SeesawLoss(PixelLoss):
@@ -27,13 +29,17 @@ class SeesawLoss(PixelLoss):
     their objectness branch are no part of the loss.
 
     In training mode every batch is counted first; in eval mode nothing is. The counts are a buffer,
-    each rank's own, float32 (keep the module so).
+    float32 (keep the module so).
 
     Args:
         num_classes: Number of classes K.
         mitigation: Exponent p >= 0. 0.8, as published; 0 switches mitigation off.
         compensation: Exponent q >= 0. 2, as published; 0 switches compensation off.
         ignore_index: Label value to leave out.
+        sync: Count the batches of all ranks while training under ``torch.distributed``: DDP hands
+            rank 0's buffers to all before each step, so what others counted alone would be lost.
+            Never communicates in eval mode.
+        process_group: The ranks that ``sync`` takes together. None takes all.
 
     Raises:
         ValueError: If the arguments cannot work.
@@ -48,19 +54,27 @@ class SeesawLoss(PixelLoss):
         mitigation: float = 0.8,
         compensation: float = 2.0,
         ignore_index: int = 255,
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
         check_number("mitigation", mitigation, default=0.8)
         check_number("compensation", compensation, default=2)
         self.mitigation = mitigation
         self.compensation = compensation
+        self.sync = sync
+        self.process_group = process_group
         self.register_buffer("counts_K", torch.zeros(num_classes))
 
     def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log S; counts the batch first in training."""
         if self.training:
             seen_P = torch.where(known_P, targets_P, self.ignore_index)
-            self.counts_K += count_labels(seen_P, self.num_classes, self.ignore_index)
+            counts_K = count_labels(seen_P, self.num_classes, self.ignore_index)
+            group = summing_group(self.sync, self.process_group)
+            if group is not None:
+                dist.all_reduce(counts_K, group=group)
+            self.counts_K += counts_K
         log_counts_K = self.counts_K.to(logits_PK.dtype).clamp(min=1).log()
         log_shares_KK = (log_counts_K - log_counts_K.unsqueeze(1)).clamp(max=0)
         # The ratio of two softmax values is the exponential of their logits' difference; a class

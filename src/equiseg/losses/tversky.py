@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from equiseg.losses.arguments import check_number
+from equiseg.losses.arguments import check_number, is_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -42,10 +42,10 @@ class TverskyLoss(PixelLoss):
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
         check_number("alpha", alpha, default=0.3)
-        if not (math.isfinite(beta) and beta > 0):
+        if not (is_number(beta) and 0 < beta < math.inf):
             raise ValueError(
-                f"beta must be a finite number > 0, got {beta}: without a price for missed pixels "
-                "a class is best left unpredicted; the default is 0.7"
+                f"beta must be a finite number > 0, got {beta!r}: without a price for missed "
+                "pixels a class is best left unpredicted; the default is 0.7"
             )
         self.alpha = alpha
         self.beta = beta

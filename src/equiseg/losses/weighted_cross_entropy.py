@@ -44,5 +44,6 @@ class WeightedCrossEntropyLoss(PixelLoss):
         """Weighted mean of the pixels' cross entropies."""
         losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
         weights_P = torch.where(known_P, self.weight_K.to(logits_PK.dtype)[targets_P], 0)
+        losses_P = torch.where(known_P, losses_P, 0)  # zero times infinity is NaN
         total = weights_P.sum()
         return (weights_P * losses_P).sum() / torch.where(total == 0, 1, total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from unittest import SkipTest
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from equiseg.testing.case import (
     NUM_CLASSES,
@@ -43,10 +45,16 @@ def check_reference(case: LossCase, dtype: torch.dtype) -> None:
 
 
 def check_gradients(case: LossCase, size: str) -> None:
-    """The gradient in the inputs is that of finite differences."""
+    """The gradient in the inputs, and in what the loss learns, is that of finite differences."""
     loss = case.loss().double()
     inputs, labels = case.batch(size, torch.float64)
-    torch.autograd.gradcheck(lambda x: loss(x, labels), inputs)
+    learned = {name: of for name, of in loss.named_parameters() if of.requires_grad}
+
+    def value(inputs: Tensor, *learned_now: Tensor) -> Any:
+        state = dict(zip(learned, learned_now, strict=True))
+        return functional_call(loss, state, (inputs, labels))
+
+    torch.autograd.gradcheck(value, (inputs, *learned.values()))
 
 
 def check_half_precision(case: LossCase, size: str, half: torch.dtype) -> None:
@@ -83,15 +91,23 @@ def check_points(case: LossCase) -> None:
 
 
 def check_ignored(case: LossCase, size: str) -> None:
-    """Ignored places have no say and no gradient, whatever value marks them."""
+    """Ignored places have no say and no gradient, whatever is there and whatever marks them."""
     loss = case.loss()
     inputs, labels = case.batch(size)
     ignored = (labels == 255).unsqueeze(1)
     value, gradient = value_and_gradient(loss, inputs, labels)
     require(not (gradient * ignored).any(), "ignored places must have a gradient of zero")
-    changed = loss(inputs + 100 * ignored, labels)
-    asked = "inputs at ignored places must not change the loss"
-    require_close(changed, value, asked, atol=0, rtol=0)
+    # Features may be summed over places by weights, and infinity times zero is NaN.
+    others = (100,) if case.in_features else (100, math.inf, -math.inf)
+    for other in others:
+        changed = loss(inputs.masked_fill(ignored, other), labels)
+        asked = f"{other} in place of the inputs at ignored places must not change the loss"
+        require_close(changed, value, asked, atol=0, rtol=0)
+    more = torch.cat((inputs, inputs)), torch.cat((labels, torch.full_like(labels, 255)))
+    asked = "as many places again, all ignored, must change neither value nor gradient"
+    more_value = loss(*more)
+    (more_gradient,) = torch.autograd.grad(more_value, inputs)
+    require_close((more_value, more_gradient), (value, gradient), asked)
     renamed = torch.where(labels == 255, -1, labels)
     asked = "ignore_index=-1 must do what 255 does"
     require_close(case.loss(-1)(inputs, renamed), value, asked, atol=0, rtol=0)
@@ -185,7 +201,11 @@ def check_state_dict(case: LossCase) -> None:
     """The state dict is the whole state: saved and loaded, the loss is the same."""
     loss, other = case.loss(), case.loss(seed=1)
     for tensor in other.state_dict().values():
-        tensor.normal_(generator=torch.Generator().manual_seed(1))
+        generator = torch.Generator().manual_seed(1)
+        if tensor.is_floating_point():
+            tensor.normal_(generator=generator)
+        else:  # a counter, or a mask
+            tensor.random_(generator=generator)
     saved = io.BytesIO()
     torch.save(loss.state_dict(), saved)
     saved.seek(0)

@@ -44,17 +44,27 @@ class TrainedNetwork:
     statistics: ClassStatistics | None = None
 
     def center_branch(self) -> CenterCollapseLoss | None:
-        """The regularizer it was trained with; None if there was none or it is not kept."""
+        """The regularizer it was trained with; None if there was none or it is not kept.
+
+        Its ``weight`` holds the factor that it had in the sum of losses.
+        """
         if self.config is None or self.folder is None or self.statistics is None:
             return None
         layer, ignored = self.model.classifier_name, self.card.ignore_index  # type: ignore[union-attr]
         with FeatureTap(self.model, layer) as tap:  # type: ignore[arg-type]
             method = self.config.method
             criterion = build_criterion(method, self.statistics, tap.in_features, ignored)
-        branches = {k: v for k, v in criterion.losses.items() if isinstance(v, CenterCollapseLoss)}
+        branches = [
+            (name, loss, factor)
+            for (name, loss), factor in zip(
+                criterion.losses.items(), criterion.factors, strict=True
+            )
+            if type(loss) is CenterCollapseLoss  # a subclass may compute anything
+        ]
         if not branches:
             return None
-        name, branch = branches.popitem()
+        name, branch, factor = branches[-1]
+        branch.weight *= factor
         best = self.folder / "checkpoints" / "best.ckpt"
         if best.is_file():
             state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]

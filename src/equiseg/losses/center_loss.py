@@ -1,0 +1,184 @@
+"""CenterLoss: what all losses over class centers share, so that a new one says only what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from equiseg.cells import LabelSide
+from equiseg.centers import class_centers
+from equiseg.labels import check_num_classes, is_checkable
+from equiseg.losses.arguments import check_at_least, per_class
+from equiseg.losses.feature_loss import check_features
+from equiseg.ranks import summing_group
+
+_SHORTEST_CENTER = 1e-6
+# Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
+# made anew in backward.
+_MOST_LOGITS = 2**24
+
+
+class CenterLoss(nn.Module):
+    """A loss over features and labels in which each present class is one sample, its center.
+
+    A subclass implements :meth:`of_centers`. What it is given is exact, in float32 (float64 stays)
+    under any autocast, and over all ranks: the mean feature of each class. Classes weigh the same
+    however few pixels they have. It is added to a pixel loss, and dropped at inference.
+
+    Args:
+        num_classes: Number of classes K.
+        in_features: Channels C of the features.
+        weight: Factor on the loss.
+        prior: (K,) positive class shares, whose logarithm :meth:`cross_entropies` adds to the
+            logits. None adds none.
+        min_count: Classes with fewer valid pixels in the batch count as absent.
+        ignore_index: Label value to leave out.
+        sync: Take centers over all ranks while training under ``torch.distributed``.
+        process_group: The ranks that ``sync`` takes together. None takes all.
+        align_corners: Convention of the (never formed) upsampling of features to labels.
+
+    Raises:
+        ValueError: If an argument cannot work.
+    """
+
+    log_prior_K: Tensor | None
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_features: int,
+        *,
+        weight: float = 1.0,
+        prior: Tensor | Sequence[float] | None = None,
+        min_count: int = 1,
+        ignore_index: int = 255,
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        check_num_classes(num_classes, ignore_index)
+        check_at_least("in_features", in_features, 1)
+        check_at_least("min_count", min_count, 1)
+        self.num_classes = num_classes
+        self.in_features = in_features
+        self.weight = weight
+        self.min_count = min_count
+        self.ignore_index = ignore_index
+        self.sync = sync
+        self.process_group = process_group
+        self.align_corners = align_corners
+        log_prior_K = None if prior is None else per_class("prior", prior, num_classes).log()
+        self.register_buffer("log_prior_K", log_prior_K)
+
+    def forward(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        *,
+        inverse: Tensor | None = None,
+        label_side: LabelSide | None = None,
+    ) -> Tensor:
+        """The loss of one batch, already times ``weight``.
+
+        Args:
+            features: (B, C, *spatial) input of the pixel classifier, (N, C) points, or (V, C)
+                voxels with an ``inverse`` map.
+            labels: (B, *Spatial) integer ids of the same or a larger size, or (N,).
+            inverse: (N,) int64, the voxel of each labelled point.
+            label_side: What :func:`equiseg.label_side` made of these labels, with this loss's
+                ``ignore_index`` and ``align_corners``: in a data worker, or once for labels that
+                do not change.
+
+        Returns:
+            Scalar in float32 (float64 for float64 features). Zero, still connected to the graph,
+            when no class is present.
+
+        Raises:
+            TypeError: If dtypes are wrong.
+            ValueError: If shapes disagree, the channels are not ``in_features``, ``label_side``
+                was made for other maps, or (on eager CPU tensors) a label is neither a class nor
+                ``ignore_index``.
+        """
+        check_features(features, labels, inverse, self.in_features)
+        # Autocast would round the branch to half precision; it is tiny and it is a mean.
+        with torch.autocast(features.device.type, enabled=False):
+            centers = class_centers(
+                self.before_averaging(features),
+                labels,
+                self.num_classes,
+                ignore_index=self.ignore_index,
+                align_corners=self.align_corners,
+                inverse=inverse,
+                label_side=label_side,
+                process_group=summing_group(self.sync and self.training, self.process_group),
+            )
+            return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
+
+    def before_averaging(self, features: Tensor) -> Tensor:
+        """What is averaged: the features as they are, if a subclass does not say otherwise."""
+        return features
+
+    def of_centers(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
+        """The loss of each center; their mean over the present classes is the loss.
+
+        Args:
+            centers_KD: (K', D) centers, in float32 or float64: of all classes or some of them.
+            targets_K: (K',) int64, the class of each.
+
+        Returns:
+            (K',) losses, each of its own center alone.
+        """
+        raise NotImplementedError
+
+    def cross_entropies(
+        self, logits_KK: Tensor, targets_K: Tensor, *, smoothing: float = 0.0
+    ) -> Tensor:
+        """(K',) cross entropies of the centers' logits plus the log-prior.
+
+        Args:
+            logits_KK: (K', K) logits of the centers.
+            targets_K: (K',) int64, the class of each.
+            smoothing: Share of the target spread evenly over all classes, its own included.
+        """
+        if self.log_prior_K is not None:
+            logits_KK = logits_KK + self.log_prior_K.to(logits_KK.dtype)
+        return F.cross_entropy(logits_KK, targets_K, reduction="none", label_smoothing=smoothing)
+
+    def _score(self, centers_KD: Tensor, present_K: Tensor) -> Tensor:
+        """Mean loss of the present centers, times the weight."""
+        targets_K = torch.arange(self.num_classes, device=centers_KD.device)
+        if is_checkable(present_K):
+            # Which classes are present is known here, and of many classes few are.
+            centers_KD, targets_K = centers_KD[present_K], targets_K[present_K]
+            present_K = present_K[present_K]
+        if len(targets_K) * self.num_classes <= _MOST_LOGITS:
+            losses_K = self.of_centers(centers_KD, targets_K)
+        else:
+            size = max(1, _MOST_LOGITS // self.num_classes)
+            rows = [slice(start, start + size) for start in range(0, len(targets_K), size)]
+            losses_K = torch.cat(
+                [
+                    checkpoint(
+                        self.of_centers, centers_KD[block], targets_K[block], use_reentrant=False
+                    )
+                    for block in rows
+                ]
+            )
+        return self.weight * (losses_K * present_K).sum() / present_K.sum().clamp(min=1)
+
+    def extra_repr(self) -> str:
+        """The arguments worth seeing in a printed model."""
+        return (
+            f"num_classes={self.num_classes}, in_features={self.in_features}, weight={self.weight}"
+        )
+
+
+def directions(centers_KD: Tensor) -> Tensor:
+    """Rows at length one; those of length zero stay, with a finite gradient."""
+    return F.normalize(centers_KD, dim=1, eps=_SHORTEST_CENTER)
