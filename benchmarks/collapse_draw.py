@@ -23,7 +23,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, PAPER, STYLE
-from equiseg.training.compare import Difference
+from equiseg.study.comparison import Difference
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = Path(__file__).parent.parent / "docs/images"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from equiseg.cli.demo import DEMO
 from equiseg.data.scenes import SceneConfig
-from equiseg.training.batch import Run, train_all
-from equiseg.training.compare import Variant
+from equiseg.study.batch import Run, train_all
+from equiseg.study.variant import Variant
 
 METHODS = ("cross_entropy", "ceco")
 SEEDS = (0, 1, 2)

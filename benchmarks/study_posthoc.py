@@ -16,11 +16,11 @@ from pathlib import Path
 
 from measure import save
 
-from equiseg.training.compare import Difference
+from equiseg.study.comparison import Difference
+from equiseg.study.run import TUNING
 from equiseg.training.config_file import read_config
 from equiseg.training.posthoc import adjust_run
 from equiseg.training.result import read_result
-from equiseg.training.study import TUNING
 
 SCORES = ("miou", "head", "common", "tail", "mean_accuracy", "pixel_accuracy", "ece")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 from equiseg.cli.tables import COLLAPSE, class_cells, metric_cells, spread
-from equiseg.training.compare import Comparison
+from equiseg.study.comparison import Comparison
 
 RESULTS = Path(__file__).parent / "results"
 

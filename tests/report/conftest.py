@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from equiseg.training.compare import Comparison
+from equiseg.study.comparison import Comparison
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from equiseg.report.study_tables import (
     settings_section,
 )
 from equiseg.report.study_wording import caution_of, ledes
-from equiseg.training.ranking import Interval
-from equiseg.training.study import Study, Trial
+from equiseg.study.plan import Trial
+from equiseg.study.ranking import Interval
+from equiseg.study.run import Study
 
 METHODS = ("plain", "ceco", "focal")
 

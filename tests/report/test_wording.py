@@ -3,7 +3,7 @@ import math
 import pytest
 
 from equiseg.report.wording import caution, count, interval, number, spread, verdict
-from equiseg.training.compare import Difference
+from equiseg.study.comparison import Difference
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,10 @@ from rich.progress import (
 )
 
 from equiseg.cli.tables import comparison_table
-from equiseg.training.batch import Report
+from equiseg.study.batch import Report
+from equiseg.study.plan import Plan, Task
+from equiseg.study.run import run_study
 from equiseg.training.config import TrainConfig
-from equiseg.training.study import Plan, Task, run_study
 
 
 @dataclass(frozen=True)

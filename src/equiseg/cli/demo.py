@@ -7,8 +7,8 @@ from pathlib import Path
 from equiseg.cli.compare import run_comparison
 from equiseg.data.points.rooms import RoomConfig
 from equiseg.data.scenes import SceneConfig
+from equiseg.study.plan import Task
 from equiseg.training.config import DataConfig, OptimizerConfig, TrainConfig
-from equiseg.training.study import Task
 
 # Twelve classes in small rooms: what two cores can teach a network from nothing in two minutes.
 DEMO = TrainConfig(

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from equiseg.training.compare import Comparison, Difference
+from equiseg.study.comparison import Comparison, Difference
 from equiseg.training.result import less_is_better
 
 GROUP_STYLE = {"head": "blue", "common": "yellow", "tail": "red"}

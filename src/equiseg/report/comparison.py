@@ -23,7 +23,7 @@ from equiseg.report.network_examples import example_illustration
 from equiseg.report.page import write_page
 from equiseg.report.reliability import comparison_reliability
 from equiseg.report.wording import number
-from equiseg.training.compare import Comparison
+from equiseg.study.comparison import Comparison
 from equiseg.training.config_file import read_config
 from equiseg.training.diagnose import diagnose
 from equiseg.training.networks import open_network

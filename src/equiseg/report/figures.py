@@ -16,7 +16,7 @@ from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, short, variant_marker
 from equiseg.report.history import Curve, mean_curve, read_history
 from equiseg.report.wording import number
-from equiseg.training.compare import Comparison
+from equiseg.study.comparison import Comparison
 
 try:
     from matplotlib import colormaps, rc_context

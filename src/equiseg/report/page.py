@@ -24,7 +24,7 @@ from equiseg.report.html import (
     table,
 )
 from equiseg.report.wording import NONE, caution, count, interval, number, spread, verdict
-from equiseg.training.compare import Comparison, Difference
+from equiseg.study.comparison import Comparison, Difference
 from equiseg.training.result import less_is_better
 
 _METRICS = {

@@ -11,7 +11,7 @@ from equiseg.metrics import Calibration
 from equiseg.report.colors import variant_color
 from equiseg.report.drawing import MUTED, PAPER, STYLE, Illustration, short, variant_marker
 from equiseg.report.wording import number
-from equiseg.training.compare import Comparison
+from equiseg.study.comparison import Comparison
 
 try:
     from matplotlib import rc_context

@@ -13,7 +13,7 @@ from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, short, variant_marker
 from equiseg.report.history import Curve, mean_curve, read_history
 from equiseg.report.labels import name_marks
-from equiseg.training.ranking import Interval, cliques, critical_difference, mean_ranks
+from equiseg.study.ranking import Interval, cliques, critical_difference, mean_ranks
 
 try:
     from matplotlib import rc_context

@@ -26,16 +26,16 @@ from equiseg.report.study_tables import (
 )
 from equiseg.report.study_wording import caution_of, ledes, title
 from equiseg.report.wording import count, number
-from equiseg.training.compare import Comparison
-from equiseg.training.over_tasks import (
+from equiseg.study.comparison import Comparison
+from equiseg.study.over_tasks import (
     COSTS,
     method_scores,
     overall_difference,
     relative_costs,
     study_rows,
 )
-from equiseg.training.ranking import Interval, friedman, mean_ranks
-from equiseg.training.study import Study
+from equiseg.study.ranking import Interval, friedman, mean_ranks
+from equiseg.study.run import Study
 
 PAGE = "report.html"
 UNNAMED_PAGE = "study.html"  # a task without a name has its own report.html in the same folder

@@ -22,15 +22,16 @@ from equiseg.report.html import (
 )
 from equiseg.report.study_wording import ends
 from equiseg.report.wording import NONE, count, number
-from equiseg.training.compare import Comparison
-from equiseg.training.over_tasks import (
+from equiseg.study.comparison import Comparison
+from equiseg.study.over_tasks import (
     method_scores,
     overall_difference,
     relative_costs,
 )
-from equiseg.training.ranking import Interval, mean_ranks
+from equiseg.study.plan import Trial
+from equiseg.study.ranking import Interval, mean_ranks
+from equiseg.study.run import Study
 from equiseg.training.result import RESULT, less_is_better, read_result
-from equiseg.training.study import Study, Trial
 
 METRICS = {
     "tail": "IoU of the tail",

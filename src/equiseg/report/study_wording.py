@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from equiseg.report.wording import caution, count, number
-from equiseg.training.over_tasks import overall_difference
-from equiseg.training.ranking import Interval
-from equiseg.training.study import Study
+from equiseg.study.over_tasks import overall_difference
+from equiseg.study.ranking import Interval
+from equiseg.study.run import Study
 
 
 def ends(gap: Interval, scale: float = 100, digits: int = 1) -> str:

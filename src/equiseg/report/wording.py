@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from equiseg.training.compare import Comparison, Difference
+from equiseg.study.comparison import Comparison, Difference
 
 NONE = "–"
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -1,1 +1,1 @@
-"""Training on Lightning: configuration, task, runs, comparisons."""
+"""Training on Lightning: configuration, task, runs."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equiseg.training.compare import Difference
+from equiseg.study.comparison import Difference
 
 
 @dataclass(frozen=True)

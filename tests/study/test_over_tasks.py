@@ -2,15 +2,16 @@ import math
 
 import pytest
 
-from equiseg.training.compare import Comparison
-from equiseg.training.over_tasks import (
+from equiseg.study.comparison import Comparison
+from equiseg.study.over_tasks import (
     method_scores,
     overall_difference,
     relative_costs,
     study_rows,
 )
-from equiseg.training.ranking import Interval, paired_bootstrap
-from equiseg.training.study import Study, Trial
+from equiseg.study.plan import Trial
+from equiseg.study.ranking import Interval, paired_bootstrap
+from equiseg.study.run import Study
 
 
 def comparison(runs: dict[str, list[tuple[float, float, float | None]]]) -> Comparison:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.training.ranking import Interval, paired_bootstrap
-from equiseg.training.study import Study
+from equiseg.study.ranking import Interval, paired_bootstrap
+from equiseg.study.run import Study
 
 COSTS = ("step_seconds", "peak_memory_bytes")
 

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from equiseg.training.compare import Difference
-from equiseg.training.ranking import (
+from equiseg.study.comparison import Difference
+from equiseg.study.ranking import (
     Interval,
     cliques,
     critical_difference,

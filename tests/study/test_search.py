@@ -1,6 +1,6 @@
 import pytest
 
-from equiseg.training.search import drawn, has_ranges, with_defaults
+from equiseg.study.search import drawn, has_ranges, with_defaults
 
 FOCAL = "focal:method=focal(gamma=2 or uniform(0.5, 5)),optimizer.lr=1e-3 or loguniform(5e-4,4e-3)"
 

@@ -1,0 +1,1 @@
+"""Studies: methods times tasks times seeds, tuned with the same budget and compared in pairs."""

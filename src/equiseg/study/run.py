@@ -1,0 +1,101 @@
+"""Study: a plan that is run, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from equiseg.study.batch import LOG, Report, train_all
+from equiseg.study.comparison import COMPARISON, Comparison
+from equiseg.study.plan import Plan, Trial
+from equiseg.study.search import with_defaults
+
+TUNING = "tuning.json"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Finished runs of the same methods on several tasks.
+
+    Attributes:
+        comparisons: The runs of each task; methods in the same order, the baseline first.
+        tuning: For each task and method what was tried; empty where there was nothing to choose.
+        select: The validation score that chose.
+    """
+
+    comparisons: dict[str, Comparison]
+    tuning: dict[str, dict[str, list[Trial]]]
+    select: str
+
+    @property
+    def methods(self) -> list[str]:
+        """Their names, the baseline first."""
+        return list(next(iter(self.comparisons.values())).runs)
+
+
+def run_study(
+    plan: Plan,
+    jobs: int = 1,
+    report: Callable[[int], Report] = lambda total: lambda folder, share: None,
+) -> Study:
+    """Tune every method on validation data, train the best setting with every seed, collect.
+
+    Whatever is finished is kept: started again, only what is missing is run. A trial that fails
+    counts as worst.
+
+    Args:
+        plan: What to run.
+        jobs: Runs beside each other.
+        report: Given the number of runs of a stage, returns whom to tell how far each is.
+
+    Raises:
+        RuntimeError: If runs that are compared fail, naming their logs; the others are finished.
+    """
+    first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
+    trials = plan.trial_runs()
+    train_all(trials, jobs, report(len(trials)))
+    tuning = plan.choose()
+    if first:
+        _write(tuning, plan.out)
+    chosen = {
+        (task.name, method): _chosen(tuning[task.name].get(method.partition(":")[0]), method)
+        for task in plan.tasks
+        for method in plan.methods
+    }
+    runs = plan.final_runs(chosen)
+    train_all(runs, jobs, report(len(runs)))
+    if failed := [run.folder / LOG for run in runs if not run.is_finished]:
+        logs = ", ".join(str(log) for log in failed)
+        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed; see {logs}")
+    comparisons = {}
+    for task in plan.tasks:
+        folders = {
+            method.partition(":")[0]: [
+                plan.folder(task, method) / f"seed{seed}" for seed in task.seeds
+            ]
+            for method in plan.methods
+        }
+        comparisons[task.name] = Comparison.collect(folders, task.seeds, plan.split)
+        if first:
+            comparisons[task.name].save(plan.out / task.name / COMPARISON)
+    return Study(comparisons, tuning, plan.select)
+
+
+def _write(tuning: dict[str, dict[str, list[Trial]]], out: Path) -> None:
+    """What was tried of each method, into its folder."""
+    for task, methods in tuning.items():
+        for method, trials in methods.items():
+            records = [dataclasses.asdict(trial) for trial in trials]
+            text = json.dumps(records, indent=1)
+            (out / task / method / TUNING).write_text(text, encoding="utf-8")
+
+
+def _chosen(trials: list[Trial] | None, method: str) -> str:
+    """The setting that was best, or the only one."""
+    if trials is None:
+        return with_defaults(method)
+    return next(trial.changes for trial in trials if trial.chosen)

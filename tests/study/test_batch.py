@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import yaml
+
+from equiseg.study.batch import Run, _environment, train_all
+from runs import tiny_config
+
+
+def test_a_run_of_an_earlier_version_is_finished_all_the_same(tmp_path: Path):
+    run = Run(tiny_config(epochs=1, log_collapse=False), tmp_path)
+    train_all([run], 1)
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del written["adjust"]  # a field that it did not know
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
+    assert run.is_finished
+
+
+def test_each_process_of_torchrun_takes_one_gpu(monkeypatch):
+    for name, value in {"LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    for visible, taken in (("4,7", "7"), ("4", "4")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        environment = _environment(tiny_config(), 1)
+        assert environment["CUDA_VISIBLE_DEVICES"] == taken
+        assert "LOCAL_RANK" not in environment
+
+
+def test_processes_of_torchrun_share_the_runs_out(tmp_path: Path, monkeypatch):
+    """The second of two processes trains the second run; without the first it would wait."""
+    runs = [Run(tiny_config(epochs=1, seed=seed), tmp_path / str(seed)) for seed in range(2)]
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    waited = []
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr("torch.distributed.barrier", lambda: waited.append(True))
+    train_all(runs, 1)
+    assert [run.is_finished for run in runs] == [False, True]
+    assert waited == [True]

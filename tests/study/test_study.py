@@ -1,0 +1,49 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from equiseg.study.batch import train_all
+from equiseg.study.plan import Plan, Task
+from equiseg.study.run import run_study
+from runs import tiny_config
+
+
+def test_a_trial_that_fails_counts_as_worst(tmp_path: Path):
+    method = "cross_entropy:batch_size=4 or choice(1000)"
+    tasks = [Task(".", tiny_config(epochs=1), [0])]
+    trials = run_study(Plan(tasks, [method], tmp_path, trials=2)).tuning["."]["cross_entropy"]
+    assert [trial.chosen for trial in trials] == [True, False]
+    assert math.isnan(trials[1].score)
+
+
+def test_a_trial_of_another_setting_is_not_taken_for_this_one(tmp_path: Path):
+    tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
+    before, after = (
+        Plan(tasks, [f"focal:method=focal(gamma=2 or choice({gamma}))"], tmp_path, trials=2)
+        for gamma in (3, 4)
+    )
+    train_all(before.trial_runs(), 2)
+    assert before.choose()
+    with pytest.raises(ValueError, match=r"another configuration .*gamma=3.*gamma=4"):
+        after.choose()
+
+
+def test_a_failed_run_names_its_log(tmp_path: Path):
+    tasks = [Task(".", tiny_config(batch_size=1000), [0])]
+    with pytest.raises(RuntimeError, match=r"1 of 1 runs failed; see .*output\.log"):
+        run_study(Plan(tasks, ["ceco"], tmp_path))
+    log = (tmp_path / "ceco/seed0/output.log").read_text()
+    assert "batch_size must be at most the 12 training samples" in log
+    assert "Traceback" not in log
+
+
+def test_of_errors_the_least_is_best(tmp_path: Path):
+    """Ratings are of calibration where that is asked for."""
+    method = "cross_entropy:optimizer.lr=1e-3 or choice(1e-2)"
+    tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
+    chosen = Plan(tasks, [method], tmp_path, trials=2, select="ece")
+    train_all(chosen.trial_runs(), 2)
+    trials = chosen.choose()["."]["cross_entropy"]
+    assert min(trials, key=lambda trial: trial.score).chosen
+    assert trials[0].score != trials[1].score
