@@ -6,6 +6,7 @@ import pytest
 from equiseg.study.batch import train_all
 from equiseg.study.plan import Plan, Task
 from equiseg.study.run import run_study
+from equiseg.training.result import read_result
 from runs import tiny_config
 
 
@@ -15,6 +16,9 @@ def test_a_trial_that_fails_counts_as_worst(tmp_path: Path):
     trials = run_study(Plan(tasks, [method], tmp_path, trials=2)).tuning["."]["cross_entropy"]
     assert [trial.chosen for trial in trials] == [True, False]
     assert math.isnan(trials[1].score)
+    tried = read_result(tmp_path / "cross_entropy/trial0")
+    assert "val" in tried
+    assert "test" not in tried
 
 
 def test_a_trial_of_another_setting_is_not_taken_for_this_one(tmp_path: Path):

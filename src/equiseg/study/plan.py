@@ -142,7 +142,8 @@ class Plan:
         ]
 
     def _trial(self, task: Task, method: str, trial: int, text: str) -> Run:
-        config = dataclasses.replace(Variant.parse(text, task.config).config, seed=_TUNING_SEED)
+        config = Variant.parse(text, task.config).config
+        config = dataclasses.replace(config, seed=_TUNING_SEED, score_test=False)
         return Run(config, self.folder(task, method) / f"trial{trial}")
 
     def choose(self) -> dict[str, dict[str, list[Trial]]]:

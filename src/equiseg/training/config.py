@@ -206,6 +206,8 @@ class TrainConfig:
         threads: CPU threads of the process; None takes torch's own choice.
         val_every: Epochs between validations.
         patience: Validations without a better mIoU after which to stop; None never stops early.
+        score_test: Score the test split, if there is one, when training ends. A study does not
+            score it for settings that are merely tried.
         log_collapse: Measure neural collapse at every validation, for curves over the epochs.
     """
 
@@ -222,6 +224,7 @@ class TrainConfig:
     threads: int | None = None
     val_every: int = 1
     patience: int | None = None
+    score_test: bool = True
     log_collapse: bool = True
 
     def __post_init__(self) -> None:

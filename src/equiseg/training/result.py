@@ -36,7 +36,7 @@ def split_scores(
     config: TrainConfig,
     track: Callable[[str], Any] = lambda name: iter,
 ) -> dict[str, Any]:
-    """The record of every split but train, by name.
+    """The record of val and, where it is scored, of test, by name.
 
     Args:
         model: The network.
@@ -57,7 +57,7 @@ def split_scores(
             data.spec.background,
         )
         for name, split in data.splits.items()
-        if name != "train"
+        if name == "val" or (name == "test" and config.score_test)
     }
 
 
