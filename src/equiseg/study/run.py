@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from equiseg.study.batch import LOG, Report, train_all
 from equiseg.study.comparison import COMPARISON, Comparison
 from equiseg.study.plan import Plan, Trial
 from equiseg.study.search import with_defaults
+from equiseg.training.held import held
 
 TUNING = "tuning.json"
 
@@ -53,9 +55,16 @@ def run_study(
         report: Given the number of runs of a stage, returns whom to tell how far each is.
 
     Raises:
+        ValueError: If another process is writing to the folder of the study.
         RuntimeError: If runs that are compared fail, naming their logs; the others are finished.
     """
     first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
+    with held(plan.out) if first else nullcontext():
+        return _run(plan, jobs, report, first)
+
+
+def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) -> Study:
+    """The same, in a folder that is held."""
     trials = plan.trial_runs()
     train_all(trials, jobs, report(len(trials)))
     tuning = plan.choose()

@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import DataConfig, PointsConfig, TrainConfig
 from equiseg.training.config_file import check_same, plain, write_config
 from equiseg.training.drawn import drawn_shares, drawn_table
+from equiseg.training.held import held
 from equiseg.training.inference import check_evaluation
 from equiseg.training.inputs import PointCollate
 from equiseg.training.posthoc import adjust_classifier
@@ -62,7 +64,8 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
 
     Raises:
         DataError: If the data cannot be used, naming the files.
-        ValueError: If ``out`` holds a run of another configuration, or an argument cannot work.
+        ValueError: If ``out`` holds a run of another configuration or another process is writing
+            to it, or an argument cannot work.
     """
     quiet = console is None
     console = console or Console(quiet=True)
@@ -92,13 +95,14 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     drawn = None
     if int(os.environ.get("RANK", 0)) == 0:
         drawn = _tell_drawn(config, data, training, console)
-    best, clock, memory = _fit(config, task, data, training, out, console, quiet)
-
     result = None
-    if task.global_rank == 0:
-        result = _finish(
-            config, task, data, reading, out, best, clock, memory, drawn, origin, console
-        )
+    # Only now: a refused run leaves no trace.
+    with held(out) if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
+        best, clock, memory = _fit(config, task, data, training, out, console, quiet)
+        if task.global_rank == 0:
+            result = _finish(
+                config, task, data, reading, out, best, clock, memory, drawn, origin, console
+            )
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
@@ -198,7 +202,7 @@ def _fit(
     if checkpoint:
         console.print(f"[dim]goes on from {checkpoint}[/dim]")
     if rank == 0:
-        write_config(config, out / "config.yaml")  # only now: a refused run leaves no trace
+        write_config(config, out / "config.yaml")
     with warnings.catch_warnings():
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
