@@ -33,7 +33,7 @@ def main() -> None:
     order = [*groups.head, *groups.common, *groups.tail]
     titles = {"labels before pasting": before}
     figure = example_figure(images, labels, titles, scenes.classes, groups.tail, order)
-    figure.savefig(IMAGE, dpi=100)
+    figure.savefig(IMAGE, dpi=100, bbox_inches="tight", pad_inches=0.05)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,106 @@
+"""The tables of docs/choosing.md as Markdown, from the rows of the study.
+
+    python benchmarks/study_tables.py
+
+Reads benchmarks/results/study.csv, which is the results.csv that `equiseg compare` wrote, and
+benchmarks/results/study_posthoc.json of study_posthoc.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from statistics import geometric_mean, mean, median
+
+from measure import RESULTS
+from tables import markdown
+
+from equiseg.study.comparison import Difference
+from equiseg.study.ranking import Interval, mean_ranks, paired_bootstrap
+
+SCORES = ("tail", "common", "head", "miou", "pixel_accuracy", "ece")
+BASELINE = "cross_entropy"
+POSTHOC = "posthoc"
+Scores = dict[str, dict[str, dict[int, dict[str, float]]]]  # task, method, seed, score
+
+
+def read_rows() -> Scores:
+    scores: Scores = defaultdict(lambda: defaultdict(dict))
+    numbers = (*SCORES, "step_seconds")
+    with (RESULTS / "study.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            values = {name: float(row[name]) if row[name] else math.nan for name in numbers}
+            scores[row["task"]][row["method"]][int(row["seed"])] = values
+    if (posthoc := RESULTS / "study_posthoc.json").is_file():
+        for row in json.loads(posthoc.read_text(encoding="utf-8"))["rows"]:
+            scores[row["task"]][POSTHOC][row["seed"]] = row
+    return scores
+
+
+def gaps(task: dict[str, dict[int, dict[str, float]]], method: str, score: str) -> list[float]:
+    """Differences from the baseline, seed by seed."""
+    base = task[BASELINE]
+    return [runs[score] - base[seed][score] for seed, runs in task[method].items()]
+
+
+def over_tasks(scores: Scores, methods: list[str]) -> str:
+    """A row a method: mean ranks, what it changes over all tasks, what a step takes."""
+    ranks = {}
+    for score in ("tail", "miou"):
+        means = [
+            [mean(run[score] for run in task[m].values()) for m in methods]
+            for task in scores.values()
+        ]
+        ranks[score] = mean_ranks(means)
+    rows = []
+    for m, method in enumerate(methods):
+        cells = [f"{ranks['tail'][m]:.1f}", f"{ranks['miou'][m]:.1f}"]
+        for score in ("tail", "head", "miou", "pixel_accuracy", "ece"):
+            if method == BASELINE:
+                cells.append("")
+                continue
+            change = paired_bootstrap([gaps(task, method, score) for task in scores.values()])
+            cells.append(interval(change))
+        times = [
+            median(run["step_seconds"] for run in task[method].values())
+            / median(run["step_seconds"] for run in task[BASELINE].values())
+            for task in scores.values()
+            if method != POSTHOC
+        ]
+        cells.append(f"{geometric_mean(times):.2f}" if times else "")
+        rows.append((f"`{method}`", cells))
+    heads = ["", "rank tail", "rank mIoU", "tail", "head", "mIoU", "pixels", "ECE", "time"]
+    return markdown(heads, rows)
+
+
+def by_task(scores: Scores, methods: list[str], score: str) -> str:
+    """A row a method: its score on each task, and the paired difference."""
+    rows = []
+    for method in methods:
+        cells = []
+        for task in scores.values():
+            values = [run[score] for run in task[method].values()]
+            gap = Difference.of(values, [task[BASELINE][seed][score] for seed in task[method]])
+            text = f"{100 * mean(values):.1f}"
+            if method != BASELINE:
+                text += f" ({100 * gap.mean:+.1f} ± {100 * gap.half_width:.1f})"
+            cells.append(f"**{text}**" if method != BASELINE and gap.excludes_zero else text)
+        rows.append((f"`{method}`", cells))
+    seeds = [f"{task}, {len(methods[BASELINE])} seeds" for task, methods in scores.items()]
+    return markdown(["", *seeds], rows)
+
+
+def interval(change: Interval) -> str:
+    text = f"{100 * change.mean:+.1f} ({100 * change.low:+.1f} to {100 * change.high:+.1f})"
+    return f"**{text}**" if change.excludes_zero else text
+
+
+if __name__ == "__main__":
+    found = read_rows()
+    names = [m for m in next(iter(found.values())) if all(m in task for task in found.values())]
+    print(over_tasks(found, names) + "\n")
+    for name in ("tail", "head", "miou", "common", "pixel_accuracy", "ece"):
+        print(f"## {name}\n\n{by_task(found, names, name)}\n")
