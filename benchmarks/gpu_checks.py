@@ -6,17 +6,15 @@ import contextlib
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from gpu_section import Section
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equiseg import CenterCollapseLoss, class_centers, label_side
 from equiseg.losses import CrossEntropyLoss
-
-if TYPE_CHECKING:
-    from gpu import Section
 
 IGNORED = 255
 EXACT, SUMS = 0.0, 2e-5  # relative to the largest value of the reference

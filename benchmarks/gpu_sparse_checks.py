@@ -5,9 +5,10 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from gpu_section import Section
 from sparse import rooms
 from torch import Tensor, nn
 
@@ -28,9 +29,6 @@ from equiseg.models.sparse import (
     SubmanifoldConv3d,
 )
 from equiseg.models.sparse.minkunet import Standardize
-
-if TYPE_CHECKING:
-    from gpu import Section
 
 IGNORED = 255
 CHANNELS, CLASSES = 24, 40

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from gpu_section import Section
+from gpu_sparse_checks import _building, _draw
 from gpu_speed import milliseconds
 from measure import peak_extra_memory
 from sparse import build_maps, pairs_by_offset, plain_convolution
@@ -24,11 +26,6 @@ from equiseg.models.sparse import (
     SparseTensor,
     SubmanifoldConv3d,
 )
-
-if TYPE_CHECKING:
-    from gpu import Section
-
-from gpu_sparse_checks import _building, _draw
 
 
 def speed(section: Section) -> None:

@@ -15,9 +15,10 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from gpu_section import Section
 from gpu_training import METHODS, Pace
 from torch import Tensor, nn
 from torch import multiprocessing as mp
@@ -37,9 +38,6 @@ from equiseg.training.config import OptimizerConfig
 from equiseg.training.criterion import build_criterion
 from equiseg.training.inputs import inverse_of, moved, network_input
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
-
-if TYPE_CHECKING:
-    from gpu import Section
 
 IGNORED = 255
 ROOMS = {"train": 240, "test": 80}

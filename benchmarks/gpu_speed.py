@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from gpu_section import Section
 from measure import peak_extra_memory
 from routes import IGNORED, nearest, ours, published, published_bytes, regions
 from step import CLASSES, PublishedBranch
@@ -16,9 +17,6 @@ from torch import Tensor, nn
 from equiseg import CenterCollapseLoss, FeatureTap, label_side
 from equiseg.losses import CrossEntropyLoss
 from equiseg.models.build import build_model
-
-if TYPE_CHECKING:
-    from gpu import Section
 
 _CACHE_BYTES = 2**28  # written before each timed call: more than any GPU keeps in its cache
 _MOST_ROUNDS = 30

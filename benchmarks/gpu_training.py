@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from gpu_section import Section
 from torch import Tensor, nn
 from torch import multiprocessing as mp
 from torch.nn import functional as F
@@ -42,8 +43,6 @@ from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 from equiseg.training.sources import open_split
 
 if TYPE_CHECKING:
-    from gpu import Section
-
     from equiseg import Score
 
 METHODS = ("cross_entropy", "ceco")

@@ -12,7 +12,6 @@ import csv
 import json
 import math
 from collections import defaultdict
-from pathlib import Path
 from statistics import geometric_mean, mean, median
 
 from measure import RESULTS
