@@ -36,6 +36,22 @@ def test_a_class_of_your_own_by_its_dotted_name():
     assert term.arguments == {"label_smoothing": 0.1}
 
 
+class HandsOn(losses.FocalLoss):
+    """Takes one argument of its own and hands the others to its base."""
+
+    def __init__(self, num_classes: int, *, sharp: bool = False, **keywords) -> None:
+        super().__init__(num_classes, **keywords)
+        self.sharp = sharp
+
+
+def test_a_class_of_your_own_takes_what_it_hands_on():
+    (term,) = parse_method(f"{__name__}.HandsOn(sharp=True, gamma=3)")
+    built = term.build(4, **term.arguments, ignore_index=7)
+    assert (built.sharp, built.gamma, built.ignore_index) == (True, 3, 7)
+    with pytest.raises(ValueError, match=r"takes gamma, alpha, sharp, got 'gama'"):
+        parse_method(f"{__name__}.HandsOn(gama=3)")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -41,14 +41,30 @@ class Term:
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """What can be given, by name."""
-        found = inspect.signature(self.build).parameters
-        return {k: p for k, p in found.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        """What can be given, by name: also what a class hands on to its base as ``**keywords``."""
+        if not inspect.isclass(self.build):
+            return _named(self.build)[0]
+        known: dict[str, inspect.Parameter] = {}
+        for cls in self.build.__mro__:
+            if "__init__" in vars(cls):
+                named, hands_on = _named(cls)
+                known = named | known
+                if not hands_on:
+                    break
+        return known
 
     @property
     def over_features(self) -> bool:
         """Whether the loss is one of the last-layer features; else it is one of the logits."""
         return "in_features" in self.parameters
+
+
+def _named(build: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
+    """The named parameters of a callable, and whether it takes any others."""
+    found = inspect.signature(build).parameters.values()
+    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in found)
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return {p.name: p for p in found if p.kind not in kinds}, hands_on
 
 
 def loss_names() -> list[str]:
