@@ -36,7 +36,7 @@ def opened(data: DataConfig, **changes):
     """Configuration, data, training samples and network."""
     config = tiny_config(data=data, **changes)
     found = open_data(config.data)
-    task = SegmentationTask(config, found.spec, found.statistics["train"], found.groups)
+    task = SegmentationTask(config, found.spec, found.statistics, found.groups)
     samples = training_samples(config, task.model, found, lambda items, _: items)
     return config, found, samples, task.model
 

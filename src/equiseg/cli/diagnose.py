@@ -277,6 +277,6 @@ def _statistics(
 def _groups(data: Any, statistics: ClassStatistics) -> FrequencyGroups:
     """The benchmark's own groups, or thirds by frequency."""
     from equiseg.data.sample import DataSpec
-    from equiseg.training.sources import OpenedData
+    from equiseg.training.sources import frequency_groups
 
-    return OpenedData({}, {"train": statistics}, DataSpec.of(data)).groups
+    return frequency_groups(DataSpec.of(data), statistics.pixels_K)

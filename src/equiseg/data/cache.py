@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import torch
 from torch import Tensor
 
 from equiseg.data.errors import DataError
 from equiseg.data.sample import DataSpec, Sample, SegmentationData
-from equiseg.imbalance import ClassStatistics
-from equiseg.labels import check_labels
+from equiseg.labels import check_labels, count_labels
 
 
 class CachedData:
@@ -63,7 +63,7 @@ def survey(
     data: SegmentationData,
     name: str,
     track: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> ClassStatistics:
+) -> Tensor:
     """Read every sample once: report all that are broken, count the classes of the others.
 
     Args:
@@ -72,28 +72,26 @@ def survey(
         track: Wraps the indices, to show progress.
 
     Returns:
-        Pixels and images of each class.
+        (S, K) int64 labels of each class in each sample.
 
     Raises:
         DataError: Listing every file that cannot be used.
     """
     problems: list[str] = []
-
-    def labels() -> Iterable[Tensor]:
-        for index in track(range(len(data))):
-            try:
-                sample = data[index]
-            except DataError as error:
-                problems.append(str(error))
-                continue
-            try:  # image folders name the mask's own values; other data sets are checked here
-                check_labels(sample.labels, len(data.classes), data.ignore_index)
-            except (TypeError, ValueError) as error:
-                problems.append(f"{sample.name}: {error}")
-            else:
-                yield sample.labels
-
-    statistics = ClassStatistics.from_labels(labels(), len(data.classes), data.ignore_index)
+    num_classes = len(data.classes)
+    counts_SK = torch.zeros(len(data), num_classes, dtype=torch.int64)
+    for index in track(range(len(data))):
+        try:
+            sample = data[index]
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        try:  # image folders name the mask's own values; other data sets are checked here
+            check_labels(sample.labels, num_classes, data.ignore_index)
+        except (TypeError, ValueError) as error:
+            problems.append(f"{sample.name}: {error}")
+        else:
+            counts_SK[index] = count_labels(sample.labels, num_classes, data.ignore_index)
     if problems:
         raise DataError.listing(f"{name}: files that cannot be used", problems)
-    return statistics
+    return counts_SK

@@ -49,6 +49,15 @@ class ClassStatistics(Tally):
             statistics.add(image_labels, ignore_index)
         return statistics
 
+    @classmethod
+    def from_counts(cls, counts_SK: Tensor) -> ClassStatistics:
+        """The statistics of samples whose labels are counted.
+
+        Args:
+            counts_SK: (S, K) int64 labels of each class in each of S samples.
+        """
+        return cls(counts_SK.sum(0), (counts_SK > 0).sum(0), len(counts_SK))
+
     def add(self, labels: Tensor, ignore_index: int = 255) -> None:
         """Count one more image or scan, in place.
 

@@ -53,7 +53,7 @@ def drawn_shares(
     else:
         draws = min(len(training.views), _DRAWS)
         drawn = _shares(*_measured(data, training, config.seed, draws, track), draws)
-    labelled = data.statistics["train"]
+    labelled = data.statistics
     before = _shares(labelled.pixels_K, labelled.images_K, labelled.num_images)
     return {"labelled": before, "drawn": drawn, "draws": draws}
 

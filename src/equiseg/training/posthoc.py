@@ -88,7 +88,7 @@ def adjust_run(
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
         classifier = tap.layer
-    prior_K = class_prior(data.statistics["train"].pixels_K)
+    prior_K = class_prior(data.statistics.pixels_K)
     scores: dict[float, float] = {}
     if tau is None:
         unadjusted = {name: value.clone() for name, value in classifier.state_dict().items()}

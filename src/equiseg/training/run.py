@@ -84,7 +84,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     if config.evaluation.votes > 1:
         voting_folder(data.splits["val"], config.evaluation.votes)
     _tell_absent(data, console)
-    task = SegmentationTask(config, data.spec, data.statistics["train"], data.groups)
+    task = SegmentationTask(config, data.spec, data.statistics, data.groups)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     if data.spec.holds_points:
         train_split = data.splits["train"]
@@ -118,7 +118,7 @@ def _check_options(data: DataConfig, of_points: bool) -> None:
 
 def _tell_absent(data: OpenedData, console: Console) -> None:
     """Say which classes cannot be learned: a mistyped label value looks like one."""
-    counts = zip(data.spec.classes, data.statistics["train"].pixels_K.tolist(), strict=True)
+    counts = zip(data.spec.classes, data.statistics.pixels_K.tolist(), strict=True)
     if absent := [name for name, count in counts if count == 0]:
         console.print(
             f"[yellow]never labelled in train, so never learned: {', '.join(absent)}[/yellow]; "
@@ -233,7 +233,7 @@ def _finish(
     epoch = int(state["epoch"]) + 1
     task.load_state_dict(state["state_dict"])
     if config.adjust:
-        prior_K = class_prior(data.statistics["train"].pixels_K)
+        prior_K = class_prior(data.statistics.pixels_K)
         adjust_classifier(task.tap.layer, prior_K, config.adjust)
     task.model.to(task.trainer.strategy.root_device)  # Lightning leaves it on the CPU
     groups = data.groups
@@ -253,8 +253,8 @@ def _finish(
         "classes": list(data.spec.classes),
         "groups": {name: list(ids) for name, ids in groups},
         "unit": "point" if data.spec.holds_points else "pixel",
-        "pixels": data.statistics["train"].pixels_K.tolist(),
-        "images": data.statistics["train"].images_K.tolist(),
+        "pixels": data.statistics.pixels_K.tolist(),
+        "images": data.statistics.images_K.tolist(),
         **({"drawn": drawn} if drawn else {}),
         "best_epoch": epoch,
         **split_scores(

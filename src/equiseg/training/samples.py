@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from equiseg.data.loading import TrainingView
 from equiseg.data.points.view import PointTrainingView
 from equiseg.data.sampling import expected_draws
 from equiseg.data.transforms import AugmentConfig
-from equiseg.labels import count_labels
 from equiseg.training.config import TrainConfig
 from equiseg.training.kept import KeptViews
 from equiseg.training.sources import OpenedData
@@ -54,7 +52,7 @@ def training_samples(
     _check(config, data, model)
     train: Any = data.splits["train"]
     sampled = sampling.by != "turn"
-    counts_SK = _counts(data, track) if sampled or config.data.chooses_by_class else None
+    counts_SK = data.counts_SK if sampled or config.data.chooses_by_class else None
     draws_S = expected_draws(sampling, counts_SK) if sampled and counts_SK is not None else None
     if data.spec.holds_points:
         scans = PointTrainingView(
@@ -73,21 +71,6 @@ def training_samples(
         lambda keys: track(keys, "what frozen stages see"),
     )
     return TrainingSamples(kept, counts_SK, draws_S)
-
-
-def _counts(data: OpenedData, track: Track) -> Tensor:
-    """(S, K) labels of each class in each training sample."""
-    train = data.splits["train"]
-    counted_SK: Tensor | None = getattr(train.data, "counts_SK", None)
-    if counted_SK is not None:
-        return counted_SK  # blocks were counted when they were cut
-    num_classes, ignore_index = len(data.spec.classes), data.spec.ignore_index
-    return torch.stack(
-        [
-            count_labels(train[index].labels, num_classes, ignore_index)
-            for index in track(range(len(train)), "the classes of training samples")
-        ]
-    )
 
 
 def _check(config: TrainConfig, data: OpenedData, model: nn.Module) -> None:

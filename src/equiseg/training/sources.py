@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from torch import Tensor
 
 from equiseg.data import CachedData, DataError, PointCard, load_card, survey
 from equiseg.data.sample import DataSpec
@@ -22,26 +25,40 @@ class OpenedData:
 
     Attributes:
         splits: The samples of each split.
-        statistics: Class statistics of each split.
+        counts_SK: (S, K) int64 labels of each class in each of the S training samples.
         spec: What the data are.
     """
 
     splits: dict[str, CachedData]
-    statistics: dict[str, ClassStatistics]
+    counts_SK: Tensor
     spec: DataSpec
+
+    @cached_property
+    def statistics(self) -> ClassStatistics:
+        """Of the training split."""
+        return ClassStatistics.from_counts(self.counts_SK)
 
     @property
     def groups(self) -> FrequencyGroups:
-        """Head, common and tail: the benchmark's own, or thirds by training frequency."""
-        pixels_K = self.statistics["train"].pixels_K
-        if self.spec.groups is None:
-            return FrequencyGroups.from_counts(pixels_K)
-        ids = {name: k for k, name in enumerate(self.spec.classes)}
-        by_id = {
-            group: sorted((ids[name] for name in names), key=lambda k: -int(pixels_K[k]))
-            for group, names in self.spec.groups.items()
-        }
-        return FrequencyGroups.from_mapping(by_id)
+        """Head, common and tail."""
+        return frequency_groups(self.spec, self.statistics.pixels_K)
+
+
+def frequency_groups(spec: DataSpec, pixels_K: Tensor) -> FrequencyGroups:
+    """Head, common and tail: the benchmark's own, or thirds by frequency.
+
+    Args:
+        spec: What the data are.
+        pixels_K: (K,) labels of each class in training.
+    """
+    if spec.groups is None:
+        return FrequencyGroups.from_counts(pixels_K)
+    ids = {name: k for k, name in enumerate(spec.classes)}
+    by_id = {
+        group: sorted((ids[name] for name in names), key=lambda k: -int(pixels_K[k]))
+        for group, names in spec.groups.items()
+    }
+    return FrequencyGroups.from_mapping(by_id)
 
 
 def open_split(
@@ -128,13 +145,13 @@ def open_data(
         DataError: Listing everything that cannot be used.
     """
     splits: dict[str, CachedData] = {}
-    statistics: dict[str, ClassStatistics] = {}
+    counts: dict[str, Tensor] = {}
     problems: list[str] = []
     budget = int(config.cache_gb * 1e9)
     for name in split_names(config):
         try:
             cached = CachedData(open_split(config, name, track), budget)
-            statistics[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
+            counts[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
         except DataError as error:
             problems.append(str(error))
             continue
@@ -142,4 +159,4 @@ def open_data(
         splits[name] = cached
     if problems:
         raise DataError("\n".join(problems))
-    return OpenedData(splits, statistics, next(iter(splits.values())).spec)
+    return OpenedData(splits, counts["train"], next(iter(splits.values())).spec)

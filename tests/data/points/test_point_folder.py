@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from equiseg.data import DataError, PointCard, load_card, survey
 from equiseg.data.points.deal import deal_blocks
@@ -61,9 +62,11 @@ def test_samples_are_blocks_with_context(root):
 
 
 def test_every_labelled_point_counts_once(root):
-    statistics = survey(PointFolder(card_of(root), "val", root / "cache"), "val")
+    data = PointFolder(card_of(root), "val", root / "cache")
+    counts_SK = survey(data, "val")
     codes = np.load(root / "s3.npz")["labels"]
-    assert statistics.pixels_K.tolist() == np.bincount(codes)[1:].tolist()
+    assert counts_SK.sum(0).tolist() == np.bincount(codes)[1:].tolist()
+    assert torch.equal(counts_SK, data.counts_SK)
 
 
 def test_whole_scans(root):
