@@ -13,6 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+LINEAR_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
+"""What ``F.interpolate`` calls linear resizing along one to three axes."""
+
 
 class Axis(NamedTuple):
     """The resize along one axis: for every label position the cells below and above it.

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equiseg.labels import check_labels, check_num_classes, check_shapes, fold_ignored, is_checkable
-
-_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
+from equiseg.resize import LINEAR_MODES
 
 
 class PixelLoss(nn.Module):
@@ -78,7 +77,7 @@ class PixelLoss(nn.Module):
         if logits.dtype != torch.float64:
             logits = logits.float()  # a sum over a batch overflows half precision
         if logits.shape[2:] != labels.shape[1:]:
-            logits = F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
+            logits = F.interpolate(logits, labels.shape[1:], mode=LINEAR_MODES[labels.ndim - 1])
         return logits
 
     def _check_labels(self, labels: Tensor) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from equiseg.collapse.measures import CollapseMeasures
 from equiseg.collapse.moments import ClassMoments, Resolution
+from equiseg.resize import LINEAR_MODES
 
 try:
     from torchmetrics import Metric
@@ -19,8 +20,6 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError(
         'CollapseMetric needs torchmetrics: pip install "equiseg[metrics]"'
     ) from error
-
-_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 class CollapseMetric(Metric):
@@ -219,7 +218,7 @@ class CollapseMetric(Metric):
         if bias_K is not None:
             scores = scores + bias_K.to(weight_KD).view(-1, *[1] * len(size))
         if map_.shape[1:] != size:
-            mode = _MODES[len(size)]
+            mode = LINEAR_MODES[len(size)]
             scores = F.interpolate(
                 scores.unsqueeze(0), tuple(size), mode=mode, align_corners=self.align_corners
             ).squeeze(0)

@@ -18,6 +18,7 @@ from equiseg.labels import (
     fold_ignored,
     is_checkable,
 )
+from equiseg.resize import LINEAR_MODES
 
 try:
     from torchmetrics import Metric
@@ -25,8 +26,6 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError(
         'SegmentationScore needs torchmetrics: pip install "equiseg[metrics]"'
     ) from error
-
-_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     Raises:
         ValueError: If their shape is not that of K classes for these labels.
     """
-    fits = logits.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(_MODES)
+    fits = logits.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(LINEAR_MODES)
     if not fits or logits.shape[:2] != (len(labels), num_classes):
         raise ValueError(
             f"predictions as logits must be (B, {num_classes}, *spatial) for labels "
@@ -209,7 +208,7 @@ def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         )
     if logits.shape[2:] == labels.shape[1:]:
         return logits
-    return F.interpolate(logits, labels.shape[1:], mode=_MODES[labels.ndim - 1])
+    return F.interpolate(logits, labels.shape[1:], mode=LINEAR_MODES[labels.ndim - 1])
 
 
 def checked_ids(ids: Tensor, labels: Tensor, num_classes: int) -> Tensor:
