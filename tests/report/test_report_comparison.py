@@ -86,3 +86,18 @@ def test_without_weights_the_page_says_what_is_missing(finished):
     assert text.count("<figcaption>") == 2  # of numbers alone
     assert "No examples and no centers are shown" in text
     assert "no such weights" in text
+
+
+def test_of_many_networks_the_baseline_and_the_best_on_the_tail_are_shown(finished):
+    out, comparison = finished
+    name = list(comparison.runs)[1]
+    (run,) = comparison.runs[name]
+    runs = dict(comparison.runs)
+    for number, tail in enumerate((0.9, float("nan"), 0.7, 0.8)):
+        runs[f"rival{number}"] = [run | {"test": run["test"] | {"tail": tail}}]
+        (out / f"rival{number}").symlink_to(out / name)
+    report_comparison(out, dataclasses.replace(comparison, runs=runs), "")
+    with (out / "figures" / "cosines.csv").open(newline="") as lines:
+        shown = dict.fromkeys(row["variant"] for row in csv.DictReader(lines))
+    assert list(shown) == [comparison.baseline, "rival0", "rival2", "rival3"]
+    assert "besides" in (out / "report.html").read_text(encoding="utf-8")

@@ -127,7 +127,8 @@ def run_comparison(
         if len(study.comparisons) > 1:
             console.rule(name)
         console.print(comparison_table(comparison))
-        pages.append(report_comparison(out / name, comparison, command))
+        with console.status(f"drawing the page of {name}" if name != "." else "drawing the page"):
+            pages.append(report_comparison(out / name, comparison, command))
     if len(pages) > 1 or any(study.tuning.values()):
         from equiseg.report.study_page import report_study
 

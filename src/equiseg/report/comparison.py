@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 
 import torch
 
@@ -30,6 +32,7 @@ from equiseg.training.networks import open_network
 from equiseg.training.sources import open_split
 
 PAGE = "report.html"
+_MOST_NETWORKS = 4  # what a picture has room for
 _MOST_SAMPLES = 48  # enough for centers of rare classes, few enough for seconds on a CPU
 
 
@@ -37,8 +40,9 @@ def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
     """Draw what the folder of a comparison allows, and write its page.
 
     Writes ``out/report.html`` and ``out/figures/*``: every figure as PNG and SVG, its numbers as
-    CSV. Examples and centers come from the networks of the first seed; where their weights or the
-    data cannot be read, the page says so and goes without.
+    CSV. Examples and centers come from the networks of the first seed, of many methods from the
+    baseline and the best on the tail; where their weights or the data cannot be read, the page says
+    so and goes without.
 
     Args:
         out: Folder of the comparison, ``out/<variant>/seed<seed>``.
@@ -54,7 +58,7 @@ def report_comparison(out: Path, comparison: Comparison, command: str) -> Path:
     if (reliability := comparison_reliability(comparison)) is not None:
         figures.append(reliability)
     try:
-        figures += _networks({name: paths[0] for name, paths in folders.items()}, comparison)
+        figures += _networks({name: folders[name][0] for name in _seen(comparison)}, comparison)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         notes.append(f"No examples and no centers are shown: {reason}")
@@ -123,6 +127,18 @@ def _while_training(folders: Mapping[str, Sequence[Path]]) -> list[Illustration]
     return shown
 
 
+def _seen(comparison: Comparison) -> list[str]:
+    """The methods whose networks are looked into: the baseline, and of many others the best."""
+
+    def tail(name: str) -> float:
+        score = mean(comparison.values(name, "tail"))
+        return -math.inf if math.isnan(score) else score
+
+    first, *others = comparison.runs
+    best = sorted(others, key=tail, reverse=True)[: _MOST_NETWORKS - 1]
+    return [name for name in comparison.runs if name in (first, *best)]
+
+
 def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illustration]:
     """The figures that need the trained networks of one seed."""
     networks, diagnoses = {}, {}
@@ -142,6 +158,8 @@ def _networks(folders: Mapping[str, Path], comparison: Comparison) -> list[Illus
     spec, number = DataSpec.of(data), min(_MOST_SAMPLES, len(data))
     kind = "scans" if spec.holds_points else "images"
     where = f"first seed, {number} {kind} of the {comparison.split} split"
+    if len(folders) < len(comparison.runs):
+        where += f"; besides {comparison.baseline} those with the best tail"
     geometries = {name: diagnosis.measures for name, diagnosis in diagnoses.items()}
     gradients = gradient_illustration(comparison.baseline, diagnoses[comparison.baseline])
     shown = [_cosines(geometries, comparison, where), gradients]

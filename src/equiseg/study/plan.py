@@ -102,8 +102,13 @@ class Plan:
 
     def settings(self, method: str) -> list[str]:
         """What is tried of a method: its defaults, then draws that differ from each other."""
-        draws = (drawn(method, seed) for seed in range(_MOST_DRAWS * has_ranges(method)))
-        return list(dict.fromkeys((with_defaults(method), *draws)))[: self.trials]
+        settings = [with_defaults(method)]
+        for seed in range(_MOST_DRAWS * has_ranges(method)):
+            if len(settings) == self.trials:
+                break
+            if (draw := drawn(method, seed)) not in settings:
+                settings.append(draw)
+        return settings
 
     def folder(self, task: Task, method: str) -> Path:
         """Where the runs of a method on a task are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,11 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     Raises:
         ValueError: If the file is missing or does not describe a run.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse import ArgumentError
 
     if not path.is_file():
         raise ValueError(f"{path}: no such configuration; is this the folder of a run?")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(TrainConfig, "config")
+    parser = _parser()
     said = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
         values = parser.parse_object({"config": said if base is None else _over(plain(base), said)})
@@ -64,6 +64,16 @@ def check_same(config: TrainConfig, folder: Path) -> None:
             f"out: {folder} holds a run of another configuration ({'; '.join(changes)}); choose "
             "another folder, or remove this one"
         )
+
+
+@functools.cache
+def _parser() -> Any:
+    """Reads configurations; made once, for a study reads hundreds."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig, "config")
+    return parser
 
 
 def _over(below: Any, above: Any) -> Any:
