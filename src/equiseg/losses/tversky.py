@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from equiseg.labels import count_labels
 from equiseg.losses.arguments import check_number, is_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+from equiseg.sums import row_sums
 
 
 class TverskyLoss(PixelLoss):
@@ -53,12 +55,14 @@ class TverskyLoss(PixelLoss):
     def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
         """See the class."""
         probabilities_PK = logits_PK.softmax(1)
-        known_PK = known_P.unsqueeze(1)
-        own_PK = targets_P.unsqueeze(1) == torch.arange(self.num_classes, device=targets_P.device)
-        counts_K = (own_PK & known_PK).sum(0)
+        own_P1 = targets_P.unsqueeze(1)
+        ids_P = torch.where(known_P, targets_P, self.num_classes)
         # Mistakes are summed, not differences of large sums, which float32 would round away.
-        missed_K = torch.where(own_PK & known_PK, 1 - probabilities_PK, 0).sum(0)
-        false_K = torch.where(~own_PK & known_PK, probabilities_PK, 0).sum(0)
+        missed_P1 = 1 - probabilities_PK.gather(1, own_P1)
+        missed_K = row_sums(missed_P1, ids_P, self.num_classes).squeeze(1)
+        known_PK = torch.where(known_P.unsqueeze(1), probabilities_PK, 0)
+        false_K = known_PK.scatter(1, own_P1, 0).sum(0)
+        counts_K = count_labels(ids_P, self.num_classes, self.num_classes)
         price_K = self.alpha * false_K + self.beta * missed_K
         present_K = counts_K > 0
         whole_K = torch.where(present_K, counts_K - missed_K + price_K, 1)
