@@ -2,25 +2,20 @@
 
     python benchmarks/study_posthoc.py --study runs/study
 
-For each task tau is chosen on val, on the trial of cross entropy that the study chose (a seed of
-its own), and then applied to every seed. Prints the paired differences on test and writes a row a
-run to benchmarks/results/study_posthoc.json.
+Of each run tau is chosen on its own val split, then applied on test. Prints the paired differences
+and writes a row a run to benchmarks/results/study_posthoc.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
 from pathlib import Path
 
 from measure import save
 
 from equiseg.study.comparison import Difference
-from equiseg.study.run import TUNING
-from equiseg.training.config_file import read_config
 from equiseg.training.posthoc import adjust_run
-from equiseg.training.result import read_result
+from equiseg.training.result import RESULT, read_result
 
 SCORES = ("miou", "head", "common", "tail", "mean_accuracy", "pixel_accuracy", "ece")
 
@@ -28,26 +23,22 @@ SCORES = ("miou", "head", "common", "tail", "mean_accuracy", "pixel_accuracy", "
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", type=Path, default=Path("runs/study"))
+    parser.add_argument("--out", type=Path, default=Path("runs/study_posthoc"))
     options = parser.parse_args()
     rows = []
     for folder in sorted(options.study.glob("*/cross_entropy")):
-        trials = json.loads((folder / TUNING).read_text(encoding="utf-8"))
-        chosen = next(n for n, trial in enumerate(trials) if trial["chosen"])
-        with tempfile.TemporaryDirectory() as scratch:
-            adjust_run(folder / f"trial{chosen}", Path(scratch))
-            tau = read_config(Path(scratch) / "config.yaml").adjust
-        runs = sorted(folder.glob("seed*/result.json"))
-        before, after = [], []
-        for run in (path.parent for path in runs):
-            out = folder.parent / "posthoc" / run.name
-            if not (out / "result.json").is_file():
-                adjust_run(run, out, tau)
+        task, before, after = folder.parent.name, [], []
+        for run in sorted(path.parent for path in folder.glob(f"seed*/{RESULT}")):
+            out = options.out / task / run.name
+            if not (out / RESULT).is_file():
+                adjust_run(run, out)
+            adjusted = read_result(out)
             before.append(read_result(run)["test"])
-            after.append(read_result(out)["test"])
-            seed = read_result(run)["seed"]
+            after.append(adjusted["test"])
             scores = {name: after[-1][name] for name in SCORES}
-            rows.append({"task": folder.parent.name, "seed": seed, "tau": tau, **scores})
-        print(f"{folder.parent.name}: tau {tau}, {len(runs)} seeds")
+            tau = adjusted["config"]["adjust"]
+            rows.append({"task": task, "seed": adjusted["seed"], "tau": tau, **scores})
+        print(f"{task}: {len(before)} seeds, tau {[row['tau'] for row in rows[-len(before) :]]}")
         for name in SCORES:
             gap = Difference.of([a[name] for a in after], [b[name] for b in before])
             print(f"  {name:15} {100 * gap.mean:+.1f} +- {100 * gap.half_width:.1f}")

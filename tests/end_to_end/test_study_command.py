@@ -40,7 +40,7 @@ def test_every_run_is_a_row(study: Path):
 
 def test_the_best_trial_is_trained_with_every_seed(study: Path):
     for task, seeds in (("a", [3]), ("b", [3, 4])):
-        trials = json.loads((study / task / "focal" / "tuning.json").read_text())
+        trials = json.loads((study / task / "focal" / "tuning.json").read_text())["trials"]
         assert len(trials) == 2
         (best,) = (trial for trial in trials if trial["chosen"])
         assert best["score"] == max(trial["score"] for trial in trials)

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import pytest
 import yaml
 
 from equiseg.study.batch import Run, _environment, train_all
+from equiseg.training.held import held
 from runs import tiny_config
 
 
@@ -36,3 +38,23 @@ def test_processes_of_torchrun_share_the_runs_out(tmp_path: Path, monkeypatch):
     train_all(runs, 1)
     assert [run.is_finished for run in runs] == [False, True]
     assert waited == [True]
+
+
+def test_what_the_system_killed_has_not_failed(tmp_path: Path, monkeypatch):
+    killed = tmp_path / "python"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(killed))
+    runs = [Run(tiny_config(seed=seed), tmp_path / str(seed)) for seed in range(2)]
+    with pytest.raises(RuntimeError, match=r"2 of 2 runs were killed.*The same command goes on"):
+        train_all(runs, 2)
+
+
+def test_nothing_starts_beside_a_run_that_goes_on_or_is_another(tmp_path: Path):
+    runs = [Run(tiny_config(seed=seed), tmp_path / str(seed)) for seed in range(2)]
+    with held(runs[1].folder), pytest.raises(ValueError, match="another process is writing"):
+        train_all(runs, 1)
+    (runs[1].folder / "config.yaml").write_text("seed: 7\n")
+    with pytest.raises(ValueError, match="seed is 7 there, 1 here"):
+        train_all(runs, 1)
+    assert not runs[0].folder.exists()

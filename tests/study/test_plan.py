@@ -49,6 +49,12 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
     [
         ({"methods": ["ceco", "ceco"]}, "names, each its own"),
         ({"methods": []}, "names, each its own"),
+        ({"tasks": []}, "tasks need names"),
+        ({"tasks": 2 * [Task("a", tiny_config(), [0])]}, r"each its own, got \['a', 'a'\]"),
+        ({"tasks": [Task("../a", tiny_config(), [0])]}, r"tasks: a name .* got '\.\./a'"),
+        ({"methods": ["figures:method=ceco"]}, "is not figures"),
+        ({"methods": ["ceco", "a:seed=3"]}, "sets a seed; give them to all"),
+        ({"tasks": [Task("a", tiny_config(score_test=False), [0])]}, "score_test=false leaves"),
         ({"tasks": [Task("a", tiny_config(), [])]}, "seeds must be at least one, each once"),
         ({"tasks": [Task("a", tiny_config(), [0, 0])]}, r"each once, got \[0, 0\]"),
         ({"select": "mIoU"}, "select must be one of miou, .* got 'mIoU'"),

@@ -43,7 +43,8 @@ def test_friedman_on_the_worked_example_of_demsar():
     statistic, p = friedman(scores)
     assert statistic == pytest.approx(3.69, abs=0.01)
     assert 0.01 < p < 0.05
-    assert friedman([list(range(11))] * 3) == (math.inf, 0.0)
+    assert friedman([list(range(11))] * 3) == (math.inf, math.factorial(11) ** -2)
+    assert friedman([[1, 2], [1, 2]]) == (math.inf, 0.5)  # by chance every other time
     assert friedman([[3, 2, 1], [1, 2, 3]]) == (0.0, 1.0)
     with pytest.raises(ValueError, match=r"two tasks and two methods at least, got \(1, 3\)"):
         friedman([[3, 2, 1]])

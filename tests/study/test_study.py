@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from pathlib import Path
 
@@ -51,3 +52,17 @@ def test_of_errors_the_least_is_best(tmp_path: Path):
     trials = chosen.choose()["."]["cross_entropy"]
     assert min(trials, key=lambda trial: trial.score).chosen
     assert trials[0].score != trials[1].score
+
+
+def test_a_choice_stands(tmp_path: Path):
+    """What was compared since was trained with it: a trial that is mended later changes nothing."""
+    method = "focal:method=focal(gamma=2 or choice(3))"
+    tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
+    plan = Plan(tasks, [method], tmp_path, trials=2)
+    train_all(plan.trial_runs(), 2)
+    found = plan.choose()["."]["focal"]
+    recorded = [dataclasses.replace(t, score=math.nan, chosen=not t.chosen) for t in found]
+    plan.record({".": {"focal": recorded}})
+    assert [t.chosen for t in plan.choose()["."]["focal"]] == [not t.chosen for t in found]
+    by_tail = dataclasses.replace(plan, select="tail")
+    assert not any(math.isnan(trial.score) for trial in by_tail.choose()["."]["focal"])

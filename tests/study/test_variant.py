@@ -16,6 +16,9 @@ def test_variants_change_the_base():
     cropped = Variant.parse("cropped:data.augment.crop=[32,48],epochs=4", base)
     assert cropped.config.data.augment.crop == (32, 48)
     assert cropped.config.epochs == 4
+    # Validation every fourth of twelve epochs: neither change alone would do.
+    base = tiny_config(epochs=12, val_every=4)
+    assert Variant.parse("short:epochs=5,val_every=5", base).config.val_every == 5
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,8 @@ def test_variants_change_the_base():
         ("a/b:epochs=3", "a name is made of letters"),
         ("a:optimizer.wait=1", "is none of the fields"),
         ("a:optimizer.lr=high", "does not fit"),
+        ("a:epochs=3,val_every=2", "methods: .*: epochs must be a multiple"),
+        ("a:seed=1", "give them to all methods by --seeds"),
     ],
 )
 def test_variants_that_cannot_be_read(text, message):

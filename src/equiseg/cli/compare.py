@@ -57,9 +57,9 @@ def compare(
     """Train several methods with several seeds and compare them, paired by seed.
 
     Finished runs are kept: started again, or with more seeds, only what is missing is trained.
-    Writes comparison.json, results.csv, a page (report.html) and its figures into the folder. With
-    several tasks it is a study: a page for each task and one over all. Under torchrun the processes
-    share the runs out.
+    Writes comparison.json, a page (report.html) and its figures into the folder. With several tasks
+    it is a study: a page for each task, one over all, and results.csv with a row a run (of one
+    task that is tuned, study.html). Under torchrun the processes share the runs out.
 
     Args:
         config: What all runs share.
@@ -121,7 +121,8 @@ def run_comparison(
     for task, tuned in study.tuning.items():
         for trial in (trial for trials in tuned.values() for trial in trials):
             if math.isnan(trial.score):
-                console.print(f"[yellow]failed, so never chosen: {task}, {trial.changes}[/yellow]")
+                reason = "failed or without a score, so not chosen"
+                console.print(f"[yellow]{reason}: {task}, {trial.changes}[/yellow]")
     pages = []
     for name, comparison in study.comparisons.items():
         if len(study.comparisons) > 1:

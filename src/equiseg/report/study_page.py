@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def _decision(study: Study) -> Illustration | None:
         metric: {name: overall_difference(study, name, metric) for name in study.methods[1:]}
         for metric in _DECISION
     }
-    if not any(gap.mean == gap.mean for gap in overall["tail"].values()):
+    if all(math.isnan(gap.mean) for gap in overall["tail"].values()):
         return None
     tasks = {task_title(study, task): _changes(c) for task, c in study.comparisons.items()}
     rows = [
@@ -174,7 +175,7 @@ def _cost(study: Study) -> Illustration | None:
     """Gain on the tail against time and memory."""
     others = study.methods[1:]
     tail = {name: overall_difference(study, name, "tail") for name in others}
-    if not any(gap.mean == gap.mean for gap in tail.values()):
+    if all(math.isnan(gap.mean) for gap in tail.values()):
         return None
     costs = {}
     for key in COSTS:

@@ -117,12 +117,7 @@ def budget_section(out: Path, study: Study) -> Html:
                 Cell(f"{number(hours, 1, 2)} h" if hours else NONE, hours or math.nan),
             ]
         )
-    caption = (
-        "Every method has the same budget on a task: as many settings to try, the same schedule, "
-        "the same seeds."
-    )
-    if any(len(set(map(len, t.values()))) > 1 for t in study.tuning.values()):
-        caption = "Methods have the same schedule and seeds, and try as many settings as they have."
+    caption = f"Every method has the same schedule and the same seeds. {_tried(study)}"
     if total:
         caption += (
             f" Training took {number(total, 1, 1)} hours in all, run after run{_each(threads)}: "
@@ -130,6 +125,21 @@ def budget_section(out: Path, study: Study) -> Html:
         )
     heads = ["task", "classes", "network", "epochs", "seeds", "trials", "final runs", "training"]
     return section("What was run", caption, table(heads, rows))
+
+
+def _tried(study: Study) -> str:
+    """How many settings each method could try, and which had fewer."""
+    tried = {
+        name: max([1, *(len(methods.get(name, ())) for methods in study.tuning.values())])
+        for name in study.methods
+    }
+    most = max(tried.values())
+    fewer = [name for name, number_of in tried.items() if number_of < most]
+    if most == 1:
+        return "None was tuned."
+    if not fewer:
+        return f"Each tried {most} settings on a task."
+    return f"Each tried {most} settings on a task; fewer, having no more: {', '.join(fewer)}."
 
 
 def settings_section(study: Study) -> Html:

@@ -67,6 +67,8 @@ def caution_of(study: Study) -> str:
             f"{count(tasks, 'task').capitalize()}: intervals over tasks speak of data like these, "
             "and are wide."
         )
+    if any(c.split == "val" for c in study.comparisons.values()) and any(study.tuning.values()):
+        parts.append("Settings were chosen on the split that is scored: tuned methods look better.")
     parts.append(caution(min(len(c.seeds) for c in study.comparisons.values())))
     if len(study.methods) > 2:
         parts.append("The highest of several was picked after looking: its lead flatters it.")

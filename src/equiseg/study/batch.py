@@ -17,6 +17,7 @@ import torch
 
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, write_config
+from equiseg.training.held import held
 from equiseg.training.result import RESULT
 from equiseg.training.run import PROGRESS
 
@@ -65,17 +66,27 @@ def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, sh
         report: Told the share of each run that is done, now and then; 1 when it ends.
 
     Raises:
-        ValueError: If a folder holds a run of another configuration, or ``jobs`` is below 1.
+        ValueError: Before anything starts, if a folder holds a run of another configuration or is
+            being written to, or ``jobs`` is below 1.
+        RuntimeError: After all others have finished, if the system killed a run: it has not failed,
+            and may go on.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    ours = runs[rank::ranks]
+    for run in ours:
+        if not run.is_finished and run.folder.is_dir():
+            with held(run.folder):  # not by a run that outlived the command which began it
+                pass
     stop = threading.Event()
+    killed: list[Path] = []
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_train, run, jobs, report, stop) for run in runs[rank::ranks]]
+        futures = {pool.submit(_train, run, jobs, report, stop): run for run in ours}
         try:
             for future in as_completed(futures):
-                future.result()
+                if future.result() < 0:
+                    killed.append(futures[future].folder)
         except BaseException:
             stop.set()  # ends the running processes; what has not begun does not begin
             pool.shutdown(wait=False, cancel_futures=True)
@@ -86,13 +97,18 @@ def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, sh
         if not dist.is_initialized():
             dist.init_process_group("gloo", timeout=timedelta(days=30))
         dist.barrier()
+    if killed:
+        raise RuntimeError(
+            f"{len(killed)} of {len(ours)} runs were killed, {killed[0]} the first; if memory ran "
+            "out, give fewer jobs. The same command goes on where they stopped"
+        )
 
 
-def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> None:
-    """Train in a process of its own."""
+def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> int:
+    """Train in a process of its own; its exit code, below 0 where the system killed it."""
     if run.is_finished:
         report(run.folder, 1.0)
-        return
+        return 0
     run.folder.mkdir(parents=True, exist_ok=True)
     requested = run.folder / "requested.yaml"
     write_config(run.config, requested)
@@ -109,6 +125,7 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> None:
                 process.terminate()
                 process.wait()
     report(run.folder, 1.0)
+    return process.returncode
 
 
 def _environment(config: TrainConfig, jobs: int) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from equiseg.training.config import TrainConfig
 from equiseg.training.result import best_of, read_result, score_of
 from equiseg.training.sources import split_names
 
+TUNING = "tuning.json"
+_RESERVED = ("figures",)  # a folder of the page's
 # Far from the seeds anyone compares with: a choice must not have seen the runs it is judged by.
 _TUNING_SEED = 1_000_003
 _MOST_DRAWS = 1000  # of few choices there may be no more to draw
@@ -77,10 +81,14 @@ class Plan:
     split: str = "test"
 
     def __post_init__(self) -> None:
-        names = [method.partition(":")[0] for method in self.methods]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"methods need names, each its own, got {names}")
+        _check_names("methods", [method.partition(":")[0] for method in self.methods])
+        _check_names("tasks", [task.name for task in self.tasks])
         for task in self.tasks:
+            if not task.config.score_test and self.split == "test":
+                raise ValueError(
+                    "score_test=false leaves nothing to compare on; leave it out, or give "
+                    "--split val"
+                )
             if not task.seeds or len(set(task.seeds)) < len(task.seeds):
                 raise ValueError(f"seeds must be at least one, each once, got {[*task.seeds]}")
         if self.select not in METRICS:
@@ -152,21 +160,61 @@ class Plan:
         return Run(config, self.folder(task, method) / f"trial{trial}")
 
     def choose(self) -> dict[str, dict[str, list[Trial]]]:
-        """What the finished trials scored, and which was best."""
-        tuning: dict[str, dict[str, list[Trial]]] = {task.name: {} for task in self.tasks}
-        for task in self.tasks:
-            for method in self.methods:
-                settings = self.settings(method)
-                if len(settings) == 1:
-                    continue
-                runs = [self._trial(task, method, t, text) for t, text in enumerate(settings)]
-                scores = [
-                    score_of(read_result(run.folder)["val"], self.select)
-                    if run.is_finished
-                    else math.nan
-                    for run in runs
-                ]
-                best = best_of(scores, self.select)
-                trials = [Trial(s, scores[t], t == best) for t, s in enumerate(settings)]
-                tuning[task.name][method.partition(":")[0]] = trials
-        return tuning
+        """What the trials scored, and which was best, of each method with a choice.
+
+        A choice that was recorded (:meth:`record`) stands: what has been compared since was
+        trained with it.
+        """
+        return {
+            task.name: {
+                method.partition(":")[0]: self._recorded(task, method) or self._best(task, method)
+                for method in self.methods
+                if len(self.settings(method)) > 1
+            }
+            for task in self.tasks
+        }
+
+    def record(self, tuning: dict[str, dict[str, list[Trial]]]) -> None:
+        """Write what was tried of each method into its folder."""
+        for task, methods in tuning.items():
+            for method, trials in methods.items():
+                known = {
+                    "select": self.select,
+                    "trials": [dataclasses.asdict(trial) for trial in trials],
+                }
+                path = self.out / task / method / TUNING
+                path.write_text(json.dumps(known, indent=1), encoding="utf-8")
+
+    def _best(self, task: Task, method: str) -> list[Trial]:
+        """The trials as they came out."""
+        settings = self.settings(method)
+        runs = [self._trial(task, method, t, text) for t, text in enumerate(settings)]
+        scores = [
+            score_of(read_result(run.folder)["val"], self.select) if run.is_finished else math.nan
+            for run in runs
+        ]
+        best = best_of(scores, self.select)
+        return [Trial(s, scores[t], t == best) for t, s in enumerate(settings)]
+
+    def _recorded(self, task: Task, method: str) -> list[Trial] | None:
+        """The trials as they were recorded, if they are the same."""
+        path = self.folder(task, method) / TUNING
+        if not path.is_file():
+            return None
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known["select"] != self.select:
+            return None
+        trials = [Trial(**trial) for trial in known["trials"]]
+        return trials if [t.changes for t in trials] == self.settings(method) else None
+
+
+def _check_names(what: str, names: Sequence[str]) -> None:
+    """Refuse names that are no folders of their own."""
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"{what} need names, each its own, got {names}")
+    for name in names:
+        if name in _RESERVED or (name != "." and not re.fullmatch(r"[\w+-][\w.+-]*", name)):
+            raise ValueError(
+                f"{what}: a name is made of letters, digits, '_', '.', '+' and '-', does not begin "
+                f"with '.' and is not {', '.join(_RESERVED)}, got {name!r}"
+            )

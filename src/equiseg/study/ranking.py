@@ -73,8 +73,8 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
     ranks = np.asarray(mean_ranks(scores_TM))
     chi2 = 12 * tasks / (methods * (methods + 1)) * ((ranks**2).sum() - _even(methods))
     rest = tasks * (methods - 1) - chi2
-    if rest < 1e-9:  # the same order on every task, but for rounding
-        return math.inf, 0.0
+    if rest < 1e-9:  # the same order on every task, but for rounding: one of M! on each
+        return math.inf, float(math.factorial(methods)) ** (1 - tasks)
     statistic = (tasks - 1) * chi2 / rest
     return float(statistic), float(f.sf(statistic, methods - 1, (methods - 1) * (tasks - 1)))
 

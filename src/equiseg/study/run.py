@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 from equiseg.study.batch import LOG, Report, train_all
 from equiseg.study.comparison import COMPARISON, Comparison
 from equiseg.study.plan import Plan, Trial
 from equiseg.study.search import with_defaults
 from equiseg.training.held import held
-
-TUNING = "tuning.json"
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,8 @@ def run_study(
 
     Raises:
         ValueError: If another process is writing to the folder of the study.
-        RuntimeError: If runs that are compared fail, naming their logs; the others are finished.
+        RuntimeError: If runs that are compared fail, naming their logs, or runs were killed; the
+            others are finished.
     """
     first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
     with held(plan.out) if first else nullcontext():
@@ -69,7 +65,7 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
     train_all(trials, jobs, report(len(trials)))
     tuning = plan.choose()
     if first:
-        _write(tuning, plan.out)
+        plan.record(tuning)
     chosen = {
         (task.name, method): _chosen(tuning[task.name].get(method.partition(":")[0]), method)
         for task in plan.tasks
@@ -92,15 +88,6 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
         if first:
             comparisons[task.name].save(plan.out / task.name / COMPARISON)
     return Study(comparisons, tuning, plan.select)
-
-
-def _write(tuning: dict[str, dict[str, list[Trial]]], out: Path) -> None:
-    """What was tried of each method, into its folder."""
-    for task, methods in tuning.items():
-        for method, trials in methods.items():
-            records = [dataclasses.asdict(trial) for trial in trials]
-            text = json.dumps(records, indent=1)
-            (out / task / method / TUNING).write_text(text, encoding="utf-8")
 
 
 def _chosen(trials: list[Trial] | None, method: str) -> str:

@@ -41,32 +41,44 @@ class Variant:
                 f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}; "
                 f"give it one, as in 'mine:method={text}'"
             )
-        config = base if changes else _changed(base, "method", name, text)
+        values: dict[str, str] = {} if changes else {"method": name}
         for change in split_outside(changes):
             key, equals, value = change.partition("=")
             if not equals:
                 raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
-            config = _changed(config, key.strip(), value.strip(), text)
-        return cls(name, config)
+            values[key.strip()] = value.strip()
+        if "seed" in values:
+            raise ValueError(f"methods: {text!r} sets a seed; give them to all methods by --seeds")
+        return cls(name, _changed(base, values, text))
 
 
-def _changed(config: Any, key: str, value: str, text: str) -> Any:
-    """A configuration with one (nested) field replaced by the parsed text."""
-    head, _, rest = key.partition(".")
+def _changed(config: Any, values: dict[str, str], text: str) -> Any:
+    """A configuration with (nested) fields replaced, all at once: they may depend on each other."""
     hints = get_type_hints(type(config))
-    if head not in hints:
-        raise ValueError(f"methods: {key!r} in {text!r} is none of the fields {sorted(hints)}")
-    if rest:
-        return dataclasses.replace(
-            config, **{head: _changed(getattr(config, head), rest, value, text)}
-        )
+    fields: dict[str, Any] = {}
+    for head in dict.fromkeys(key.partition(".")[0] for key in values):
+        if head not in hints:
+            raise ValueError(f"methods: {head!r} in {text!r} is none of the fields {sorted(hints)}")
+        inner = {k.partition(".")[2]: v for k, v in values.items() if k.partition(".")[0] == head}
+        if "" in inner:
+            fields[head] = _parsed(head, inner[""], hints[head], text)
+        else:
+            fields[head] = _changed(getattr(config, head), inner, text)
+    try:
+        return dataclasses.replace(config, **fields)
+    except ValueError as error:
+        raise ValueError(f"methods: {text!r}: {error}") from error
+
+
+def _parsed(field: str, value: str, type_: Any, text: str) -> Any:
     from jsonargparse import ArgumentError, ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--value", type=hints[head])
+    parser.add_argument("--value", type=type_)
     try:
-        parsed = parser.parse_args([f"--value={value}"]).value
+        return parser.parse_args([f"--value={value}"]).value
     except ArgumentError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"methods: {key}={value!r} in {text!r} does not fit: {reason}") from error
-    return dataclasses.replace(config, **{head: parsed})
+        raise ValueError(
+            f"methods: {field}={value!r} in {text!r} does not fit: {reason}"
+        ) from error

@@ -31,9 +31,16 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     from jsonargparse import ArgumentError
 
     if not path.is_file():
-        raise ValueError(f"{path}: no such configuration; is this the folder of a run?")
+        raise ValueError(f"{path}: no such configuration")
     parser = _parser()
-    said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(said, dict):
+        raise ValueError(  # noqa: TRY004 - of the file, not of an argument
+            f"{path}: must hold options, as 'epochs: 12', got {said!r:.60}"
+        )
     try:
         values = parser.parse_object({"config": said if base is None else _over(plain(base), said)})
     except ArgumentError as error:

@@ -76,13 +76,15 @@ def adjust_run(
         The validation score of each tau tried; empty where tau was given.
 
     Raises:
-        ValueError: If the run was adjusted before, ``out`` holds a run, or the score is unknown.
+        ValueError: If the run was adjusted before, by this or in its loss, ``out`` holds a run, or
+            the score is unknown.
     """
     config, result = read_config(run / "config.yaml"), read_result(run)
     if config.adjust:
         raise ValueError(f"run: {run} is adjusted by {config.adjust} already; give the plain one")
     if (out / RESULT).is_file():
         raise ValueError(f"out: {out} holds a run; choose another folder, or remove this one")
+    replace(config, adjust=1.0)  # refuses a method that is adjusted in training
     data = open_data(config.data, track)
     model, card = load_weights(run)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
