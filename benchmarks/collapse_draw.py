@@ -23,7 +23,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, PAPER, STYLE
-from equiseg.study.comparison import Difference
+from equiseg.study.interval import Interval
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = Path(__file__).parent.parent / "docs/images"
@@ -48,13 +48,13 @@ def spread(found: Sequence[float], scale: float = 1, digits: int = 3) -> str:
     return f"{scale * mean(found):.{digits}f} ± {scale * stdev(found):.{digits}f}"
 
 
-def gain(rows: Sequence[Row], column: str, **cell: Any) -> Difference:
+def gain(rows: Sequence[Row], column: str, **cell: Any) -> Interval:
     """What the regularizer adds, paired by seed."""
     ours, theirs = (values(rows, column, method=m, **cell) for m in reversed(METHODS))
-    return Difference.of(ours, theirs)
+    return Interval.paired(ours, theirs)
 
 
-def points(difference: Difference, scale: float = 100, digits: int = 1) -> str:
+def points(difference: Interval, scale: float = 100, digits: int = 1) -> str:
     """A difference with its 95 % interval."""
     return (
         f"{scale * difference.mean:+.{digits}f} ± {scale * difference.half_width:.{digits}f}"

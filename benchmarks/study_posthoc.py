@@ -13,7 +13,7 @@ from pathlib import Path
 
 from measure import save
 
-from equiseg.study.comparison import Difference
+from equiseg.study.interval import Interval
 from equiseg.training.posthoc import adjust_run
 from equiseg.training.result import RESULT, read_result
 
@@ -40,7 +40,7 @@ def main() -> None:
             rows.append({"task": task, "seed": adjusted["seed"], "tau": tau, **scores})
         print(f"{task}: {len(before)} seeds, tau {[row['tau'] for row in rows[-len(before) :]]}")
         for name in SCORES:
-            gap = Difference.of([a[name] for a in after], [b[name] for b in before])
+            gap = Interval.paired([a[name] for a in after], [b[name] for b in before])
             print(f"  {name:15} {100 * gap.mean:+.1f} +- {100 * gap.half_width:.1f}")
     save("study_posthoc", rows)
 

@@ -17,8 +17,8 @@ from statistics import geometric_mean, mean, median
 from measure import RESULTS
 from tables import markdown
 
-from equiseg.study.comparison import Difference
-from equiseg.study.ranking import Interval, mean_ranks, paired_bootstrap
+from equiseg.study.interval import Interval
+from equiseg.study.ranking import mean_ranks, paired_bootstrap
 
 SCORES = ("tail", "common", "head", "miou", "pixel_accuracy", "ece")
 BASELINE = "cross_entropy"
@@ -82,7 +82,7 @@ def by_task(scores: Scores, methods: list[str], score: str) -> str:
         cells = []
         for task in scores.values():
             values = [run[score] for run in task[method].values()]
-            gap = Difference.of(values, [task[BASELINE][seed][score] for seed in task[method]])
+            gap = Interval.paired(values, [task[BASELINE][seed][score] for seed in task[method]])
             text = f"{100 * mean(values):.1f}"
             if method != BASELINE:
                 text += f" ({100 * gap.mean:+.1f} ± {100 * gap.half_width:.1f})"

@@ -14,8 +14,8 @@ from equiseg.report.study_tables import (
     settings_section,
 )
 from equiseg.report.study_wording import caution_of, ledes
+from equiseg.study.interval import Interval
 from equiseg.study.plan import Trial
-from equiseg.study.ranking import Interval
 from equiseg.study.run import Study
 
 METHODS = ("plain", "ceco", "focal")

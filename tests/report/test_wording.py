@@ -3,7 +3,7 @@ import math
 import pytest
 
 from equiseg.report.wording import caution, count, interval, number, spread, verdict
-from equiseg.study.comparison import Difference
+from equiseg.study.interval import Interval
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def test_spread_leaves_out_nan_and_gives_no_deviation_of_one_value():
 
 
 def test_interval_has_both_ends_or_nothing():
-    assert interval(Difference(0.016, 0.02)) == "−0.4 to +3.6"
-    assert interval(Difference(0.016, math.nan)) == ""
+    assert interval(Interval(0.016, -0.004, 0.036)) == "−0.4 to +3.6"
+    assert interval(Interval(0.016)) == ""
 
 
 def test_counts_read_as_words():

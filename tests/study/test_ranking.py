@@ -3,9 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from equiseg.study.comparison import Difference
+from equiseg.study.interval import Interval
 from equiseg.study.ranking import (
-    Interval,
     cliques,
     critical_difference,
     friedman,
@@ -95,7 +94,7 @@ def test_what_does_not_vary_has_no_interval():
     for one_seed in (
         paired_bootstrap([[1.0]]),
         paired_bootstrap([[1.0], [3.0]], resample_tasks=False),
-        Interval.of(Difference.of([1.0], [0.0])),
+        Interval.paired([1.0], [0.0]),
     ):
         assert math.isnan(one_seed.low)
         assert math.isnan(one_seed.high)
@@ -119,7 +118,7 @@ def test_intervals_of_a_handful_cover_what_they_say(tasks, seeds, between, resam
 
 def test_student_and_the_bootstrap_agree_on_many_seeds():
     values = np.random.default_rng(3).normal(1, 2, 60)
-    student = Interval.of(Difference.of(values, np.zeros(60)))
+    student = Interval.paired(values, np.zeros(60))
     drawn = paired_bootstrap([values])
     assert drawn.mean == pytest.approx(student.mean)
     assert drawn.low == pytest.approx(student.low, abs=0.1)

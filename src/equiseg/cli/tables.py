@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-from equiseg.study.comparison import Comparison, Difference
+from equiseg.study.comparison import Comparison
+from equiseg.study.interval import Interval
 from equiseg.training.result import less_is_better
 
 GROUP_STYLE = {"head": "blue", "common": "yellow", "tail": "red"}
@@ -111,7 +112,7 @@ def spread(values: Sequence[float], scale: float = 100) -> str:
     return f"{text} ± {stdev(known):.{digits}f}" if len(known) > 1 else text
 
 
-def cell(values: Sequence[float], difference: Difference | None) -> str:
+def cell(values: Sequence[float], difference: Interval | None) -> str:
     """Mean, deviation and, against a baseline, the paired difference."""
     text = spread(values)
     if difference is None or math.isnan(difference.mean):

@@ -94,8 +94,8 @@ def _classes(comparison: Comparison) -> Illustration:
             if name != comparison.baseline:
                 gap = comparison.class_difference(name, k)
                 row["difference"] = gap.mean
-                row["95 % from"] = gap.mean - gap.half_width
-                row["95 % to"] = gap.mean + gap.half_width
+                row["95 % from"] = gap.low
+                row["95 % to"] = gap.high
             rows.append(row)
     first, last = (comparison.classes[order[end][1]] for end in (0, -1))
     return Illustration(

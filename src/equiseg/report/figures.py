@@ -84,7 +84,7 @@ def class_figure(comparison: Comparison) -> Figure:
                 pair = comparison.class_values(variant, k), comparison.class_values(variants[0], k)
                 values.append([ours - theirs for ours, theirs in zip(*pair, strict=True)])
                 gap = comparison.class_difference(variant, k)
-                low, high = 100 * (gap.mean - gap.half_width), 100 * (gap.mean + gap.half_width)
+                low, high = 100 * gap.low, 100 * gap.high
                 if not math.isnan(low):
                     gaps.hlines(y + offset, low, high, color=variant_color(v), lw=4.5, alpha=0.3)
                     ends.append(max(-low, high))

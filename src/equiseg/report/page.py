@@ -24,7 +24,8 @@ from equiseg.report.html import (
     table,
 )
 from equiseg.report.wording import NONE, caution, count, interval, number, spread, verdict
-from equiseg.study.comparison import Comparison, Difference
+from equiseg.study.comparison import Comparison
+from equiseg.study.interval import Interval
 from equiseg.training.result import less_is_better
 
 _METRICS = {
@@ -161,7 +162,7 @@ def _collapse(comparison: Comparison) -> Html:
             values = comparison.collapse_values(name, measure)
             row.append(_spread(values, 1, 3))
             if name != comparison.baseline:
-                row += _difference(Difference.of(values, base), 1, 3, better=0)
+                row += _difference(Interval.paired(values, base), 1, 3, better=0)
         rows.append([*row, Cell(meaning, mark="note")])
     caption = (
         "How far the class centers of the last features are from a simplex, each measure 0 when "
@@ -236,9 +237,7 @@ def _spread(values: Sequence[float], scale: float = 100, digits: int = 1) -> Cel
     return Cell(spread(values, scale, digits), mean(known) if known else math.nan)
 
 
-def _difference(
-    gap: Difference, scale: float = 100, digits: int = 1, better: int = 1
-) -> list[Cell]:
+def _difference(gap: Interval, scale: float = 100, digits: int = 1, better: int = 1) -> list[Cell]:
     """Cells of a difference and its interval, marked where that leaves out 0.
 
     ``better`` is 1 where more is better, -1 where less is, 0 where neither is.
@@ -248,7 +247,7 @@ def _difference(
         mark = "clear" if not better else "gain" if better * gap.mean > 0 else "loss"
     return [
         Cell(number(gap.mean, scale, digits, sign=True), gap.mean, mark=mark),
-        Cell(interval(gap, scale, digits) or NONE, gap.mean - gap.half_width, mark="quiet"),
+        Cell(interval(gap, scale, digits) or NONE, gap.low, mark="quiet"),
     ]
 
 

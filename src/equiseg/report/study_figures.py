@@ -13,7 +13,8 @@ from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, short, variant_marker
 from equiseg.report.history import Curve, mean_curve, read_history
 from equiseg.report.labels import name_marks
-from equiseg.study.ranking import Interval, cliques, critical_difference, mean_ranks
+from equiseg.study.interval import Interval
+from equiseg.study.ranking import cliques, critical_difference, mean_ranks
 
 try:
     from matplotlib import rc_context
@@ -296,7 +297,7 @@ def _critical_difference(
 def _range(ratios: Sequence[float]) -> Interval:
     """Geometric mean, least and most; NaN of nothing."""
     if not ratios:
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval(math.nan)
     return Interval(math.exp(float(np.mean(np.log(ratios)))), min(ratios), max(ratios))
 
 

@@ -28,6 +28,7 @@ from equiseg.report.study_tables import (
 from equiseg.report.study_wording import caution_of, ledes, title
 from equiseg.report.wording import count, number
 from equiseg.study.comparison import Comparison
+from equiseg.study.interval import Interval
 from equiseg.study.over_tasks import (
     COSTS,
     method_scores,
@@ -35,7 +36,7 @@ from equiseg.study.over_tasks import (
     relative_costs,
     study_rows,
 )
-from equiseg.study.ranking import Interval, friedman, mean_ranks
+from equiseg.study.ranking import friedman, mean_ranks
 from equiseg.study.run import Study
 
 PAGE = "report.html"
@@ -126,12 +127,10 @@ def _decision(study: Study) -> Illustration | None:
 
 
 def _changes(comparison: Comparison) -> Changes:
-    nothing = Interval(float("nan"), float("nan"), float("nan"))
+    nothing = Interval(math.nan)
     return {
         metric: {
-            name: Interval.of(comparison.difference(name, metric))
-            if metric in comparison.metrics
-            else nothing
+            name: comparison.difference(name, metric) if metric in comparison.metrics else nothing
             for name in list(comparison.runs)[1:]
         }
         for metric in _DECISION

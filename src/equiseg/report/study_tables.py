@@ -20,16 +20,16 @@ from equiseg.report.html import (
     section,
     table,
 )
-from equiseg.report.study_wording import ends
-from equiseg.report.wording import NONE, count, number
+from equiseg.report.wording import NONE, count, interval, number
 from equiseg.study.comparison import Comparison
+from equiseg.study.interval import Interval
 from equiseg.study.over_tasks import (
     method_scores,
     overall_difference,
     relative_costs,
 )
 from equiseg.study.plan import Trial
-from equiseg.study.ranking import Interval, mean_ranks
+from equiseg.study.ranking import mean_ranks
 from equiseg.study.run import Study
 from equiseg.training.result import RESULT, less_is_better, read_result
 
@@ -212,14 +212,14 @@ def _score_table(study: Study, metric: str) -> Html:
             gap = overall_difference(study, name, metric)
             row += [
                 _gap(gap, sign, name == first, half=False),
-                Cell(NONE if name == first else ends(gap) or NONE, gap.low, mark="quiet"),
+                Cell(NONE if name == first else interval(gap) or NONE, gap.low, mark="quiet"),
             ]
         for comparison in tasks.values():
             known = [v for v in comparison.values(name, metric) if not math.isnan(v)]
             value = mean(known) if known else math.nan
             row.append(Cell(number(value), value))
             if others:
-                gap = Interval.of(comparison.difference(name, metric))
+                gap = comparison.difference(name, metric)
                 row.append(_gap(gap, sign, name == first))
         rows.append(row)
     heads: list[str | Cell] = ["method", *(["mean rank"] if ranked else [])]
@@ -238,7 +238,7 @@ def _kept_table(study: Study, metrics: Sequence[str]) -> Html:
             gap = overall_difference(study, name, metric, resample_tasks=False)
             row += [
                 _gap(gap, -1 if less_is_better(metric) else 1, False, half=False),
-                Cell(ends(gap) or NONE, gap.low, mark="quiet"),
+                Cell(interval(gap) or NONE, gap.low, mark="quiet"),
             ]
         rows.append(row)
     heads = [head for metric in metrics for head in (METRICS[metric], "95 % interval")]
@@ -251,7 +251,7 @@ def _gap(gap: Interval, sign: int, is_first: bool, half: bool = True) -> Cell:
         return Cell(NONE, 0.0 if is_first else math.nan, mark="quiet")
     text = number(gap.mean, sign=True)
     if half and not math.isnan(gap.low):
-        text += f" ± {number((gap.high - gap.low) / 2)}"
+        text += f" ± {number(gap.half_width)}"
     mark: Mark = ""
     if gap.excludes_zero:
         mark = "gain" if sign * gap.mean > 0 else "loss"

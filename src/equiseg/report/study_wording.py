@@ -5,17 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from equiseg.report.wording import caution, count, number
+from equiseg.report.wording import caution, count, interval, number
+from equiseg.study.interval import Interval
 from equiseg.study.over_tasks import overall_difference
-from equiseg.study.ranking import Interval
 from equiseg.study.run import Study
-
-
-def ends(gap: Interval, scale: float = 100, digits: int = 1) -> str:
-    """The ends of an interval; empty where there is none."""
-    if math.isnan(gap.low):
-        return ""
-    return " to ".join(number(end, scale, digits, sign=True) for end in (gap.low, gap.high))
 
 
 def title(study: Study) -> str:
@@ -86,7 +79,7 @@ def _told(gap: Interval) -> str:
     if math.isnan(gap.low):
         return text
     holds = "which leaves out 0" if gap.excludes_zero else "which holds 0"
-    return f"{text} (95 % interval {ends(gap)}, {holds})"
+    return f"{text} (95 % interval {interval(gap)}, {holds})"
 
 
 def _counted(study: Study, tail: dict[str, Interval]) -> str:

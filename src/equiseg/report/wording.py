@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from equiseg.study.comparison import Comparison, Difference
+from equiseg.study.comparison import Comparison
+from equiseg.study.interval import Interval
 
 NONE = "–"
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -29,11 +30,11 @@ def spread(values: Sequence[float], scale: float = 100, digits: int = 1) -> str:
     return f"{text} ± {number(stdev(known), scale, digits)}" if len(known) > 1 else text
 
 
-def interval(difference: Difference, scale: float = 100, digits: int = 1) -> str:
+def interval(difference: Interval, scale: float = 100, digits: int = 1) -> str:
     """The ends of the 95 % interval; empty where there is none."""
-    if math.isnan(difference.half_width):
+    if math.isnan(difference.low):
         return ""
-    ends = difference.mean - difference.half_width, difference.mean + difference.half_width
+    ends = difference.low, difference.high
     return " to ".join(number(end, scale, digits, sign=True) for end in ends)
 
 
@@ -58,7 +59,7 @@ def verdict(comparison: Comparison, variant: str) -> str:
     )
 
 
-def _gap(gap: Difference) -> str:
+def _gap(gap: Interval) -> str:
     """A difference in points, its interval, and whether that holds 0."""
     text = f"{number(gap.mean, sign=True)} points"
     if not math.isnan(gap.half_width):
@@ -67,7 +68,7 @@ def _gap(gap: Difference) -> str:
     return text
 
 
-def _conclusion(tail: Difference) -> str:
+def _conclusion(tail: Interval) -> str:
     if math.isnan(tail.half_width):
         return ""
     if not tail.excludes_zero:

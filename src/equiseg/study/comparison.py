@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
+from equiseg.study.interval import Interval
 from equiseg.training.result import read_result
 
 METRICS = (
@@ -25,34 +24,6 @@ METRICS = (
 )
 COMPARISON = "comparison.json"
 _KEPT = ("best_epoch", "step_seconds", "data_wait_share", "peak_memory_bytes", "memory_of")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A paired difference between two variants over seeds.
-
-    Attributes:
-        mean: Mean difference.
-        half_width: Half the 95 % confidence interval (Student's t); NaN below two seeds.
-    """
-
-    mean: float
-    half_width: float
-
-    @classmethod
-    def of(cls, values: Sequence[float], baseline: Sequence[float]) -> Difference:
-        """Differences pair by pair; pairs with a NaN are left out."""
-        gaps = [v - b for v, b in zip(values, baseline, strict=True) if not math.isnan(v - b)]
-        if len(gaps) < 2:
-            return cls(mean(gaps) if gaps else math.nan, math.nan)
-        from scipy.stats import t
-
-        return cls(mean(gaps), float(t.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / len(gaps) ** 0.5)
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return abs(self.mean) > self.half_width
 
 
 @dataclass(frozen=True)
@@ -100,14 +71,14 @@ class Comparison:
         """A collapse measure at each seed."""
         return [run[self.split]["collapse"][measure] for run in self.runs[variant]]
 
-    def difference(self, variant: str, metric: str) -> Difference:
+    def difference(self, variant: str, metric: str) -> Interval:
         """A score against the baseline."""
-        return Difference.of(self.values(variant, metric), self.values(self.baseline, metric))
+        return Interval.paired(self.values(variant, metric), self.values(self.baseline, metric))
 
-    def class_difference(self, variant: str, class_id: int) -> Difference:
+    def class_difference(self, variant: str, class_id: int) -> Interval:
         """The IoU of one class against the baseline."""
         ours, theirs = (self.class_values(v, class_id) for v in (variant, self.baseline))
-        return Difference.of(ours, theirs)
+        return Interval.paired(ours, theirs)
 
     def save(self, path: Path) -> None:
         """Write all of it as JSON, without the confusion matrices."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.study.ranking import Interval, paired_bootstrap
+from equiseg.study.interval import Interval
+from equiseg.study.ranking import paired_bootstrap
 from equiseg.study.run import Study
 
 COSTS = ("step_seconds", "peak_memory_bytes")
@@ -48,9 +49,9 @@ def overall_difference(
             if not all(map(math.isnan, values)):
                 gaps[task] = values
     if not gaps:
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval(math.nan)
     if len(gaps) == 1:
-        return Interval.of(study.comparisons[next(iter(gaps))].difference(method, metric))
+        return study.comparisons[next(iter(gaps))].difference(method, metric)
     return paired_bootstrap([*gaps.values()], resample_tasks=resample_tasks)
 
 

@@ -4,36 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from equiseg.study.comparison import Difference
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its 95 % interval.
-
-    Attributes:
-        mean: The mean.
-        low: Lower end; NaN, as the upper, where nothing is known of the spread.
-        high: Upper end.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, gap: Difference) -> Interval:
-        """Student's interval of a paired difference."""
-        return cls(gap.mean, gap.mean - gap.half_width, gap.mean + gap.half_width)
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
+from equiseg.study.interval import Interval
 
 
 def mean_ranks(scores_TM: Sequence[Sequence[float]]) -> list[float]:
@@ -166,7 +140,7 @@ def paired_bootstrap(
     resample_tasks &= number > 1
     beyond = _beyond([number] if resample_tasks else [len(task) for task in tasks])
     if math.isnan(beyond):
-        return Interval(center, math.nan, math.nan)
+        return Interval(center)
     generator = np.random.default_rng(seed)
     # A draw of tasks; then for each time that a task comes up, a draw of its seeds.
     chosen = np.broadcast_to(np.arange(number), (draws, number))
