@@ -2,8 +2,8 @@
 
     python benchmarks/study_tables.py
 
-Reads benchmarks/results/study.csv, which is the results.csv that `equiseg compare` wrote, and
-benchmarks/results/study_posthoc.json of study_posthoc.py.
+Reads benchmarks/results/study.csv, which is the results.csv that `equiseg compare` wrote, and what
+study_posthoc.py and study_cost.py wrote beside it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import csv
 import json
 import math
 from collections import defaultdict
-from statistics import geometric_mean, mean, median
+from collections.abc import Iterable
+from statistics import geometric_mean, mean
 
 from measure import RESULTS
 from tables import markdown
@@ -28,15 +29,22 @@ Scores = dict[str, dict[str, dict[int, dict[str, float]]]]  # task, method, seed
 
 def read_rows() -> Scores:
     scores: Scores = defaultdict(lambda: defaultdict(dict))
-    numbers = (*SCORES, "step_seconds")
     with (RESULTS / "study.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            values = {name: float(row[name]) if row[name] else math.nan for name in numbers}
+            values = {name: float(row[name]) if row[name] else math.nan for name in SCORES}
             scores[row["task"]][row["method"]][int(row["seed"])] = values
     if (posthoc := RESULTS / "study_posthoc.json").is_file():
         for row in json.loads(posthoc.read_text(encoding="utf-8"))["rows"]:
             scores[row["task"]][POSTHOC][row["seed"]] = row
     return scores
+
+
+def read_costs(tasks: Iterable[str]) -> dict[str, float]:
+    """A step of each method over one of the baseline: geometric mean over the tasks."""
+    measured = json.loads((RESULTS / "study_cost.json").read_text(encoding="utf-8"))["rows"]
+    rows = [row for row in measured if row["task"] in tasks]
+    others = [name for name in rows[0] if isinstance(rows[0][name], float) and ":" not in name]
+    return {BASELINE: 1.0} | {m: geometric_mean(row[m] for row in rows) for m in others}
 
 
 def gaps(task: dict[str, dict[int, dict[str, float]]], method: str, score: str) -> list[float]:
@@ -54,6 +62,7 @@ def over_tasks(scores: Scores, methods: list[str]) -> str:
             for task in scores.values()
         ]
         ranks[score] = mean_ranks(means)
+    costs = read_costs(scores)
     rows = []
     for m, method in enumerate(methods):
         cells = [f"{ranks['tail'][m]:.1f}", f"{ranks['miou'][m]:.1f}"]
@@ -63,13 +72,7 @@ def over_tasks(scores: Scores, methods: list[str]) -> str:
                 continue
             change = paired_bootstrap([gaps(task, method, score) for task in scores.values()])
             cells.append(interval(change))
-        times = [
-            median(run["step_seconds"] for run in task[method].values())
-            / median(run["step_seconds"] for run in task[BASELINE].values())
-            for task in scores.values()
-            if method != POSTHOC
-        ]
-        cells.append(f"{geometric_mean(times):.2f}" if times else "")
+        cells.append(f"{costs[method]:.2f}" if method in costs else "")
         rows.append((f"`{method}`", cells))
     heads = ["", "rank tail", "rank mIoU", "tail", "head", "mIoU", "pixels", "ECE", "time"]
     return markdown(heads, rows)
