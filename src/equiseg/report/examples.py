@@ -134,7 +134,7 @@ def picture_grid(
             axes.set_axis_off()
     for axes, title in zip(grid[0], titles, strict=True):
         lines = title.replace("errors of ", "errors of\n").split("\n")
-        axes.set_title("\n".join(short(line, max(6, int(13 * width))) for line in lines))
+        axes.set_title("\n".join(short(line, max(6, int(10 * width))) for line in lines))
     colors_K3 = class_colors(len(classes))
     patches = [
         Patch(
