@@ -109,7 +109,7 @@ def budget_section(out: Path, study: Study) -> Html:
             [
                 Cell(title, note=card if card != title else ""),
                 Cell(str(len(comparison.classes)), len(comparison.classes)),
-                str((config.get("model") or {}).get("name") or NONE),
+                str((config.get("model") or {}).get("name") or "the default"),
                 Cell(str(config.get("epochs", NONE)), config.get("epochs", math.nan)),
                 Cell(", ".join(map(str, comparison.seeds)), len(comparison.seeds)),
                 Cell(str(trials), trials),
