@@ -76,8 +76,8 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
     if failed := [run.folder / LOG for run in runs if not run.is_finished]:
         logs = ", ".join(str(log) for log in failed)
         raise RuntimeError(
-            f"{len(failed)} of {len(runs)} runs failed; see {logs}. All others are kept: start again "
-            "with what was wrong mended, or without their method or seed"
+            f"{len(failed)} of {len(runs)} runs failed; see {logs}. All others are kept: start "
+            "again with what was wrong mended, or without their method or seed"
         )
     comparisons = {}
     for task in plan.tasks:
