@@ -12,9 +12,9 @@ class Poly1Loss(PixelLoss):
         super().__init__(num_classes, ignore_index=ignore_index)
         self.epsilon = epsilon
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
-        return mean_of_known(losses_P + self.epsilon * (1 - (-losses_P).exp()), known_P)
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        return mean_of_known(losses_BP + self.epsilon * (1 - (-losses_BP).exp()), known_BP)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from reference.slow_cross_entropy import cross_entropy
 
 
 class Right(PixelLoss):
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)
 
 
 class ReferenceMissed(Right):
@@ -28,8 +28,8 @@ class ReferenceMissed(Right):
 class GradientsCut(Right):
     breaks = "gradients"
 
-    def of_pixels(self, logits_PK, *labels):
-        return super().of_pixels(2 * logits_PK - logits_PK.detach(), *labels)
+    def of_pixels(self, logits_BKP, *labels):
+        return super().of_pixels(2 * logits_BKP - logits_BKP.detach(), *labels)
 
 
 class ParameterCut(Right):
@@ -39,8 +39,8 @@ class ParameterCut(Right):
         super().__init__(num_classes, ignore_index=ignore_index)
         self.scale = nn.Parameter(torch.ones(()))
 
-    def of_pixels(self, logits_PK, *labels):
-        return super().of_pixels((2 * self.scale - self.scale.detach()) * logits_PK, *labels)
+    def of_pixels(self, logits_BKP, *labels):
+        return super().of_pixels((2 * self.scale - self.scale.detach()) * logits_BKP, *labels)
 
 
 class HalfPrecisionKept(Right):
@@ -67,65 +67,68 @@ class PointsWeighed(Right):
 class IgnoredCounted(Right):
     breaks = "ignored"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        return super().of_pixels(logits_PK, targets_P, known_P) + 1e-3 * logits_PK.square().mean()
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        return (
+            super().of_pixels(logits_BKP, targets_BP, known_BP) + 1e-3 * logits_BKP.square().mean()
+        )
 
 
 class IgnoredDivided(Right):
     breaks = "ignored"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
-        return torch.where(known_P, losses_P, 0).mean()
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        return torch.where(known_BP, losses_BP, 0).mean()
 
 
 class IgnoredMultiplied(Right):
     breaks = "ignored"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
-        return (losses_P * known_P).sum() / known_P.sum().clamp(min=1)
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        return (losses_BP * known_BP).sum() / known_BP.sum().clamp(min=1)
 
 
 class OneClassDivided(Right):
     breaks = "one_class"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
         classes = torch.arange(self.num_classes)
-        present = ((targets_P.unsqueeze(1) == classes) & known_P.unsqueeze(1)).any(0).sum()
-        return super().of_pixels(logits_PK, targets_P, known_P) / (present - 1)
+        own_BPK = (targets_BP.unsqueeze(2) == classes) & known_BP.unsqueeze(2)
+        present = own_BPK.any(1).any(0).sum()
+        return super().of_pixels(logits_BKP, targets_BP, known_BP) / (present - 1)
 
 
 class NothingValidDivided(Right):
     breaks = "nothing_valid"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
-        return torch.where(known_P, losses_P, 0).sum() / known_P.sum()
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        return torch.where(known_BP, losses_BP, 0).sum() / known_BP.sum()
 
 
 class NothingValidCut(Right):
     breaks = "nothing_valid"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        value = super().of_pixels(logits_PK, targets_P, known_P)
-        return value if known_P.any() else torch.zeros(())
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        value = super().of_pixels(logits_BKP, targets_BP, known_BP)
+        return value if known_BP.any() else torch.zeros(())
 
 
 class RenamingNoticed(Right):
     breaks = "renaming"
 
-    def of_pixels(self, logits_PK, *labels):
-        return super().of_pixels(logits_PK + torch.arange(self.num_classes), *labels)
+    def of_pixels(self, logits_BKP, *labels):
+        return super().of_pixels(logits_BKP + torch.arange(self.num_classes).unsqueeze(1), *labels)
 
 
 class CompileDependsOnValues(Right):
     breaks = "compile"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
-        if not known_P.any():
-            return 0 * logits_PK.sum()
-        return super().of_pixels(logits_PK, targets_P, known_P)
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        if not known_BP.any():
+            return 0 * logits_BKP.sum()
+        return super().of_pixels(logits_BKP, targets_BP, known_BP)
 
 
 class TrainingPoisoned(Right):
@@ -135,18 +138,18 @@ class TrainingPoisoned(Right):
         super().__init__(num_classes, ignore_index=ignore_index)
         self.register_buffer("level", torch.zeros(()))
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
         if self.training:
-            self.level += targets_P[known_P].float().mean()
-        return super().of_pixels(logits_PK, targets_P, known_P) + 0 * self.level
+            self.level += targets_BP[known_BP].float().mean()
+        return super().of_pixels(logits_BKP, targets_BP, known_BP) + 0 * self.level
 
 
 class TrainingDrawnTwice(Right):
     breaks = "training"
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
         noise = torch.rand((), generator=self.generator) if self.training else 0
-        return super().of_pixels(logits_PK * (1 + noise), targets_P, known_P)
+        return super().of_pixels(logits_BKP * (1 + noise), targets_BP, known_BP)
 
     generator = torch.Generator()  # shared: its state is nobody's
 
@@ -158,8 +161,8 @@ class StateDictIncomplete(Right):
         super().__init__(num_classes, ignore_index=ignore_index)
         self.scale = 1 + torch.rand(())
 
-    def of_pixels(self, logits_PK, *labels):
-        return super().of_pixels(self.scale * logits_PK, *labels)
+    def of_pixels(self, logits_BKP, *labels):
+        return super().of_pixels(self.scale * logits_BKP, *labels)
 
 
 class StateDictCopied(Right):
@@ -181,8 +184,8 @@ class ModuleDtypeMixed(Right):
         super().__init__(num_classes, ignore_index=ignore_index)
         self.register_buffer("same_KK", torch.eye(num_classes))
 
-    def of_pixels(self, logits_PK, *labels):
-        return super().of_pixels(logits_PK @ self.same_KK, *labels)
+    def of_pixels(self, logits_BKP, *labels):
+        return super().of_pixels(torch.einsum("bkp,kj->bjp", logits_BKP, self.same_KK), *labels)
 
 
 class LabelsOutOfRangeForgiven(Right):
@@ -225,12 +228,12 @@ class RightAndCounting(PixelLoss):
         self.register_buffer("seen_K", torch.zeros(num_classes, dtype=torch.bool))
         self.bias_K = nn.Parameter(torch.zeros(num_classes))
 
-    def of_pixels(self, logits_PK, targets_P, known_P):
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
         if self.training:
             self.num_batches_tracked += 1
-            self.seen_K |= torch.zeros_like(self.seen_K).index_put((targets_P,), known_P, True)
-        logits_PK = logits_PK + self.bias_K.to(logits_PK.dtype)
-        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+            self.seen_K |= torch.zeros_like(self.seen_K).index_put((targets_BP,), known_BP, True)
+        logits_BKP = logits_BKP + self.bias_K.to(logits_BKP.dtype).unsqueeze(1)
+        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)
 
 
 def case_of(loss):

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.labels import fold_ignored
-from equiseg.losses.pixel_loss import PixelLoss
+from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
 class CrossEntropyLoss(PixelLoss):
@@ -27,19 +27,19 @@ class CrossEntropyLoss(PixelLoss):
     """
 
     def forward(self, logits: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
-        """Scalar loss of one batch, as every pixel loss, without laying the pixels out in rows.
+        """Scalar loss of one batch, as every pixel loss.
 
         With an ``inverse`` map the logits of the points are never formed.
         """
+        if inverse is None:
+            return super().forward(logits, labels)
         with torch.autocast(logits.device.type, enabled=False):
-            logits = self._at_labels(logits, labels, inverse)
-            targets = fold_ignored(labels, self.num_classes, self.ignore_index)
-            known = targets < self.num_classes
-            if inverse is None:
-                total = F.cross_entropy(
-                    logits, targets, ignore_index=self.num_classes, reduction="sum"
-                )
-            else:
-                classes = targets.clamp(max=self.num_classes - 1)
-                total = -torch.where(known, F.log_softmax(logits, 1)[inverse, classes], 0).sum()
-            return total / known.sum().clamp(min=1)
+            log_chances_VK = F.log_softmax(self._at_labels(logits, labels, inverse), 1)
+            targets_N = fold_ignored(labels, self.num_classes, self.ignore_index)
+            known_N = targets_N < self.num_classes
+            classes_N = targets_N.clamp(max=self.num_classes - 1)
+            return mean_of_known(-log_chances_VK[inverse, classes_N], known_N)
+
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
+        """See the class."""
+        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)

@@ -61,7 +61,7 @@ class DotRegressionLoss(FeatureLoss):
         """(K, C) rows of the linear classifier that decides alike at the features' stride."""
         return self.frame_KD
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
-        own_P = logits_PK.gather(1, targets_P.unsqueeze(1)).squeeze(1)
-        return mean_of_known((own_P - 1).square() / 2, known_P)
+        own_BP = logits_BKP.gather(1, targets_BP.unsqueeze(1)).squeeze(1)
+        return mean_of_known((own_BP - 1).square() / 2, known_BP)

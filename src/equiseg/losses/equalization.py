@@ -70,14 +70,15 @@ class EqualizationLoss(PixelLoss):
         held_K = (up_to_KK * prior_K).sum(1) / prior_K.sum()
         self.register_buffer("rare_K", (held_K <= tail_share).float())
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log w."""
         if self.training:
-            log_kept = torch.where(torch.rand_like(logits_PK) < self.gamma, -math.inf, 0.0)
+            log_kept = torch.where(torch.rand_like(logits_BKP) < self.gamma, -math.inf, 0.0)
         else:
-            log_kept = logits_PK.new_full((), math.log1p(-self.gamma))
-        classes_K = torch.arange(self.num_classes, device=targets_P.device)
-        spared_PK = (self.rare_K > 0) & (classes_K != targets_P.unsqueeze(1))
-        logits_PK = logits_PK + torch.where(spared_PK, log_kept, 0)
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
-        return mean_of_known(losses_P, known_P)
+            log_kept = logits_BKP.new_full((), math.log1p(-self.gamma))
+        classes_K1 = torch.arange(self.num_classes, device=targets_BP.device).unsqueeze(1)
+        rare_K1 = self.rare_K.unsqueeze(1) > 0
+        spared_BKP = rare_K1 & (classes_K1 != targets_BP.unsqueeze(1))
+        logits_BKP = logits_BKP + torch.where(spared_BKP, log_kept, 0)
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        return mean_of_known(losses_BP, known_BP)

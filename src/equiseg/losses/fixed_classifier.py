@@ -63,6 +63,6 @@ class FixedClassifierLoss(FeatureLoss):
         """(K, C) rows of the linear classifier that predicts; it has no bias."""
         return self.scale * self.frame_KD
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
-        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)

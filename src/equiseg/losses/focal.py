@@ -50,10 +50,10 @@ class FocalLoss(PixelLoss):
         alpha = [1.0] * num_classes if alpha is None else alpha
         self.register_buffer("alpha_K", per_class("alpha", alpha, num_classes))
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean of the faded cross entropies."""
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
         # 1 - q from log q, exact near q = 1; kept off 0, where a power below 1 has no slope.
-        doubts_P = -torch.expm1(-losses_P).clamp(max=-torch.finfo(losses_P.dtype).tiny)
-        alphas_P = self.alpha_K.to(losses_P.dtype)[targets_P]
-        return mean_of_known(alphas_P * doubts_P**self.gamma * losses_P, known_P)
+        doubts_BP = -torch.expm1(-losses_BP).clamp(max=-torch.finfo(losses_BP.dtype).tiny)
+        alphas_BP = self.alpha_K.to(losses_BP.dtype)[targets_BP]
+        return mean_of_known(alphas_BP * doubts_BP**self.gamma * losses_BP, known_BP)

@@ -70,7 +70,9 @@ class LdamLoss(WeightedCrossEntropyLoss):
         """
         self.weight_K.copy_(per_class("weight", weight, self.num_classes))
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Weighted cross entropy after the margins are taken off."""
-        owed_PK = torch.diag(self.margin_K.to(logits_PK.dtype))[targets_P]
-        return super().of_pixels(self.scale * (logits_PK - owed_PK), targets_P, known_P)
+        classes_K1 = torch.arange(self.num_classes, device=targets_BP.device).unsqueeze(1)
+        margin_K1 = self.margin_K.to(logits_BKP.dtype).unsqueeze(1)
+        owed_BKP = torch.where(classes_K1 == targets_BP.unsqueeze(1), margin_K1, 0)
+        return super().of_pixels(self.scale * (logits_BKP - owed_BKP), targets_BP, known_BP)

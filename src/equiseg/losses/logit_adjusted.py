@@ -49,10 +49,11 @@ class LogitAdjustedLoss(PixelLoss):
         self.tau = tau
         self.register_buffer("log_prior_K", per_class("prior", prior, num_classes).log())
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus their log-prior."""
-        logits_PK = logits_PK + self.tau * self.log_prior_K.to(logits_PK.dtype)
-        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+        log_prior_K = self.log_prior_K.to(logits_BKP.dtype)
+        logits_BKP = logits_BKP + self.tau * log_prior_K.unsqueeze(1)
+        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)
 
 
 def adjusted_logits(logits: Tensor, prior: Tensor | Sequence[float], tau: float = 1.0) -> Tensor:

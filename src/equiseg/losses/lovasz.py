@@ -35,16 +35,18 @@ class LovaszLoss(PixelLoss):
         ValueError: If the arguments cannot work.
     """
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
-        probabilities_PK = logits_PK.softmax(1)
+        probabilities_BKP = logits_BKP.softmax(1)
+        targets_P, known_P = targets_BP.flatten(), known_BP.flatten()
         present_K = count_labels(torch.where(known_P, targets_P, -1), self.num_classes, -1) > 0
-        total = probabilities_PK[:0].sum()  # zero, connected to the graph
+        total = probabilities_BKP[:0].sum()  # zero, connected to the graph
         for k in range(self.num_classes):
             if is_checkable(present_K) and not present_K[k]:
                 continue  # worth nothing, and a sort
             own_P = known_P & (targets_P == k)
-            errors_P = torch.where(own_P, 1 - probabilities_PK[:, k], probabilities_PK[:, k])
+            chances_P = probabilities_BKP[:, k].flatten()
+            errors_P = torch.where(own_P, 1 - chances_P, chances_P)
             errors_P = torch.where(known_P, errors_P, 0)  # last in the order, and worth nothing
             total = total + (errors_P * _slopes(errors_P, own_P)).sum()
         return total / present_K.sum().clamp(min=1)

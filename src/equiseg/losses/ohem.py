@@ -58,9 +58,10 @@ class OhemLoss(PixelLoss):
         self.threshold = threshold
         self.min_kept = min_kept
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the hard pixels."""
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
+        losses_P = F.cross_entropy(logits_BKP, targets_BP, reduction="none").flatten()
+        known_P = known_BP.flatten()
         ranked_P = torch.where(known_P, losses_P.detach(), -math.inf)
         # How many are labelled is not known to the shapes: take as many as there could be, and
         # look up the last of those that are due. Of no pixels, infinity is the least.

@@ -14,7 +14,8 @@ class PixelLoss(nn.Module):
     """A loss over logits and labels, of pixels, voxels or points.
 
     A subclass implements :meth:`of_pixels`. What it is given has been checked, is float32 (float64
-    stays) under any autocast, resized to the labels, and flat: one row a pixel.
+    stays) under any autocast, resized to the labels, and flat: B maps of P pixels, with the classes
+    along dimension 1, as torch's own losses have them. Points are one map.
 
     Logits must be finite. Where labels are ignored an infinite one leaves the value alone, but its
     own gradient is NaN, as of ``torch.nn.CrossEntropyLoss``.
@@ -47,22 +48,25 @@ class PixelLoss(nn.Module):
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = self._at_labels(logits, labels, inverse)
+            targets = fold_ignored(labels, self.num_classes, self.ignore_index)
+            if labels.ndim == 1:
+                logits, targets = logits.T.unsqueeze(0), targets.unsqueeze(0)
             if inverse is not None:
-                logits = logits[inverse]
-            logits_PK = logits.movedim(1, -1).flatten(0, -2)
-            targets_P = fold_ignored(labels, self.num_classes, self.ignore_index).flatten()
-            known_P = targets_P < self.num_classes
-            return self.of_pixels(logits_PK, targets_P.clamp(max=self.num_classes - 1), known_P)
+                logits = logits.index_select(2, inverse)
+            targets_BP = targets.flatten(1)
+            known_BP = targets_BP < self.num_classes
+            targets_BP = targets_BP.clamp(max=self.num_classes - 1)
+            return self.of_pixels(logits.flatten(2), targets_BP, known_BP)
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """The loss of a batch of pixels.
 
-        Shapes must not depend on values (``torch.compile``): mask by ``known_P``, do not index.
+        Shapes must not depend on values (``torch.compile``): mask by ``known_BP``, do not index.
 
         Args:
-            logits_PK: (P, K) float32 or float64.
-            targets_P: (P,) int64 class ids; anything where not known.
-            known_P: (P,) bool, whether the pixel counts.
+            logits_BKP: (B, K, P) float32 or float64.
+            targets_BP: (B, P) int64 class ids; anything where not known.
+            known_BP: (B, P) bool, whether the pixel counts.
         """
         raise NotImplementedError
 
@@ -86,6 +90,6 @@ class PixelLoss(nn.Module):
             check_labels(labels, self.num_classes, self.ignore_index)
 
 
-def mean_of_known(values_P: Tensor, known_P: Tensor) -> Tensor:
-    """Mean over the known pixels; zero, connected to the graph, where there are none."""
-    return torch.where(known_P, values_P, 0).sum() / known_P.sum().clamp(min=1)
+def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
+    """Mean of the values where known; zero, connected to the graph, where there are none."""
+    return torch.where(known, values, 0).sum() / known.sum().clamp(min=1)

@@ -83,12 +83,13 @@ class PrototypeContrastLoss(FeatureLoss):
             self._follow(features, labels, inverse)
         return super().forward(features, labels, inverse=inverse)
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
         seen_K = self.prototypes_KD.any(1)
-        logits_PK = logits_PK.masked_fill(~seen_K, torch.finfo(logits_PK.dtype).min)
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
-        return mean_of_known(losses_P, known_P & seen_K[targets_P])
+        lowest = torch.finfo(logits_BKP.dtype).min
+        logits_BKP = logits_BKP.masked_fill(~seen_K.unsqueeze(1), lowest)
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        return mean_of_known(losses_BP, known_BP & seen_K[targets_BP])
 
     def _check_labels(self, labels: Tensor) -> None:
         if not self.training:  # else the centers have read them

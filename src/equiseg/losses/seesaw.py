@@ -66,22 +66,21 @@ class SeesawLoss(PixelLoss):
         self.process_group = process_group
         self.register_buffer("counts_K", torch.zeros(num_classes))
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log S; counts the batch first in training."""
         if self.training:
-            seen_P = torch.where(known_P, targets_P, self.ignore_index)
-            counts_K = count_labels(seen_P, self.num_classes, self.ignore_index)
+            seen_BP = torch.where(known_BP, targets_BP, self.ignore_index)
+            counts_K = count_labels(seen_BP, self.num_classes, self.ignore_index)
             group = summing_group(self.sync, self.process_group)
             if group is not None:
                 dist.all_reduce(counts_K, group=group)
             self.counts_K += counts_K
-        log_counts_K = self.counts_K.to(logits_PK.dtype).clamp(min=1).log()
+        log_counts_K = self.counts_K.to(logits_BKP.dtype).clamp(min=1).log()
         log_shares_KK = (log_counts_K - log_counts_K.unsqueeze(1)).clamp(max=0)
         # The ratio of two softmax values is the exponential of their logits' difference; a class
         # against itself has none, and keeps its logit.
-        constant_PK = logits_PK.detach()
-        ahead_PK = (constant_PK - constant_PK.gather(1, targets_P.unsqueeze(1))).relu()
-        logits_PK = (
-            logits_PK + self.mitigation * log_shares_KK[targets_P] + self.compensation * ahead_PK
-        )
-        return mean_of_known(F.cross_entropy(logits_PK, targets_P, reduction="none"), known_P)
+        constant_BKP = logits_BKP.detach()
+        ahead_BKP = (constant_BKP - constant_BKP.gather(1, targets_BP.unsqueeze(1))).relu()
+        share_BKP = log_shares_KK.T[:, targets_BP].transpose(0, 1)
+        logits_BKP = logits_BKP + self.mitigation * share_BKP + self.compensation * ahead_BKP
+        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)

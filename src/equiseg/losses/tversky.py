@@ -52,17 +52,17 @@ class TverskyLoss(PixelLoss):
         self.alpha = alpha
         self.beta = beta
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
-        probabilities_PK = logits_PK.softmax(1)
-        own_P1 = targets_P.unsqueeze(1)
-        ids_P = torch.where(known_P, targets_P, self.num_classes)
+        chances_BKP = logits_BKP.softmax(1)
+        own_B1P = targets_BP.unsqueeze(1)
+        ids_BP = torch.where(known_BP, targets_BP, self.num_classes)
         # Mistakes are summed, not differences of large sums, which float32 would round away.
-        missed_P1 = 1 - probabilities_PK.gather(1, own_P1)
-        missed_K = row_sums(missed_P1, ids_P, self.num_classes).squeeze(1)
-        known_PK = torch.where(known_P.unsqueeze(1), probabilities_PK, 0)
-        false_K = known_PK.scatter(1, own_P1, 0).sum(0)
-        counts_K = count_labels(ids_P, self.num_classes, self.num_classes)
+        missed_B1P = 1 - chances_BKP.gather(1, own_B1P)
+        missed_K = row_sums(missed_B1P, ids_BP, self.num_classes).squeeze(1)
+        known_BKP = torch.where(known_BP.unsqueeze(1), chances_BKP, 0)
+        false_K = known_BKP.scatter(1, own_B1P, 0).sum((0, 2))
+        counts_K = count_labels(ids_BP, self.num_classes, self.num_classes)
         price_K = self.alpha * false_K + self.beta * missed_K
         present_K = counts_K > 0
         whole_K = torch.where(present_K, counts_K - missed_K + price_K, 1)

@@ -40,10 +40,10 @@ class WeightedCrossEntropyLoss(PixelLoss):
         super().__init__(num_classes, ignore_index=ignore_index)
         self.register_buffer("weight_K", per_class("weight", weight, num_classes))
 
-    def of_pixels(self, logits_PK: Tensor, targets_P: Tensor, known_P: Tensor) -> Tensor:
+    def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Weighted mean of the pixels' cross entropies."""
-        losses_P = F.cross_entropy(logits_PK, targets_P, reduction="none")
-        weights_P = torch.where(known_P, self.weight_K.to(logits_PK.dtype)[targets_P], 0)
-        losses_P = torch.where(known_P, losses_P, 0)  # zero times infinity is NaN
-        total = weights_P.sum()
-        return (weights_P * losses_P).sum() / torch.where(total == 0, 1, total)
+        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        weights_BP = torch.where(known_BP, self.weight_K.to(losses_BP.dtype)[targets_BP], 0)
+        losses_BP = torch.where(known_BP, losses_BP, 0)  # zero times infinity is NaN
+        total = weights_BP.sum()
+        return (weights_BP * losses_BP).sum() / torch.where(total == 0, 1, total)
