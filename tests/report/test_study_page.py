@@ -5,14 +5,10 @@ import re
 
 import pytest
 
+from equiseg.report.study_budget import budget_section, cost_section, settings_section
 from equiseg.report.study_figures import decision_figure, rank_figure
 from equiseg.report.study_page import report_study
-from equiseg.report.study_tables import (
-    budget_section,
-    cost_section,
-    score_sections,
-    settings_section,
-)
+from equiseg.report.study_scores import score_sections
 from equiseg.report.study_wording import caution_of, ledes
 from equiseg.study.interval import Interval
 from equiseg.study.plan import Trial

@@ -9,6 +9,12 @@ from pathlib import Path
 from equiseg.report.drawing import Illustration, csv_text, save_figure
 from equiseg.report.history import history_rows, mean_curve, read_history
 from equiseg.report.html import Html, document, figure_section
+from equiseg.report.study_budget import (
+    budget_section,
+    cost_section,
+    making_section,
+    settings_section,
+)
 from equiseg.report.study_figures import (
     Changes,
     convergence_figure,
@@ -16,16 +22,8 @@ from equiseg.report.study_figures import (
     decision_figure,
     rank_figure,
 )
-from equiseg.report.study_tables import (
-    METRICS,
-    budget_section,
-    cost_section,
-    making_section,
-    score_sections,
-    settings_section,
-    task_title,
-)
-from equiseg.report.study_wording import caution_of, ledes, title
+from equiseg.report.study_scores import score_sections
+from equiseg.report.study_wording import METRICS, caution_of, ledes, task_title, title
 from equiseg.report.wording import count, number
 from equiseg.study.comparison import Comparison
 from equiseg.study.interval import Interval

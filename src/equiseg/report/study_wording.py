@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from equiseg.report.wording import caution, count, interval, number
+from equiseg.study.comparison import Comparison
 from equiseg.study.interval import Interval
 from equiseg.study.over_tasks import overall_difference
 from equiseg.study.run import Study
+
+METRICS = {
+    "tail": "IoU of the tail",
+    "head": "IoU of the head",
+    "miou": "mIoU",
+    "pixel_accuracy": "Accuracy of all pixels",
+    "ece": "Calibration error",
+    "common": "IoU of the common classes",
+    "foreground": "mIoU without background",
+    "mean_accuracy": "Mean accuracy",
+}
 
 
 def title(study: Study) -> str:
@@ -103,3 +116,13 @@ def _names(names: Sequence[str]) -> str:
     if len(names) < 2:
         return names[0] if names else "none"
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def task_title(study: Study, task: str) -> str:
+    """The name of a task; of the only one, which may have none, that of its data."""
+    return task if task != "." else card_of(study.comparisons[task])
+
+
+def card_of(comparison: Comparison) -> str:
+    """The name of the data of a task."""
+    return Path(comparison.runs[comparison.baseline][0]["config"]["data"]["card"]).stem

@@ -1,74 +1,22 @@
-"""The tables of a study's page."""
+"""What a study took, was given and was made with: cost, runs, settings, provenance."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from statistics import geometric_mean, mean, median
+from statistics import geometric_mean, median
 from typing import Any
 
-from equiseg.report.html import (
-    Cell,
-    Html,
-    Mark,
-    Row,
-    command_block,
-    details,
-    facts,
-    section,
-    table,
-)
-from equiseg.report.wording import NONE, count, interval, number
+from equiseg.report.html import Cell, Html, Row, command_block, details, facts, section, table
+from equiseg.report.study_wording import METRICS, card_of, task_title
+from equiseg.report.wording import NONE, count, number
 from equiseg.study.comparison import Comparison
-from equiseg.study.interval import Interval
-from equiseg.study.over_tasks import (
-    method_scores,
-    overall_difference,
-    relative_costs,
-)
+from equiseg.study.over_tasks import relative_costs
 from equiseg.study.plan import Trial
-from equiseg.study.ranking import mean_ranks
 from equiseg.study.run import Study
-from equiseg.training.result import RESULT, less_is_better, read_result
-
-METRICS = {
-    "tail": "IoU of the tail",
-    "head": "IoU of the head",
-    "miou": "mIoU",
-    "pixel_accuracy": "Accuracy of all pixels",
-    "ece": "Calibration error",
-    "common": "IoU of the common classes",
-    "foreground": "mIoU without background",
-    "mean_accuracy": "Mean accuracy",
-}
-_OPEN = ("tail", "head", "miou", "pixel_accuracy", "ece")  # the others are folded away
-
-
-def task_title(study: Study, task: str) -> str:
-    """The name of a task; of the only one, which may have none, that of its data."""
-    return task if task != "." else _card(study.comparisons[task])
-
-
-def score_sections(study: Study) -> list[Html]:
-    """For each score a table of methods and tasks, the less important ones folded away."""
-    known = {m for comparison in study.comparisons.values() for m in comparison.metrics}
-    shown = [metric for metric in METRICS if metric in known]
-    sections = [
-        section(METRICS[metric], _reading(study, metric), _score_table(study, metric))
-        for metric in shown
-        if metric in _OPEN
-    ]
-    folded = [
-        details(METRICS[metric], _score_table(study, metric))
-        for metric in shown
-        if metric not in _OPEN
-    ]
-    if len(study.comparisons) > 1 and study.methods[1:]:
-        kept = _kept_table(study, [metric for metric in shown if metric in _OPEN])
-        folded.append(details("All tasks, as they are: intervals over seeds alone", kept))
-    return sections + ([section("More numbers", "Read as those above.", *folded)] if folded else [])
+from equiseg.training.result import RESULT, read_result
 
 
 def cost_section(study: Study) -> Html:
@@ -104,7 +52,7 @@ def budget_section(out: Path, study: Study) -> Html:
         total += hours
         threads.add(config.get("threads"))
         trials = sum(map(len, tried.values()))
-        title, card = task_title(study, task), _card(comparison)
+        title, card = task_title(study, task), card_of(comparison)
         rows.append(
             [
                 Cell(title, note=card if card != title else ""),
@@ -125,21 +73,6 @@ def budget_section(out: Path, study: Study) -> Html:
         )
     heads = ["task", "classes", "network", "epochs", "seeds", "trials", "final runs", "training"]
     return section("What was run", caption, table(heads, rows))
-
-
-def _tried(study: Study) -> str:
-    """How many settings each method could try, and which had fewer."""
-    tried = {
-        name: max([1, *(len(methods.get(name, ())) for methods in study.tuning.values())])
-        for name in study.methods
-    }
-    most = max(tried.values())
-    fewer = [name for name, number_of in tried.items() if number_of < most]
-    if most == 1:
-        return "None was tuned."
-    if not fewer:
-        return f"Each tried {most} settings on a task."
-    return f"Each tried {most} settings on a task; fewer, having no more: {', '.join(fewer)}."
 
 
 def settings_section(study: Study) -> Html:
@@ -195,99 +128,6 @@ def making_section(study: Study, command: str) -> Html:
     )
 
 
-def _score_table(study: Study, metric: str) -> Html:
-    first, *others = study.methods
-    tasks = {t: c for t, c in study.comparisons.items() if metric in c.metrics}
-    less = less_is_better(metric)
-    scores = method_scores(study, metric)
-    ranked, overall = (len(some) > 1 and bool(others) for some in (scores, tasks))
-    sign = -1 if less else 1
-    ranks = mean_ranks([[sign * s for s in row] for row in scores.values()]) if ranked else []
-    rows: list[Row] = []
-    for m, name in enumerate(study.methods):
-        row: list[str | Cell] = [name]
-        if ranked:
-            row.append(Cell(number(ranks[m], 1, 1), ranks[m]))
-        if overall:
-            gap = overall_difference(study, name, metric)
-            row += [
-                _gap(gap, sign, name == first, half=False),
-                Cell(NONE if name == first else interval(gap) or NONE, gap.low, mark="quiet"),
-            ]
-        for comparison in tasks.values():
-            known = [v for v in comparison.values(name, metric) if not math.isnan(v)]
-            value = mean(known) if known else math.nan
-            row.append(Cell(number(value), value))
-            if others:
-                gap = comparison.difference(name, metric)
-                row.append(_gap(gap, sign, name == first))
-        rows.append(row)
-    heads: list[str | Cell] = ["method", *(["mean rank"] if ranked else [])]
-    heads += ["all tasks", "95 % interval"] if overall else []
-    for task in tasks:
-        heads += [task_title(study, task), *(["difference"] if others else [])]
-    return table(heads, rows, dense=len(heads) > 6)
-
-
-def _kept_table(study: Study, metrics: Sequence[str]) -> Html:
-    """Differences over the tasks as they are: intervals over other seeds alone."""
-    rows: list[Row] = []
-    for name in study.methods[1:]:
-        row: list[str | Cell] = [name]
-        for metric in metrics:
-            gap = overall_difference(study, name, metric, resample_tasks=False)
-            row += [
-                _gap(gap, -1 if less_is_better(metric) else 1, False, half=False),
-                Cell(interval(gap) or NONE, gap.low, mark="quiet"),
-            ]
-        rows.append(row)
-    heads = [head for metric in metrics for head in (METRICS[metric], "95 % interval")]
-    return table(["method", *heads], rows, dense=True)
-
-
-def _gap(gap: Interval, sign: int, is_first: bool, half: bool = True) -> Cell:
-    """A difference, with half its interval where that is asked for and known."""
-    if is_first or math.isnan(gap.mean):
-        return Cell(NONE, 0.0 if is_first else math.nan, mark="quiet")
-    text = number(gap.mean, sign=True)
-    if half and not math.isnan(gap.low):
-        text += f" ± {number(gap.half_width)}"
-    mark: Mark = ""
-    if gap.excludes_zero:
-        mark = "gain" if sign * gap.mean > 0 else "loss"
-    return Cell(text, gap.mean, mark=mark)
-
-
-def _reading(study: Study, metric: str) -> str:
-    first, *others = study.methods
-    text = "Percent, mean over seeds" + ("; less is better. " if less_is_better(metric) else ". ")
-    if not others:
-        return text
-    if metric != next(
-        m for m in METRICS if any(m in c.metrics for c in study.comparisons.values())
-    ):
-        return text + "Read as the first."
-    text += f"Differences from {first} are in points, paired by seed, ± half their 95 % interval"
-    text += " (Student's t over seeds); coloured where it leaves out 0. "
-    tasks = method_scores(study, metric)
-    if len(study.comparisons) > 1:
-        text += (
-            "Over all tasks: the mean of their differences, its interval from a bootstrap of tasks "
-            "and of seeds within them. "
-        )
-    elif len(study.comparisons) == 1:
-        text += "With one task there are no ranks. "
-    if len(study.comparisons) > len(tasks) > 1:
-        text += f"Ranks are over the {count(len(tasks), 'task')} where all methods have a score. "
-    intervals = len(others) * len(study.comparisons)
-    if intervals >= 20:
-        text += (
-            f"Of {intervals} intervals of tasks about {round(0.05 * intervals)} would leave out 0 "
-            "if there were no difference at all."
-        )
-    return text
-
-
 def _cost_table(study: Study, key: str, column: str, absolute: Callable[[float], str]) -> Html:
     """A cost of the baseline on each task, and what the others take over it."""
     ratios = relative_costs(study, key)
@@ -311,6 +151,21 @@ def _cost_table(study: Study, key: str, column: str, absolute: Callable[[float],
 
 def _times(ratio: float) -> str:
     return NONE if math.isnan(ratio) else f"{ratio:.2f} ×"
+
+
+def _tried(study: Study) -> str:
+    """How many settings each method could try, and which had fewer."""
+    tried = {
+        name: max([1, *(len(methods.get(name, ())) for methods in study.tuning.values())])
+        for name in study.methods
+    }
+    most = max(tried.values())
+    fewer = [name for name, number_of in tried.items() if number_of < most]
+    if most == 1:
+        return "None was tuned."
+    if not fewer:
+        return f"Each tried {most} settings on a task."
+    return f"Each tried {most} settings on a task; fewer, having no more: {', '.join(fewer)}."
 
 
 def _each(threads: set[int | None]) -> str:
@@ -351,7 +206,3 @@ def _setting(trial: Trial) -> str:
     """What was set, without the name of the method."""
     name, _, changes = trial.changes.partition(":")
     return changes or name
-
-
-def _card(comparison: Comparison) -> str:
-    return Path(comparison.runs[comparison.baseline][0]["config"]["data"]["card"]).stem
