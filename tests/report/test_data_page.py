@@ -7,7 +7,14 @@ from equiseg.data.profile import DataProfile
 from equiseg.imbalance import ClassStatistics, ContextStatistics
 from equiseg.report.data_figures import data_illustrations, frequency_figure
 from equiseg.report.data_page import report_data
-from equiseg.report.data_wording import caveats, context_sentence, imbalance_sentence, size_text
+from equiseg.report.data_wording import (
+    caveats,
+    context_sentence,
+    imbalance_sentence,
+    ledes,
+    seldom_sentence,
+    size_text,
+)
 
 
 def make_profile(num_classes=4, **changes):
@@ -90,3 +97,11 @@ def test_words():
     )
     table = DataProfile.of_table("home", make_profile().table())
     assert "9 images" not in caveats(table)[-1]
+
+
+def test_classes_that_most_batches_are_without_are_named_the_rarest_first():
+    profile = make_profile(8, batch_size=2)  # in 4, 2 and 1 of 10 images: 0.64, 0.36 and 0.19
+    text = seldom_sentence(profile)
+    assert text.startswith("Fewer than half of all batches of 2 images hold <class 6>, <class 5>. ")
+    assert text in ledes(profile)
+    assert seldom_sentence(make_profile(8, batch_size=20)) == ""

@@ -20,13 +20,7 @@ from equiseg.data.points.rooms import RoomConfig
 from equiseg.data.profile import DataProfile
 from equiseg.data.scenes import SceneConfig
 from equiseg.imbalance import ClassTable
-from equiseg.report.data_wording import (
-    caveats,
-    context_sentence,
-    factor,
-    imbalance_sentence,
-    share,
-)
+from equiseg.report.data_wording import caveats, factor, ledes, share
 from equiseg.report.wording import number
 
 _BATCH_SIZE = 8  # as in training
@@ -110,9 +104,8 @@ def show(profile: DataProfile, console: Console) -> None:
     """Print what was counted."""
     console.print(class_table(profile))
     console.print(level_table(profile))
-    for line in (imbalance_sentence(profile), context_sentence(profile), *caveats(profile)):
-        if line:
-            console.print(line, highlight=False)
+    for line in (*ledes(profile), *caveats(profile)):
+        console.print(line, highlight=False)
 
 
 def class_table(profile: DataProfile) -> Table:

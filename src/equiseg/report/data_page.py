@@ -8,9 +8,8 @@ from equiseg.data.profile import DataProfile
 from equiseg.report.data_figures import data_illustrations
 from equiseg.report.data_wording import (
     caveats,
-    context_sentence,
     factor,
-    imbalance_sentence,
+    ledes,
     share,
     size_text,
 )
@@ -81,7 +80,7 @@ def report_data(out: Path, profile: DataProfile, command: str) -> Path:
             )
             if text
         ),
-        ledes=[text for text in (imbalance_sentence(profile), context_sentence(profile)) if text],
+        ledes=ledes(profile),
         caution=" ".join(caveats(profile)),
     )
     (out / PAGE).write_text(page, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from equiseg.data.profile import DataProfile
 from equiseg.report.wording import NONE, count, number
@@ -18,6 +19,12 @@ def factor(value: float) -> str:
 def share(value: float) -> str:
     """A share in percent, to three digits however small."""
     return f"{100 * value:.3g} %"
+
+
+def ledes(profile: DataProfile) -> list[str]:
+    """What the counts say first: how uneven, how tied to their neighbours, how seldom met."""
+    sentences = (imbalance_sentence, context_sentence, seldom_sentence)
+    return [text for sentence in sentences if (text := sentence(profile))]
 
 
 def imbalance_sentence(profile: DataProfile) -> str:
@@ -45,15 +52,28 @@ def context_sentence(profile: DataProfile) -> str:
     return text + "."
 
 
+def seldom_sentence(profile: DataProfile) -> str:
+    """Classes that most batches are without, and what reaches them; empty where there are none."""
+    centers_K = profile.levels[-1].counts_K.tolist()
+    order = sorted(range(len(centers_K)), key=lambda k: centers_K[k])
+    seldom = [profile.classes[k] for k in order if 0 < centers_K[k] < 0.5]
+    if not seldom:
+        return ""
+    return (
+        f"Fewer than half of all batches of {profile.batch_size} {profile.sample}s hold "
+        f"{_listed(seldom)}. A loss cannot weigh what its batch does not hold: a sampler "
+        "(--data.sampling.by rare_class) draws such classes more often."
+    )
+
+
 def caveats(profile: DataProfile) -> list[str]:
     """What a reader must know of these counts."""
     lines = []
     if absent := profile.absent:
-        more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
         verb = "occurs" if len(absent) == 1 else "occur"
         lines.append(
-            f"{count(len(absent), 'class').capitalize()} never {verb}: "
-            f"{', '.join(absent[:_NAMED])}{more}. Measures are over the others."
+            f"{count(len(absent), 'class').capitalize()} never {verb}: {_listed(absent)}. "
+            "Measures are over the others."
         )
     if not math.isnan(profile.unlabelled) and profile.unlabelled > 0:
         lines.append(f"{share(profile.unlabelled)} of the {profile.unit}s have no class.")
@@ -78,6 +98,12 @@ def size_text(profile: DataProfile) -> str:
     if not sides:
         return ""
     return f"{' × '.join(sides)} {'points' if len(sides) == 1 else 'pixels (height × width)'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _told(of: dict[str, float], where: str) -> str:
