@@ -63,8 +63,11 @@ def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--mehtod", "ceco", "--out", "o"], "unrecognized arguments: --mehtod ceco"),
-        (["train", "--data.size", "64", "--out", "o"], 'Parser key "data.size"'),
+        (["train", "--mehtod", "ceco", "--out", "o"], "--mehtod ceco; did you mean --method?"),
+        (["train", "--epoch", "1", "--out", "o"], "--epoch 1; did you mean --epochs?"),
+        (["train", "--epochs", "1.5", "--out", "o"], "epochs: must be a whole number, got 1.5"),
+        (["train", "--log_collapse", "maybe", "--out", "o"], "must be true or false, got"),
+        (["train", "--data.size", "64", "--out", "o"], 'data.size: must be "[int, int]" or null'),
     ],
 )
 def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, capsys):
@@ -75,7 +78,17 @@ def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, 
     assert complaint.startswith("equiseg train: ")
     assert message in complaint
     assert complaint.endswith("all options: equiseg train --help\n")
-    assert "--epochs" not in complaint
+    assert "--val_every" not in complaint
+
+
+def test_a_list_that_is_none_and_options_that_are_no_yaml_are_told(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--seeds", "0,1", "--out", "o"])
+    assert 'seeds: must be a list, as "[a, b]", got 0,1' in capsys.readouterr().err
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("epochs: 3\nmethod: [ceco\n")
+    with pytest.raises(SystemExit, match=r"broken\.yaml: not valid YAML: .* line 3"):
+        main(["train", "--config", str(broken), "--out", "o"])
 
 
 def test_a_switch_stands_alone(monkeypatch):

@@ -47,10 +47,10 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"methods": ["ceco", "ceco"]}, "names, each its own"),
-        ({"methods": []}, "names, each its own"),
-        ({"tasks": []}, "tasks need names"),
-        ({"tasks": 2 * [Task("a", tiny_config(), [0])]}, r"each its own, got \['a', 'a'\]"),
+        ({"methods": ["ceco", "ceco"]}, "'ceco' is there 2 times"),
+        ({"methods": []}, "methods must be at least one"),
+        ({"tasks": []}, "tasks must be at least one"),
+        ({"tasks": 2 * [Task("a", tiny_config(), [0])]}, "tasks: 'a' is there 2 times"),
         ({"tasks": [Task("../a", tiny_config(), [0])]}, r"tasks: a name .* got '\.\./a'"),
         ({"methods": ["figures:method=ceco"]}, "is not figures"),
         ({"methods": ["ceco", "a:seed=3"]}, "sets a seed; give them to all"),
@@ -58,11 +58,11 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ({"tasks": [Task("a", tiny_config(), [])]}, "seeds must be at least one, each once"),
         ({"tasks": [Task("a", tiny_config(), [0, 0])]}, r"each once, got \[0, 0\]"),
         ({"select": "mIoU"}, "select must be one of miou, .* got 'mIoU'"),
-        ({"methods": ["a:method=dice or choice(dize)"], "trials": 2}, "dize is none of"),
+        ({"methods": ["a:method=dice or choice(dize)"], "trials": 2}, "dize is no loss"),
         ({"methods": ["ceco"], "trials": 3}, "have nothing to try; write a range"),
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
-        ({"methods": ["focl"]}, "focl is none of"),
+        ({"methods": ["focl"]}, "focl is no loss"),
     ],
 )
 def test_plans_that_cannot_work(tmp_path, changes, message):

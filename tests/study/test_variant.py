@@ -24,7 +24,7 @@ def test_variants_change_the_base():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("focl", "focl is none of ceco, "),
+        ("focl", "focl is no loss"),
         ("a:method", "must read field=value"),
         ("a/b:epochs=3", "a name is made of letters"),
         ("a:optimizer.wait=1", "is none of the fields"),

@@ -9,7 +9,7 @@ from runs import tiny_config
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epochs: [", "not readable as YAML"),
+        ("epochs: [", "not valid YAML: .*line 1"),
         ("- epochs", r"must hold options, as 'epochs: 12', got \['epochs'\]"),
         ("epoch: 3", "not a configuration of this version"),
     ],

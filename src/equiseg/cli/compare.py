@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -64,10 +65,11 @@ def compare(
     Args:
         config: What all runs share.
         out: Folder of the comparison.
-        methods: What to compare, the baseline first: a method, or a name with changes to the
-            configuration, as "strong:method=cross_entropy + center_collapse(weight=0.8)". A value
-            to tune is written with its default and a range, as "focal:method=focal(gamma=2 or
-            uniform(0.5, 5))"; ranges are uniform, loguniform and choice.
+        methods: What to compare, the baseline first: a method, as "cross_entropy + dice", or a name
+            with changes to the configuration, as "strong:method=cross_entropy +
+            center_collapse(weight=0.8)". A value to tune is written with its default and a range,
+            as "focal:method=focal(gamma=2 or uniform(0.5, 5))"; ranges are uniform, loguniform and
+            choice.
         seeds: Each method is trained with each of them.
         jobs: Runs beside each other; they share the cores unless --threads says otherwise.
         split: The split whose scores are compared. Settings are chosen on val.
@@ -138,11 +140,10 @@ def run_comparison(
 
 
 def _with(method: str, search: Sequence[str]) -> str:
-    """A method with the ranges that all are given."""
-    if not search:
-        return method
-    named = method if ":" in method else f"{method}:method={method}"
-    return ",".join((named, *search))
+    """A method with the ranges that all are given; a plain sum goes by its own name."""
+    if re.fullmatch(r"[\w.+ ]+", method) and (search or " " in method):
+        method = f"{method.replace(' ', '')}:method={method}"
+    return ",".join((method, *search))
 
 
 @contextmanager

@@ -70,8 +70,11 @@ def diagnose(
     from equiseg.training.diagnose import diagnose as look_into
     from equiseg.training.diagnose import record
     from equiseg.training.networks import is_run, open_network
+    from equiseg.training.outcome import Outcome, check_outcome
 
     console = Console(stderr=json)
+    if out is not None:
+        check_outcome(out, Outcome.DIAGNOSIS)
     networks = {"": open_network(run, loader)}
     if out is None and not json:
         if not run.is_dir() or loader is not None:

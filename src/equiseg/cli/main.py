@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fields of :class:`TrainConfig` become options of their own, over a YAML file (``--config``).
     """
     try:
-        from equiseg.cli.parser import Parser
+        from equiseg.cli.parser import Parser, config_files
+        from equiseg.data.yaml_text import read_yaml
         from equiseg.training.config import TrainConfig
 
         functions = {name: _verb(name) for name in VERBS}
@@ -65,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         verb.let_switches_stand_alone()
         verbs.add_subcommand(name, verb, help=text.splitlines()[0])
         parsers[name] = verb
+    try:
+        for path in config_files(arguments):
+            read_yaml(path.read_text(encoding="utf-8"), path)
+    except ValueError as error:
+        sys.exit(f"equiseg: {error}")
     chosen = parser.parse_args(arguments)
     name = chosen.verb
     try:

@@ -22,6 +22,7 @@ from equiseg.data.scenes import SceneConfig
 from equiseg.imbalance import ClassTable
 from equiseg.report.data_wording import caveats, factor, ledes, share
 from equiseg.report.wording import number
+from equiseg.training.outcome import Outcome, check_outcome
 
 _BATCH_SIZE = 8  # as in training
 _UNFINISHED = "counting.json"
@@ -69,6 +70,8 @@ def stats(
         if given is not None and given < lowest:
             raise ValueError(f"{name} must be at least {lowest}, got {given}")
     unfinished = None if out is None else out / _UNFINISHED
+    if out is not None:
+        check_outcome(out, Outcome.COUNTS)
     path = Path(data)
     if path.suffix in (".csv", ".json"):
         options = {"split": split, "root": root, "ignore_values": ignore_values}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from equiseg.data.errors import DataError
+from equiseg.data.yaml_text import read_yaml
 
 _BUILT_IN = resources.files("equiseg.data") / "cards"
 MOST_VALUES = 1 << 16  # a mask has at most 16 bit
@@ -327,10 +328,6 @@ def _not_all(kind: type, values: object) -> list[Any]:
 
 def _read(source: str | Path) -> tuple[dict[str, Any], Path]:
     """The fields of a card, and the folder its relative root starts from."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise ImportError('data cards need PyYAML: pip install "equiseg[data]"') from error
     path = Path(source)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
@@ -348,10 +345,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], Path]:
                 f"no data card {str(source)!r}; name a .yaml file or one of {', '.join(names)}"
             )
         text, folder = built_in.read_text(encoding="utf-8"), Path(str(_BUILT_IN))
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DataError(f"{source}: not valid YAML: {error}") from error
+    values = read_yaml(text, source)
     if not isinstance(values, dict):
         raise DataError(f"{source}: a card is a mapping of fields, got {type(values).__name__}")
     return values, folder

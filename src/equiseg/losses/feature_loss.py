@@ -34,7 +34,7 @@ class FeatureLoss(PixelLoss):
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, K, *spatial) or (N, K) scores of features, in their dtype; the largest wins."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement logits")
 
     def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
         """Scalar loss of one batch; zero, connected to the graph, where nothing is labelled.

@@ -68,7 +68,7 @@ class PixelLoss(nn.Module):
             targets_BP: (B, P) int64 class ids; anything where not known.
             known_BP: (B, P) bool, whether the pixel counts.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement of_pixels")
 
     def _at_labels(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
         """Logits checked, in single precision at least, at the size of the labels."""

@@ -210,11 +210,16 @@ class Plan:
 
 def _check_names(what: str, names: Sequence[str]) -> None:
     """Refuse names that are no folders of their own."""
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"{what} need names, each its own, got {names}")
+    if not names:
+        raise ValueError(f"{what} must be at least one, got none")
     for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{what}: {name!r} is there {names.count(name)} times; give each a name of its own"
+            )
         if name in _RESERVED or (name != "." and not re.fullmatch(r"[\w+-][\w.+-]*", name)):
             raise ValueError(
                 f"{what}: a name is made of letters, digits, '_', '.', '+' and '-', does not begin "
                 f"with '.' and is not {', '.join(_RESERVED)}, got {name!r}"
+                + (f"; name it, as in 'mine:method={name}'" if what == "methods" else "")
             )

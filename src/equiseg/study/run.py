@@ -12,6 +12,7 @@ from equiseg.study.comparison import COMPARISON, Comparison
 from equiseg.study.plan import Plan, Trial
 from equiseg.study.search import with_defaults
 from equiseg.training.held import held
+from equiseg.training.outcome import Outcome, check_outcome
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,13 @@ def run_study(
         report: Given the number of runs of a stage, returns whom to tell how far each is.
 
     Raises:
-        ValueError: If another process is writing to the folder of the study.
+        ValueError: If the folder of the study holds other results, or another process is writing to
+            it.
         RuntimeError: If runs that are compared fail, naming their logs, or runs were killed; the
             others are finished.
     """
     first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
+    check_outcome(plan.out, Outcome.COMPARISON)
     with held(plan.out) if first else nullcontext():
         return _run(plan, jobs, report, first)
 

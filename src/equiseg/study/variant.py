@@ -28,8 +28,9 @@ class Variant:
         """A variant from the command line.
 
         Args:
-            text: A method ("ceco"), or a name with changes to the base configuration:
-                "strong:method=cross_entropy + center_collapse(weight=0.8),optimizer.lr=1e-3".
+            text: A method ("ceco", "cross_entropy + dice"), or a name with changes to the base
+                configuration: "strong:method=cross_entropy + center_collapse(weight=0.8),
+                optimizer.lr=1e-3".
             base: What the others share.
 
         Raises:

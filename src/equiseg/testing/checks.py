@@ -324,13 +324,16 @@ class LossCheck:
             unittest.SkipTest: If the rule does not apply, with the reason.
         """
         case.skip_if_spared(self.name)
+        rule = (self.function.__doc__ or "").partition("\n")[0]
         try:
             self.function(case, *self.options)
         except SkipTest:
             raise
+        except AssertionError as error:
+            raise AssertionError(f"{case}, {self}: {rule}\n{error}") from None
         except Exception as error:
-            rule = (self.function.__doc__ or "").partition("\n")[0]
-            raise AssertionError(f"{case}, {self}: {rule}\n{error}") from error
+            reason = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"{case}, {self}: {rule}\n{reason}") from error
 
 
 def _each(function: Callable[..., None], *choices: Iterable[Any]) -> list[LossCheck]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from equiseg.data.yaml_text import read_yaml
 from equiseg.training.config import TrainConfig
 
 
@@ -33,10 +34,7 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     if not path.is_file():
         raise ValueError(f"{path}: no such configuration")
     parser = _parser()
-    try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not readable as YAML: {error}") from error
+    said = read_yaml(path.read_text(encoding="utf-8"), path) or {}
     if not isinstance(said, dict):
         raise ValueError(  # noqa: TRY004 - of the file, not of an argument
             f"{path}: must hold options, as 'epochs: 12', got {said!r:.60}"

@@ -7,6 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
@@ -127,7 +128,7 @@ def _term(node: ast.expr, text: str) -> Term:
     for keyword in keywords:
         if keyword.arg not in allowed:
             known = f"takes {', '.join(allowed)}" if allowed else "takes no argument"
-            raise _refused(text, f"{name} {known}, got {keyword.arg!r}")
+            raise ValueError(f"method {text!r}: {name} {known}, got {keyword.arg!r}")
         term.arguments[keyword.arg] = _value(keyword.value, text)
     return term
 
@@ -155,14 +156,21 @@ def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
         return getattr(found, rest)  # type: ignore[no-any-return]
     module, _, loss = name.rpartition(".")
     if not module:
-        known = ", ".join((*METHODS, *loss_names()))
-        raise _refused(text, f"{name} is none of {known}, nor the dotted name of a class of yours")
+        known = (*METHODS, *loss_names())
+        near = get_close_matches(name, known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(
+            f"method {text!r}: {name} is no loss{meant}; there are {', '.join(known)}, and classes "
+            "of yours by their dotted names"
+        )
     try:
-        found = getattr(importlib.import_module(module), loss, None)
+        source = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise _refused(text, f"{error}; put its folder on PYTHONPATH") from error
+        raise ValueError(f"method {text!r}: {error}; put its folder on PYTHONPATH") from error
+    found = getattr(source, loss, None)
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):
-        raise _refused(text, f"{loss!r} in {module} is no torch.nn.Module")
+        reason = "no torch.nn.Module" if hasattr(source, loss) else "not there"
+        raise ValueError(f"method {text!r}: {loss!r} in {module} is {reason}")
     return found
 
 

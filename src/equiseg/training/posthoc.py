@@ -15,6 +15,7 @@ from equiseg.losses import adjusted_logits
 from equiseg.tap import FeatureTap
 from equiseg.training.config_file import plain, read_config, write_config
 from equiseg.training.evaluate import evaluate
+from equiseg.training.outcome import Outcome, check_outcome
 from equiseg.training.result import (
     RESULT,
     best_of,
@@ -76,12 +77,13 @@ def adjust_run(
         The validation score of each tau tried; empty where tau was given.
 
     Raises:
-        ValueError: If the run was adjusted before, by this or in its loss, ``out`` holds a run, or
-            the score is unknown.
+        ValueError: If the run was adjusted before, by this or in its loss, ``out`` holds
+            results, or the score is unknown.
     """
     config, result = read_config(run / "config.yaml"), read_result(run)
     if config.adjust:
         raise ValueError(f"run: {run} is adjusted by {config.adjust} already; give the plain one")
+    check_outcome(out, Outcome.RUN)
     if (out / RESULT).is_file():
         raise ValueError(f"out: {out} holds a run; choose another folder, or remove this one")
     replace(config, adjust=1.0)  # refuses a method that is adjusted in training

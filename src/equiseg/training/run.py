@@ -28,6 +28,7 @@ from equiseg.training.drawn import drawn_shares, drawn_table
 from equiseg.training.held import held
 from equiseg.training.inference import check_evaluation
 from equiseg.training.inputs import PointCollate
+from equiseg.training.outcome import Outcome, check_outcome
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.provenance import provenance
 from equiseg.training.result import RESULT, read_result, split_scores, write_result
@@ -64,11 +65,12 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
 
     Raises:
         DataError: If the data cannot be used, naming the files.
-        ValueError: If ``out`` holds a run of another configuration or another process is writing
-            to it, or an argument cannot work.
+        ValueError: If ``out`` holds other results or a run of another configuration, another
+            process is writing to it, or an argument cannot work.
     """
     quiet = console is None
     console = console or Console(quiet=True)
+    check_outcome(out, Outcome.RUN)
     check_same(config, out)
     if (out / RESULT).is_file():
         console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
