@@ -63,6 +63,7 @@ def test_a_class_without_a_score_has_a_dash(page, make_comparison):
 
 def test_one_seed_gives_no_interval_and_says_so(page, make_comparison):
     text = page(make_comparison(num_seeds=1), [])
+    assert "95 % interval" not in text
     assert "One seed: no interval can be given" in text
     assert "±" not in text
     assert 'class="gain"' not in text

@@ -60,7 +60,8 @@ def test_an_interval_that_holds_zero_shows_nothing(make_comparison):
 
 def test_one_seed_has_no_interval_and_no_conclusion(make_comparison):
     text = verdict(make_comparison(num_seeds=1), "ceco")
-    assert "points on the tail classes" in text
+    assert "points on the tail classes, " in text
+    assert "points on the head and " in text
     assert "interval" not in text
     assert "shown" not in text
 

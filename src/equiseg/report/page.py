@@ -113,7 +113,7 @@ def _scores(comparison: Comparison) -> Html:
         for name in comparison.runs:
             row.append(_spread(comparison.values(name, metric)))
             if name != comparison.baseline:
-                row += _difference(comparison.difference(name, metric), better=better)
+                row += _difference(comparison, comparison.difference(name, metric), better=better)
         rows.append(row)
     heads = ["", *_columns(comparison)]
     caption = f"Percent, {over}. {_reading(comparison)}"
@@ -134,7 +134,7 @@ def _classes(comparison: Comparison) -> Html:
             for name in comparison.runs:
                 row.append(_spread(comparison.class_values(name, k)))
                 if name != comparison.baseline:
-                    row += _difference(comparison.class_difference(name, k))
+                    row += _difference(comparison, comparison.class_difference(name, k))
             rows.append(row)
     heads = ["class", f"training {comparison.unit}s", *_columns(comparison)]
     caption = "IoU in percent, most frequent class first. " + _reading(comparison)
@@ -162,7 +162,8 @@ def _collapse(comparison: Comparison) -> Html:
             values = comparison.collapse_values(name, measure)
             row.append(_spread(values, 1, 3))
             if name != comparison.baseline:
-                row += _difference(Interval.paired(values, base), 1, 3, better=0)
+                gap = Interval.paired(values, base)
+                row += _difference(comparison, gap, 1, 3, better=0)
         rows.append([*row, Cell(meaning, mark="note")])
     caption = (
         "How far the class centers of the last features are from a simplex, each measure 0 when "
@@ -222,7 +223,7 @@ def _columns(comparison: Comparison) -> list[str]:
     """Heads of a value for each variant and its difference from the baseline."""
     columns = [comparison.baseline]
     for name in list(comparison.runs)[1:]:
-        columns += [name, "difference", "95 % interval"]
+        columns += [name, "difference", *["95 % interval"] * (len(comparison.seeds) > 1)]
     return columns
 
 
@@ -237,18 +238,20 @@ def _spread(values: Sequence[float], scale: float = 100, digits: int = 1) -> Cel
     return Cell(spread(values, scale, digits), mean(known) if known else math.nan)
 
 
-def _difference(gap: Interval, scale: float = 100, digits: int = 1, better: int = 1) -> list[Cell]:
-    """Cells of a difference and its interval, marked where that leaves out 0.
+def _difference(
+    comparison: Comparison, gap: Interval, scale: float = 100, digits: int = 1, better: int = 1
+) -> list[Cell]:
+    """Cells of a difference and, with several seeds, its interval, marked where that leaves out 0.
 
     ``better`` is 1 where more is better, -1 where less is, 0 where neither is.
     """
     mark: Mark = ""
     if gap.excludes_zero:
         mark = "clear" if not better else "gain" if better * gap.mean > 0 else "loss"
-    return [
-        Cell(number(gap.mean, scale, digits, sign=True), gap.mean, mark=mark),
-        Cell(interval(gap, scale, digits) or NONE, gap.low, mark="quiet"),
-    ]
+    difference = Cell(number(gap.mean, scale, digits, sign=True), gap.mean, mark=mark)
+    if len(comparison.seeds) < 2:
+        return [difference]
+    return [difference, Cell(interval(gap, scale, digits) or NONE, gap.low, mark="quiet")]
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -45,18 +45,21 @@ def count(n: int, noun: str) -> str:
 
 
 def verdict(comparison: Comparison, variant: str) -> str:
-    """How a variant stands against the baseline: tail and mIoU, and what may be concluded."""
-    tail, miou = (comparison.difference(variant, metric) for metric in ("tail", "miou"))
+    """How a variant stands against the baseline: tail, head, mIoU, and what may be concluded."""
+    places = {
+        "tail": "on the tail classes",
+        "head": "on the head",
+        "miou": "in mIoU over all classes",
+    }
+    gaps = {metric: comparison.difference(variant, metric) for metric in places}
     parts = [
-        f"{_gap(gap)} {where}"
-        for gap, where in ((tail, "on the tail classes"), (miou, "in mIoU over all classes"))
-        if not math.isnan(gap.mean)
+        f"{_gap(gaps[m])} {place}" for m, place in places.items() if not math.isnan(gaps[m].mean)
     ]
     if not parts:
         return f"Against {comparison.baseline}, {variant} cannot be judged: no score in common."
-    return f"Against {comparison.baseline}, {variant} stands {' and '.join(parts)}." + _conclusion(
-        tail
-    )
+    *others, last = parts
+    said = f"{', '.join(others)} and {last}" if others else last
+    return f"Against {comparison.baseline}, {variant} stands {said}." + _conclusion(gaps["tail"])
 
 
 def _gap(gap: Interval) -> str:

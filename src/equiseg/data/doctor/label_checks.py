@@ -162,14 +162,17 @@ def rare_classes(checkup: Checkup) -> Iterator[Finding]:
     if checkup.spec.holds_points:
         cure = "--data.points.crop.rare 0.5 chooses scans by class"
     else:
-        cure = "add images, or merge them with like classes (a mapping may repeat names)"
+        cure = "--data.sampling.by rare_class draws them more often; or add images, or merge them "
+        cure += "with like classes (a mapping may repeat names)"
+    share = float(centers_K[rare[0]])
+    rarest = checkup.spec.classes[rare[0]]
+    seldom = f"only {share:.0%} of batches of {checkup.batch_size} hold {rarest!r}, and "
     yield Finding(
         "warning",
         "train",
         f"{number_of(len(rare), 'class')} in fewer than {checkup.min_images} training "
         f"{checkup.sample}s (in how many): {some(shown)}",
-        f"{float(centers_K[rare[0]]):.0%} of batches of {checkup.batch_size} hold "
-        f"{checkup.spec.classes[rare[0]]!r}, and scores hang on few {checkup.sample}s: "
+        f"{seldom if share <= 0.5 else ''}scores hang on few {checkup.sample}s: "
         f"{cure}; compare methods over several seeds",
     )
 
