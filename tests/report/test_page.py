@@ -107,3 +107,10 @@ def test_tables_of_many_variants_are_set_closer(page, make_comparison):
     assert '<table class="dense">' not in page(make_comparison(), [])
     text = page(make_comparison(variants=("plain", "ceco", "other")), [])
     assert text.count('<table class="dense">') == 3
+
+
+def test_a_run_that_went_on_for_its_scores_alone_has_no_timings(page, make_comparison):
+    comparison = make_comparison(num_seeds=2)
+    comparison.runs["ceco"][1].update(step_seconds=None, data_wait_share=None)
+    rows = page(comparison, []).split("waiting for data")[1].split("</table>")[0]
+    assert rows.count('data-value="">–') == 2

@@ -194,8 +194,7 @@ def _making(comparison: Comparison, notes: Sequence[str], command: str) -> Html:
             Cell(str(run["best_epoch"]), run["best_epoch"]),
             _spread([run[comparison.split]["miou"]]),
             _spread([run[comparison.split]["tail"]]),
-            Cell(f"{run['step_seconds']:.2g} s", run["step_seconds"]),
-            Cell(f"{number(run['data_wait_share'])} %", run["data_wait_share"]),
+            *_timings(run),
         ]
         for name, results in comparison.runs.items()
         for seed, run in zip(comparison.seeds, results, strict=True)
@@ -207,6 +206,14 @@ def _making(comparison: Comparison, notes: Sequence[str], command: str) -> Html:
     blocks.append(details("Every run", table(heads, by_seed)))
     blocks.append(details("Settings all share", facts(same)))
     return section("How it was made", "", *blocks)
+
+
+def _timings(run: dict[str, Any]) -> list[Cell]:
+    """A step, and the share of waiting; a run that went on for its scores alone measured none."""
+    seconds, waiting = run["step_seconds"], run["data_wait_share"]
+    if seconds is None:
+        return [Cell(NONE, math.nan)] * 2
+    return [Cell(f"{seconds:.2g} s", seconds), Cell(f"{number(waiting)} %", waiting)]
 
 
 def _reading(comparison: Comparison) -> str:
