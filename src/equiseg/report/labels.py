@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.report.drawing import INK
+from equiseg.report.drawing import INK, PAPER
 
 try:
     from matplotlib.axes import Axes
+    from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox, BboxBase
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
@@ -57,6 +58,7 @@ def name_marks(
                 va=va,
                 size=8,
                 color=INK,
+                path_effects=[withStroke(linewidth=2, foreground=PAPER)],  # over what lies below
                 in_layout=False,
             )
             for offset, ha, va in _PLACES
