@@ -31,5 +31,5 @@ def check_outcome(folder: Path, outcome: Outcome) -> None:
         if other is not outcome and found is not None:
             raise ValueError(
                 f"out: {folder} holds {kind} ({found.relative_to(folder)}); choose another folder "
-                f"for {outcome.value[0]}, or remove this one"
+                f"for {outcome.value[0]}"
             )
