@@ -68,6 +68,11 @@ def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch
         (["train", "--epochs", "1.5", "--out", "o"], "epochs: must be a whole number, got 1.5"),
         (["train", "--log_collapse", "maybe", "--out", "o"], "must be true or false, got"),
         (["train", "--data.size", "64", "--out", "o"], 'data.size: must be "[int, int]" or null'),
+        (["train", "--optimizer.name", "adam", "--out", "o"], "must be adamw or sgd, got adam"),
+        (["train", "--precision", "8", "--out", "o"], "precision: must be 32, bf16 or 16, got 8"),
+        (["train", "--val-every", "1", "--out", "o"], "did you mean --val_every?"),
+        (["train", "--config"], "--config: expected one argument"),
+        (["train", "--config", "gone.yaml"], "config: File does not exist: "),
     ],
 )
 def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, capsys):
@@ -78,16 +83,26 @@ def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, 
     assert complaint.startswith("equiseg train: ")
     assert message in complaint
     assert complaint.endswith("all options: equiseg train --help\n")
-    assert "--val_every" not in complaint
+    assert "--log_collapse LOG" not in complaint
 
 
-def test_a_list_that_is_none_and_options_that_are_no_yaml_are_told(tmp_path, capsys):
+def test_a_list_that_is_none_is_told(capsys):
     with pytest.raises(SystemExit):
         main(["compare", "--seeds", "0,1", "--out", "o"])
     assert 'seeds: must be a list, as "[a, b]", got 0,1' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"epochs: 3\nmethod: [ceco\n", r"broken\.yaml: not valid YAML: .*\(line 3\)"),
+        ("# Straße".encode("latin-1"), r"broken\.yaml: cannot be read \(.*save it as UTF-8"),
+    ],
+)
+def test_a_file_of_options_that_cannot_be_read_is_named(text, message, tmp_path):
     broken = tmp_path / "broken.yaml"
-    broken.write_text("epochs: 3\nmethod: [ceco\n")
-    with pytest.raises(SystemExit, match=r"broken\.yaml: not valid YAML: .* line 3"):
+    broken.write_bytes(text)
+    with pytest.raises(SystemExit, match=message):
         main(["train", "--config", str(broken), "--out", "o"])
 
 

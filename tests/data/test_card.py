@@ -120,7 +120,7 @@ def test_a_card_that_cannot_be_used_is_named(tmp_path, text, message):
 def test_a_card_in_another_encoding_is_named(tmp_path):
     file = tmp_path / "card.yaml"
     file.write_bytes("{name: Straße}".encode("latin-1"))
-    with pytest.raises(DataError, match=r"card\.yaml: cannot read the card.*UTF-8"):
+    with pytest.raises(DataError, match=r"card\.yaml: cannot be read .*; save it as UTF-8"):
         load_card(file)
 
 

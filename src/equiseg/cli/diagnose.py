@@ -70,7 +70,7 @@ def diagnose(
     from equiseg.training.diagnose import diagnose as look_into
     from equiseg.training.diagnose import record
     from equiseg.training.networks import is_run, open_network
-    from equiseg.training.outcome import Outcome, check_outcome
+    from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
 
     console = Console(stderr=json)
     if out is not None:
@@ -134,7 +134,7 @@ def diagnose(
     from equiseg.report.run_page import report_run
 
     branch = "as in training" if branches[""] else "with default arguments"
-    out.mkdir(parents=True, exist_ok=True)
+    mark_outcome(out, Outcome.DIAGNOSIS)
     (out / "diagnosis.json").write_text(dumps(known, indent=1), encoding="utf-8")
     title = names[""] if baseline is None else f"{names['']} beside {names['baseline']}"
     kind = "images" if diagnosis.unit == "pixel" else "blocks or scans"

@@ -38,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fields of :class:`TrainConfig` become options of their own, over a YAML file (``--config``).
     """
     try:
-        from equiseg.cli.parser import Parser, config_files
-        from equiseg.data.yaml_text import read_yaml
+        from equiseg.cli.parser import ConfigFile, Parser
         from equiseg.training.config import TrainConfig
 
         functions = {name: _verb(name) for name in VERBS}
@@ -52,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = inspect.getdoc(function) or ""
         verb = Parser(description=text.split("\n\nArgs:")[0])
         if "config" in inspect.signature(function).parameters:
-            verb.add_argument("--config", action="config", help="YAML file with any of the options")
+            verb.add_argument(
+                "--config", action=ConfigFile, help="YAML file with any of the options"
+            )
             verb.add_class_arguments(TrainConfig, as_group=False)
         optional = _OPTIONAL.get(name, {})
         verb.add_function_arguments(
@@ -67,11 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         verbs.add_subcommand(name, verb, help=text.splitlines()[0])
         parsers[name] = verb
     try:
-        for path in config_files(arguments):
-            read_yaml(path.read_text(encoding="utf-8"), path)
-    except ValueError as error:
+        chosen = parser.parse_args(arguments)
+    except ValueError as error:  # of a file of options; what is wrong on the line ends otherwise
         sys.exit(f"equiseg: {error}")
-    chosen = parser.parse_args(arguments)
     name = chosen.verb
     try:
         options = vars(parsers[name].instantiate(chosen[name]))

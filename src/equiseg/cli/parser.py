@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
+
+from equiseg.data.yaml_file import read_yaml
 
 _KINDS = {
     "int": "a whole number",
@@ -21,6 +22,17 @@ _KINDS = {
     "dict": 'a mapping, as "{a: b}"',
     "NoneType": "null",
 }
+_FORMS = (
+    re.compile(
+        r"Does not validate against any of the Union subtypes\s*Subtypes: \[(?P<types>.*)\]\n"
+        r"[\s\S]*Given value: (?P<value>.*)"
+    ),
+    re.compile(
+        r"Expected an? (?P<types><class '\w+'>|typing\.Literal\[.*?\])\. "
+        r"Got value: (?P<value>.*)"
+    ),
+)
+_UNKNOWN = re.compile(r"(?:unrecognized arguments: --|does not accept option ')([\w.-]+)")
 
 
 class Parser(ArgumentParser):
@@ -45,6 +57,16 @@ class Parser(ArgumentParser):
         self.exit(2, f"{command}: {message}\nall options: {command} --help\n")
 
 
+class ConfigFile(ActionConfigFile):
+    """``--config FILE``: a file that cannot be read is named, with the line that is wrong."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+        """Look at the file before its options are taken."""
+        if (path := Path(values)).is_file():
+            read_yaml(path)
+        super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
+
+
 def reworded(message: str, options: Sequence[str]) -> str:
     """A complaint of the parser in terms of the command line.
 
@@ -53,34 +75,33 @@ def reworded(message: str, options: Sequence[str]) -> str:
         options: What there is, to name the nearest to one that there is not.
     """
     message = re.sub(r'Parser key "([^"]+)":\s*', r"\1: ", message)
-    message = re.sub(
-        r"Does not validate against any of the Union subtypes\s*Subtypes: \[(.*)\]\n"
-        r"[\s\S]*Given value: (.*)",
-        lambda found: f"must be {_kinds(found[1])}, got {found[2]}",
-        message,
-    )
-    message = re.sub(
-        r"Expected an? (<class '\w+'>)\. Got value: (.*)",
-        lambda found: f"must be {_kinds(found[1])}, got {found[2]}",
-        message,
-    )
-    if unknown := re.search(
-        r"(?:unrecognized arguments: --|does not accept option ')([\w.]+)", message
-    ):
-        near = get_close_matches(f"--{unknown[1]}", options, 1)
+    for form in _FORMS:
+        message = form.sub(_allowed, message)
+    if unknown := _UNKNOWN.search(message):
+        near = get_close_matches(f"--{unknown[1].replace('-', '_')}", options, 1)
         message += f"; did you mean {near[0]}?" if near else ""
     return message
 
 
-def _kinds(types: str) -> str:
-    """What values are allowed, of types as Python writes them."""
-    named = re.sub(r"<class '(?:\w+\.)*(\w+)'>", lambda t: _KINDS.get(t[1], t[1]), types)
-    return re.sub(r"(?:tuple|list)(\[[^]]*\])", r'"\1"', named).replace(", null", " or null")
+def _allowed(found: re.Match[str]) -> str:
+    """What values are allowed, where every type has plain words."""
+    kinds = [_kind(of) for of in re.split(r", (?![^\[]*\])", found["types"])]
+    if None in kinds:
+        return found[0]
+    return f"must be {_either(dict.fromkeys(filter(None, kinds)))}, got {found['value']}"
 
 
-def config_files(arguments: Sequence[str] | None) -> list[Path]:
-    """The files that ``--config`` names and that exist."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--config", action="append", type=Path, default=[])
-    files: list[Path] = finder.parse_known_args(arguments)[0].config
-    return [path for path in files if path.is_file()]
+def _kind(of: str) -> str | None:
+    """A type as jsonargparse writes it, in words."""
+    name = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", of)
+    if name.startswith("typing.Literal["):
+        return _either(re.findall(r"'(\w+)'", name))
+    if row := re.fullmatch(r"(?:tuple|list)(\[[^\[\]]*\])", name):
+        return f'"{row[1]}"'
+    return _KINDS.get(name)
+
+
+def _either(kinds: Iterable[str]) -> str:
+    """One of these: "a, b or c"."""
+    *others, last = kinds
+    return f"{', '.join(others)} or {last}" if others else last

@@ -22,7 +22,7 @@ from equiseg.data.scenes import SceneConfig
 from equiseg.imbalance import ClassTable
 from equiseg.report.data_wording import caveats, factor, ledes, share
 from equiseg.report.wording import number
-from equiseg.training.outcome import Outcome, check_outcome
+from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
 
 _BATCH_SIZE = 8  # as in training
 _UNFINISHED = "counting.json"
@@ -97,6 +97,7 @@ def stats(
     if out is not None:
         from equiseg.report.data_page import report_data
 
+        mark_outcome(out, Outcome.COUNTS)
         page = report_data(out, profile, "equiseg " + shlex.join(sys.argv[1:]))
         (out / _UNFINISHED).unlink(missing_ok=True)
         if not json:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from equiseg.data.errors import DataError
-from equiseg.data.yaml_text import read_yaml
+from equiseg.data.yaml_file import read_yaml
 
 _BUILT_IN = resources.files("equiseg.data") / "cards"
 MOST_VALUES = 1 << 16  # a mask has at most 16 bit
@@ -332,11 +332,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], Path]:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise DataError(f"{path}: no such card; give the path of a .yaml file that exists")
-        folder = path.parent
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: cannot read the card ({error}); save it as UTF-8") from error
+        values, folder = read_yaml(path), path.parent
     else:
         built_in = _BUILT_IN / f"{source}.yaml"
         if not built_in.is_file():
@@ -344,8 +340,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], Path]:
             raise DataError(
                 f"no data card {str(source)!r}; name a .yaml file or one of {', '.join(names)}"
             )
-        text, folder = built_in.read_text(encoding="utf-8"), Path(str(_BUILT_IN))
-    values = read_yaml(text, source)
+        values, folder = read_yaml(built_in), Path(str(_BUILT_IN))
     if not isinstance(values, dict):
         raise DataError(f"{source}: a card is a mapping of fields, got {type(values).__name__}")
     return values, folder

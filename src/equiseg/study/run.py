@@ -12,7 +12,7 @@ from equiseg.study.comparison import COMPARISON, Comparison
 from equiseg.study.plan import Plan, Trial
 from equiseg.study.search import with_defaults
 from equiseg.training.held import held
-from equiseg.training.outcome import Outcome, check_outcome
+from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def run_study(
 
 def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) -> Study:
     """The same, in a folder that is held."""
+    if first:
+        mark_outcome(plan.out, Outcome.COMPARISON)
     trials = plan.trial_runs()
     train_all(trials, jobs, report(len(trials)))
     tuning = plan.choose()

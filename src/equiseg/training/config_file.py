@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from equiseg.data.yaml_text import read_yaml
+from equiseg.data.yaml_file import read_yaml
 from equiseg.training.config import TrainConfig
 
 
@@ -34,7 +34,7 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     if not path.is_file():
         raise ValueError(f"{path}: no such configuration")
     parser = _parser()
-    said = read_yaml(path.read_text(encoding="utf-8"), path) or {}
+    said = read_yaml(path) or {}
     if not isinstance(said, dict):
         raise ValueError(  # noqa: TRY004 - of the file, not of an argument
             f"{path}: must hold options, as 'epochs: 12', got {said!r:.60}"
@@ -67,7 +67,7 @@ def check_same(config: TrainConfig, folder: Path) -> None:
     if changes := differences(read_config(folder / "config.yaml"), config):
         raise ValueError(
             f"out: {folder} holds a run of another configuration ({'; '.join(changes)}); choose "
-            "another folder, or remove this one"
+            "another folder"
         )
 
 

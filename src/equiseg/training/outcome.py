@@ -5,18 +5,20 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
+_MARK = ".equiseg"  # files of ours have names that a folder may have for reasons of its own
+
 
 class Outcome(Enum):
-    """A kind of results, by what a folder that holds them has."""
+    """A kind of results."""
 
-    RUN = "a run", ("config.yaml",)
-    COMPARISON = "a comparison", ("comparison.json", "results.csv", "*/seed*/config.yaml")
-    COUNTS = "counts of data", ("statistics.json",)
-    DIAGNOSIS = "a diagnosis", ("diagnosis.json",)
+    RUN = "a run"
+    COMPARISON = "a comparison"
+    COUNTS = "counts of data"
+    DIAGNOSIS = "a diagnosis"
 
 
 def check_outcome(folder: Path, outcome: Outcome) -> None:
-    """Refuse a folder that holds results of another kind.
+    """Refuse a folder that was marked for results of another kind.
 
     Args:
         folder: Where results go; it need not be there.
@@ -25,11 +27,21 @@ def check_outcome(folder: Path, outcome: Outcome) -> None:
     Raises:
         ValueError: Naming what is there.
     """
-    for other in Outcome:
-        kind, signs = other.value
-        found = next((path for sign in signs for path in folder.glob(sign)), None)
-        if other is not outcome and found is not None:
-            raise ValueError(
-                f"out: {folder} holds {kind} ({found.relative_to(folder)}); choose another folder "
-                f"for {outcome.value[0]}"
-            )
+    mark = folder / _MARK
+    if mark.is_file() and (held := mark.read_text(encoding="utf-8").strip()) != outcome.value:
+        raise ValueError(f"out: {folder} holds {held}; choose another folder for {outcome.value}")
+
+
+def mark_outcome(folder: Path, outcome: Outcome) -> None:
+    """Say in a folder what it holds, before anything else is written there.
+
+    Args:
+        folder: Where results go; made if need be.
+        outcome: Their kind.
+
+    Raises:
+        ValueError: If it holds another kind.
+    """
+    check_outcome(folder, outcome)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).write_text(f"{outcome.value}\n", encoding="utf-8")

@@ -15,9 +15,8 @@ from equiseg.losses import adjusted_logits
 from equiseg.tap import FeatureTap
 from equiseg.training.config_file import plain, read_config, write_config
 from equiseg.training.evaluate import evaluate
-from equiseg.training.outcome import Outcome, check_outcome
+from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
 from equiseg.training.result import (
-    RESULT,
     best_of,
     evaluation_record,
     read_result,
@@ -84,8 +83,8 @@ def adjust_run(
     if config.adjust:
         raise ValueError(f"run: {run} is adjusted by {config.adjust} already; give the plain one")
     check_outcome(out, Outcome.RUN)
-    if (out / RESULT).is_file():
-        raise ValueError(f"out: {out} holds a run; choose another folder, or remove this one")
+    if (out / "config.yaml").is_file():
+        raise ValueError(f"out: {out} holds a run; choose another folder")
     replace(config, adjust=1.0)  # refuses a method that is adjusted in training
     data = open_data(config.data, track)
     model, card = load_weights(run)
@@ -107,7 +106,7 @@ def adjust_run(
             classifier.load_state_dict(unadjusted)
         tau = TAUS[best_of([*scores.values()], select)]
     adjust_classifier(classifier, prior_K, tau)
-    out.mkdir(parents=True, exist_ok=True)
+    mark_outcome(out, Outcome.RUN)
     save_weights(model, card, out / "model.safetensors")
     config = replace(config, adjust=tau)
     write_config(config, out / "config.yaml")

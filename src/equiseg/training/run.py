@@ -28,7 +28,7 @@ from equiseg.training.drawn import drawn_shares, drawn_table
 from equiseg.training.held import held
 from equiseg.training.inference import check_evaluation
 from equiseg.training.inputs import PointCollate
-from equiseg.training.outcome import Outcome, check_outcome
+from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.provenance import provenance
 from equiseg.training.result import RESULT, read_result, split_scores, write_result
@@ -100,6 +100,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     result = None
     # Only now: a refused run leaves no trace.
     with held(out) if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
+        mark_outcome(out, Outcome.RUN)
         best, clock, memory = _fit(config, task, data, training, out, console, quiet)
         if task.global_rank == 0:
             result = _finish(
