@@ -272,6 +272,20 @@ def test_the_cross_entropy_of_torch_does_not():
         check_loss(case)
 
 
+class BareAssert(nn.Module):
+    """Outside of what the judge goes through: it breaks no rule of its own."""
+
+    def forward(self, logits, labels):
+        raise AssertionError  # what an assert without a message raises
+
+
+def test_an_assert_of_the_loss_is_told_with_its_place():
+    case = LossCase("asserting", lambda ignore: BareAssert())
+    with pytest.raises(AssertionError, match=r"asserting, .*\nan assert failed") as caught:
+        LOSS_CHECKS[2](case)
+    assert caught.value.__cause__.__traceback__ is not None
+
+
 def test_what_does_not_apply_is_skipped_with_the_reason():
     reference, gradients = LOSS_CHECKS[0], LOSS_CHECKS[2]
     case = replace(case_of(Right), reference=None, spared={"gradients": "it has none"})

@@ -48,8 +48,8 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
     ("changes", "message"),
     [
         ({"methods": ["ceco", "ceco"]}, "'ceco' is there 2 times"),
-        ({"methods": []}, "methods must be at least one"),
-        ({"tasks": []}, "tasks must be at least one"),
+        ({"methods": []}, "methods: there are none; give at least one"),
+        ({"tasks": []}, "tasks: there are none"),
         ({"tasks": 2 * [Task("a", tiny_config(), [0])]}, "tasks: 'a' is there 2 times"),
         ({"tasks": [Task("../a", tiny_config(), [0])]}, r"tasks: a name .* got '\.\./a'"),
         ({"methods": ["figures:method=ceco"]}, "is not figures"),
@@ -63,6 +63,16 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
         ({"methods": ["focl"]}, "focl is no loss"),
+        (
+            {
+                "methods": [
+                    "ceco",
+                    "cross_entropy + center_collapse",
+                    "cross_entropy+center_collapse",
+                ]
+            },
+            r"'cross_entropy\+center_collapse' is there 2 times",
+        ),
     ],
 )
 def test_plans_that_cannot_work(tmp_path, changes, message):

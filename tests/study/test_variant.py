@@ -8,6 +8,8 @@ def test_variants_change_the_base():
     base = tiny_config()
     plain = Variant.parse("cross_entropy", base)
     assert (plain.name, plain.config.method) == ("cross_entropy", "cross_entropy")
+    summed = Variant.parse("cross_entropy + dice", base)
+    assert (summed.name, summed.config.method) == ("cross_entropy+dice", "cross_entropy + dice")
     text = "strong:method=cross_entropy + center_collapse(weight=0.8, scale=10), epochs=5"
     changed = Variant.parse(text, base)
     assert changed.config.method == "cross_entropy + center_collapse(weight=0.8, scale=10)"
@@ -26,7 +28,11 @@ def test_variants_change_the_base():
     [
         ("focl", "focl is no loss"),
         ("a:method", "must read field=value"),
-        ("a/b:epochs=3", "a name is made of letters"),
+        (
+            "a/b:epochs=3",
+            "a name is made of letters.* got 'a/b'; give it one, as in 'mine:epochs=3'",
+        ),
+        ("dice + 2*focal", r"got 'dice\+2\*focal'; .* as in 'mine:method=dice \+ 2\*focal'"),
         ("a:optimizer.wait=1", "is none of the fields"),
         ("a:optimizer.lr=high", "does not fit"),
         ("a:epochs=3,val_every=2", "methods: .*: epochs must be a multiple"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import shlex
 import signal
 import sys
@@ -27,6 +26,7 @@ from equiseg.cli.tables import comparison_table
 from equiseg.study.batch import Report
 from equiseg.study.plan import Plan, Task
 from equiseg.study.run import run_study
+from equiseg.study.variant import name_of
 from equiseg.training.config import TrainConfig
 
 
@@ -140,9 +140,9 @@ def run_comparison(
 
 
 def _with(method: str, search: Sequence[str]) -> str:
-    """A method with the ranges that all are given; a plain sum goes by its own name."""
-    if re.fullmatch(r"[\w.+ ]+", method) and (search or " " in method):
-        method = f"{method.replace(' ', '')}:method={method}"
+    """A method with the ranges that all are given."""
+    if search and ":" not in method:
+        method = f"{name_of(method)}:method={method}"
     return ",".join((method, *search))
 
 

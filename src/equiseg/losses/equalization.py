@@ -73,7 +73,9 @@ class EqualizationLoss(PixelLoss):
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log w."""
         if self.training:
-            log_kept = torch.where(torch.rand_like(logits_BKP) < self.gamma, -math.inf, 0.0)
+            # By shape, not like the logits: a draw fills memory in its order.
+            drawn_BKP = torch.rand(logits_BKP.shape, device=logits_BKP.device)
+            log_kept = torch.where(drawn_BKP < self.gamma, -math.inf, 0.0)
         else:
             log_kept = logits_BKP.new_full((), math.log1p(-self.gamma))
         classes_K1 = torch.arange(self.num_classes, device=targets_BP.device).unsqueeze(1)

@@ -13,7 +13,7 @@ from pathlib import Path
 from equiseg.study.batch import Run
 from equiseg.study.comparison import METRICS
 from equiseg.study.search import drawn, has_ranges, with_defaults
-from equiseg.study.variant import Variant
+from equiseg.study.variant import Variant, name_of
 from equiseg.training.config import TrainConfig
 from equiseg.training.result import best_of, read_result, score_of
 from equiseg.training.sources import split_names
@@ -81,7 +81,6 @@ class Plan:
     split: str = "test"
 
     def __post_init__(self) -> None:
-        _check_names("methods", [method.partition(":")[0] for method in self.methods])
         _check_names("tasks", [task.name for task in self.tasks])
         for task in self.tasks:
             if not task.config.score_test and self.split == "test":
@@ -107,6 +106,7 @@ class Plan:
                 raise ValueError(f"split must be one of {scored}, got {self.split!r}")
             for text in (text for method in self.methods for text in self.settings(method)):
                 Variant.parse(text, task.config)
+        _check_names("methods", [name_of(method) for method in self.methods])
 
     def settings(self, method: str) -> list[str]:
         """What is tried of a method: its defaults, then draws that differ from each other."""
@@ -120,7 +120,7 @@ class Plan:
 
     def folder(self, task: Task, method: str) -> Path:
         """Where the runs of a method on a task are."""
-        return self.out / task.name / method.partition(":")[0]
+        return self.out / task.name / name_of(method)
 
     def trial_runs(self) -> list[Run]:
         """The runs that choose a setting; of one setting there is nothing to choose."""
@@ -167,7 +167,7 @@ class Plan:
         """
         return {
             task.name: {
-                method.partition(":")[0]: self._recorded(task, method) or self._best(task, method)
+                name_of(method): self._recorded(task, method) or self._best(task, method)
                 for method in self.methods
                 if len(self.settings(method)) > 1
             }
@@ -211,7 +211,7 @@ class Plan:
 def _check_names(what: str, names: Sequence[str]) -> None:
     """Refuse names that are no folders of their own."""
     if not names:
-        raise ValueError(f"{what} must be at least one, got none")
+        raise ValueError(f"{what}: there are none; give at least one")
     for name in names:
         if names.count(name) > 1:
             raise ValueError(
@@ -221,5 +221,4 @@ def _check_names(what: str, names: Sequence[str]) -> None:
             raise ValueError(
                 f"{what}: a name is made of letters, digits, '_', '.', '+' and '-', does not begin "
                 f"with '.' and is not {', '.join(_RESERVED)}, got {name!r}"
-                + (f"; name it, as in 'mine:method={name}'" if what == "methods" else "")
             )

@@ -11,6 +11,7 @@ from equiseg.study.batch import LOG, Report, train_all
 from equiseg.study.comparison import COMPARISON, Comparison
 from equiseg.study.plan import Plan, Trial
 from equiseg.study.search import with_defaults
+from equiseg.study.variant import name_of
 from equiseg.training.held import held
 from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
 
@@ -72,7 +73,7 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
     if first:
         plan.record(tuning)
     chosen = {
-        (task.name, method): _chosen(tuning[task.name].get(method.partition(":")[0]), method)
+        (task.name, method): _chosen(tuning[task.name].get(name_of(method)), method)
         for task in plan.tasks
         for method in plan.methods
     }
@@ -87,9 +88,7 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
     comparisons = {}
     for task in plan.tasks:
         folders = {
-            method.partition(":")[0]: [
-                plan.folder(task, method) / f"seed{seed}" for seed in task.seeds
-            ]
+            name_of(method): [plan.folder(task, method) / f"seed{seed}" for seed in task.seeds]
             for method in plan.methods
         }
         comparisons[task.name] = Comparison.collect(folders, task.seeds, plan.split)

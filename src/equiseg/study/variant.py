@@ -11,6 +11,11 @@ from equiseg.study.search import split_outside
 from equiseg.training.config import TrainConfig
 
 
+def name_of(text: str) -> str:
+    """How a variant is called, as :meth:`Variant.parse` takes it: "cross_entropy+dice"."""
+    return "".join(text.partition(":")[0].split())
+
+
 @dataclass(frozen=True)
 class Variant:
     """One of the things compared.
@@ -28,7 +33,8 @@ class Variant:
         """A variant from the command line.
 
         Args:
-            text: A method ("ceco", "cross_entropy + dice"), or a name with changes to the base
+            text: A sum of losses, which is its own name ("cross_entropy + dice"), or a name with
+                changes to the base
                 configuration: "strong:method=cross_entropy + center_collapse(weight=0.8),
                 optimizer.lr=1e-3".
             base: What the others share.
@@ -36,13 +42,13 @@ class Variant:
         Raises:
             ValueError: If a change names no field, or its value has the wrong type.
         """
-        name, _, changes = text.partition(":")
+        name, changes = name_of(text), text.partition(":")[2]
         if not re.fullmatch(r"[\w.+-]+", name):
             raise ValueError(
                 f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}; "
-                f"give it one, as in 'mine:method={text}'"
+                f"give it one, as in 'mine:{changes or 'method=' + text}'"
             )
-        values: dict[str, str] = {} if changes else {"method": name}
+        values: dict[str, str] = {} if changes else {"method": text}
         for change in split_outside(changes):
             key, equals, value = change.partition("=")
             if not equals:

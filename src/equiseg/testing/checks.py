@@ -330,6 +330,8 @@ class LossCheck:
         except SkipTest:
             raise
         except AssertionError as error:
+            if not str(error):  # a bare assert of the loss: where it stands is all there is
+                raise AssertionError(f"{case}, {self}: {rule}\nan assert failed") from error
             raise AssertionError(f"{case}, {self}: {rule}\n{error}") from None
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
