@@ -7,7 +7,7 @@ import pytest
 
 from equiseg.report.study_budget import budget_section, cost_section, settings_section
 from equiseg.report.study_figures import decision_figure, rank_figure
-from equiseg.report.study_page import report_study
+from equiseg.report.study_page import report_study, save_rows
 from equiseg.report.study_scores import score_sections
 from equiseg.report.study_wording import caution_of, ledes
 from equiseg.study.interval import Interval
@@ -64,7 +64,7 @@ def test_page_figures_and_results(tmp_path, make_study):
     text = main_of(page)
     assert "three tasks, three methods, 39 runs compared" in text
     assert "equiseg compare --out here" in text
-    assert len(rows_of(tmp_path / "results.csv")) == 39
+    assert len(rows_of(save_rows(tmp_path, study))) == 39
     assert ">nan" not in text
     tables = re.findall(r"<table.*?</table>", text, re.DOTALL)
     assert len(tables) > 8

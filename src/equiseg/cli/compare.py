@@ -58,8 +58,8 @@ def compare(
     """Train several methods with several seeds and compare them, paired by seed.
 
     Finished runs are kept: started again, or with more seeds, only what is missing is trained.
-    Writes comparison.json, a page (report.html) and its figures into the folder. With several tasks
-    it is a study: a page for each task, one over all, and results.csv with a row a run (of one
+    Writes results.csv with a row a run, comparison.json, a page (report.html) and its figures into
+    the folder. With several tasks it is a study: a page for each task, and one over all (of one
     task that is tuned, study.html). Under torchrun the processes share the runs out.
 
     Args:
@@ -111,6 +111,7 @@ def run_comparison(
 ) -> None:
     """Train, show how far each run is, print the tables, write the pages."""
     from equiseg.report.comparison import report_comparison
+    from equiseg.report.study_page import report_study, save_rows
 
     first = int(os.environ.get("RANK", 0)) == 0
     console = Console(quiet=not first)  # one voice under torchrun
@@ -120,6 +121,7 @@ def run_comparison(
         study = run_study(plan, jobs, report)
     if not first:
         return
+    save_rows(out, study)
     for task, tuned in study.tuning.items():
         for trial in (trial for trials in tuned.values() for trial in trials):
             if math.isnan(trial.score):
@@ -133,8 +135,6 @@ def run_comparison(
         with console.status(f"drawing the page of {name}" if name != "." else "drawing the page"):
             pages.append(report_comparison(out / name, comparison, command))
     if len(pages) > 1 or any(study.tuning.values()):
-        from equiseg.report.study_page import report_study
-
         pages.append(report_study(out, study, command))
     console.print(f"page: [bold]{pages[-1]}[/bold]")
 

@@ -1,4 +1,4 @@
-"""The report of a study: its figures, results.csv, and the page that holds them."""
+"""The report of a study: its rows, its figures, and the page that holds them."""
 
 from __future__ import annotations
 
@@ -43,13 +43,20 @@ RESULTS = "results.csv"
 _DECISION = ("tail", "head", "pixel_accuracy")
 
 
+def save_rows(out: Path, study: Study) -> Path:
+    """Write ``out/results.csv``, a row for every run that is compared."""
+    path = out / RESULTS
+    path.write_bytes(csv_text(study_rows(study)).encode())
+    return path
+
+
 def report_study(out: Path, study: Study, command: str) -> Path:
-    """Write the page of a study, its figures, and results.csv with a row for every run.
+    """Write the page of a study and its figures.
 
     Writes ``out/report.html`` (``study.html`` where the only task has no name, and so its page
-    there), ``out/results.csv`` and ``out/figures/*``: every figure as PNG and SVG, its numbers as
-    CSV. Learning curves and hours are read from the folders of the runs,
-    ``out/<task>/<method>/seed<seed>``; the page goes without where they are gone.
+    there) and ``out/figures/*``: every figure as PNG and SVG, its numbers as CSV. Learning curves
+    and hours are read from the folders of the runs, ``out/<task>/<method>/seed<seed>``; the page
+    goes without where they are gone.
 
     Args:
         out: Folder of the study.
@@ -64,7 +71,6 @@ def report_study(out: Path, study: Study, command: str) -> Path:
     for figure in (*results, curves):
         if figure is not None:
             save_figure(figure, out / "figures")
-    (out / RESULTS).write_bytes(csv_text(study_rows(study)).encode())
     tasks, methods = len(study.comparisons), len(study.methods)
     runs = sum(len(comparison.seeds) for comparison in study.comparisons.values()) * methods
     page = document(
