@@ -1,9 +1,9 @@
-"""The tables of docs/choosing.md as Markdown, from the rows of the study.
+"""The tables of docs/choosing.md as Markdown, and its figure, from the rows of the study.
 
     python benchmarks/study_tables.py
 
 Reads benchmarks/results/study.csv, which is the results.csv that `equiseg compare` wrote, and what
-study_posthoc.py and study_cost.py wrote beside it.
+study_posthoc.py and study_cost.py wrote beside it. Writes docs/images/study_decision.png.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from statistics import geometric_mean, mean
 from measure import RESULTS
 from tables import markdown
 
+from equiseg.report.study_figures import decision_figure
 from equiseg.study.interval import Interval
 from equiseg.study.ranking import mean_ranks, paired_bootstrap
 
+IMAGE = RESULTS.parents[1] / "docs/images/study_decision.png"
 SCORES = ("tail", "common", "head", "miou", "pixel_accuracy", "ece")
 BASELINE = "cross_entropy"
 POSTHOC = "posthoc"
@@ -53,6 +55,12 @@ def gaps(task: dict[str, dict[int, dict[str, float]]], method: str, score: str) 
     return [runs[score] - base[seed][score] for seed, runs in task[method].items()]
 
 
+def shown_everywhere(scores: Scores) -> list[str]:
+    """The methods that were run on all tasks, the baseline first."""
+    tasks = scores.values()
+    return [m for m in next(iter(tasks)) if all(m in task for task in tasks)]
+
+
 def over_tasks(scores: Scores, methods: list[str]) -> str:
     """A row a method: mean ranks, what it changes over all tasks, what a step takes."""
     ranks = {}
@@ -78,12 +86,15 @@ def over_tasks(scores: Scores, methods: list[str]) -> str:
     return markdown(heads, rows)
 
 
-def by_task(scores: Scores, methods: list[str], score: str) -> str:
+def by_task(scores: Scores, score: str) -> str:
     """A row a method: its score on each task, and the paired difference."""
     rows = []
-    for method in methods:
+    for method in dict.fromkeys(method for task in scores.values() for method in task):
         cells = []
         for task in scores.values():
+            if method not in task:
+                cells.append("")
+                continue
             values = [run[score] for run in task[method].values()]
             gap = Interval.paired(values, [task[BASELINE][seed][score] for seed in task[method]])
             text = f"{100 * mean(values):.1f}"
@@ -100,9 +111,22 @@ def interval(change: Interval) -> str:
     return f"**{text}**" if change.excludes_zero else text
 
 
+def draw(scores: Scores, methods: list[str]) -> None:
+    """What each method does to the tail against what it does to the rest, over and by task."""
+    overall, tasks = {}, {task: {} for task in scores}
+    for score in ("tail", "head", "pixel_accuracy"):
+        found = {m: [gaps(task, m, score) for task in scores.values()] for m in methods[1:]}
+        overall[score] = {m: paired_bootstrap(lists) for m, lists in found.items()}
+        for t, task in enumerate(tasks):
+            of_task = {m: Interval.paired(of[t], [0] * len(of[t])) for m, of in found.items()}
+            tasks[task][score] = of_task
+    decision_figure(overall, tasks, methods[0]).savefig(IMAGE, dpi=160)
+
+
 if __name__ == "__main__":
     found = read_rows()
-    names = [m for m in next(iter(found.values())) if all(m in task for task in found.values())]
+    names = shown_everywhere(found)
     print(over_tasks(found, names) + "\n")
     for name in ("tail", "head", "miou", "common", "pixel_accuracy", "ece"):
-        print(f"## {name}\n\n{by_task(found, names, name)}\n")
+        print(f"## {name}\n\n{by_task(found, name)}\n")
+    draw(found, names)
