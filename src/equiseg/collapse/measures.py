@@ -30,7 +30,7 @@ class CollapseMeasures(Geometry):
             however little the centers differ along them, and not divided by K': the truncated SVD
             of the code that Papyan et al. 2020 gave away and that public code repeats.
         nc1_ratio: tr S_W / tr S_B, which no weak direction dominates (Hui et al. 2022, arXiv
-            2202.08384; Tirer et al. 2023).
+            2202.08384; Tirer et al. 2023, arXiv 2210.16658).
         cdnv: Class-distance normalised variance, the mean over pairs of
             (var_k + var_k') / (2 |mu_k - mu_k'|^2) (Galanti et al. 2022, arXiv 2112.15121).
         self_duality: Squared distance of the centered centers and the classifier rows, as they
