@@ -3,15 +3,16 @@
     python benchmarks/study_posthoc.py --study runs/study
 
 Of each run tau is chosen on its own val split, then applied on test. Prints the paired differences
-and writes a row a run to benchmarks/results/study_posthoc.json.
+and writes a row a run to benchmarks/results/study_posthoc.json, where rows of other runs stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from measure import save
+from measure import RESULTS, save
 
 from equiseg.study.interval import Interval
 from equiseg.training.posthoc import adjust_run
@@ -25,9 +26,10 @@ def main() -> None:
     parser.add_argument("--study", type=Path, default=Path("runs/study"))
     parser.add_argument("--out", type=Path, default=Path("runs/study_posthoc"))
     options = parser.parse_args()
-    rows = []
+    known = json.loads((RESULTS / "study_posthoc.json").read_text(encoding="utf-8"))["rows"]
+    rows = {(row["task"], row["seed"]): row for row in known}
     for folder in sorted(options.study.glob("*/cross_entropy")):
-        task, before, after = folder.parent.name, [], []
+        task, before, after, taus = folder.parent.name, [], [], []
         for run in sorted(path.parent for path in folder.glob(f"seed*/{RESULT}")):
             out = options.out / task / run.name
             if not (out / RESULT).is_file():
@@ -36,13 +38,14 @@ def main() -> None:
             before.append(read_result(run)["test"])
             after.append(adjusted["test"])
             scores = {name: after[-1][name] for name in SCORES}
-            tau = adjusted["config"]["adjust"]
-            rows.append({"task": task, "seed": adjusted["seed"], "tau": tau, **scores})
-        print(f"{task}: {len(before)} seeds, tau {[row['tau'] for row in rows[-len(before) :]]}")
+            taus.append(adjusted["config"]["adjust"])
+            seed = adjusted["seed"]
+            rows[task, seed] = {"task": task, "seed": seed, "tau": taus[-1], **scores}
+        print(f"{task}: {len(before)} seeds, tau {taus}")
         for name in SCORES:
             gap = Interval.paired([a[name] for a in after], [b[name] for b in before])
             print(f"  {name:15} {100 * gap.mean:+.1f} +- {100 * gap.half_width:.1f}")
-    save("study_posthoc", rows)
+    save("study_posthoc", [rows[key] for key in sorted(rows)])
 
 
 if __name__ == "__main__":
