@@ -62,6 +62,7 @@ def test_a_card_is_counted_into_a_folder(tmp_path, capsys):
     text = printed(capsys, str(tmp_path / "street.yaml"), "--out", str(out), "--batch_size", "2")
     assert "street, train: 3 images" in text
     assert {path.name for path in out.iterdir()} == {
+        ".equiseg",
         "classes.csv",
         "figures",
         "report.html",

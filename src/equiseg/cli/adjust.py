@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 
 from equiseg.cli.tables import score_table
+from equiseg.training.tracked import tracked
 
 
 def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou") -> None:
@@ -31,11 +30,7 @@ def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou")
 
     console = Console()
 
-    def show(items: Iterable[Any], done: str) -> Iterable[Any]:
-        shown = console.is_terminal
-        return track(items, done, console=console, transient=True, disable=not shown)
-
-    scores = adjust_run(run, out, tau, select, show)
+    scores = adjust_run(run, out, tau, select, partial(tracked, console=console))
     result = read_result(out)
     for tried, score in scores.items():
         best = "  [bold]chosen[/bold]" if tried == result["config"]["adjust"] else ""

@@ -6,16 +6,17 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from equiseg.cli.tables import GROUP_STYLE, percent
 from equiseg.data.errors import DataError
+from equiseg.training.tracked import tracked
 
 if TYPE_CHECKING:
     from equiseg.imbalance import ClassStatistics, FrequencyGroups
@@ -111,9 +112,7 @@ def diagnose(
                 batch_size=network.config.batch_size if network.config else 8,
                 num_workers=num_workers,
                 most_samples=samples,
-                track=lambda batches, n=names[key]: track(  # type: ignore[misc]
-                    batches, f"looking into {n}", console=console, transient=True
-                ),
+                track=partial(tracked, what=f"looking into {names[key]}", console=console),
             )
         except ValueError as error:
             if network.card is None and "fits" in str(error):
@@ -272,7 +271,7 @@ def _statistics(
         counted,
         num_workers=num_workers,
         context=False,
-        track=lambda parts: track(parts, "counting classes", console=console, transient=True),
+        track=partial(tracked, what="counting classes", console=console),
     )
     return counts.statistics, origin
 

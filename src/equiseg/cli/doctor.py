@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from functools import partial
 from json import dumps
 from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from rich.text import Text
+
+from equiseg.training.tracked import tracked
 
 _STYLE = {"error": "bold red", "warning": "yellow", "hint": "blue"}
 
@@ -46,11 +47,8 @@ def doctor(
     from equiseg.training.config import BUILT_IN, DataConfig
     from equiseg.training.sources import SPLITS, open_split
 
-    console, progress = Console(), Console(stderr=True)
-
-    def shown(items: Iterable[Any], what: str) -> Iterable[Any]:
-        return track(items, what, console=progress, transient=True)
-
+    console = Console()
+    shown = partial(tracked, console=Console(stderr=True))
     findings: list[Finding] = []
     if data in BUILT_IN:
         config = DataConfig(card=data, root=root)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 
 from equiseg.cli.tables import score_table
 from equiseg.training.config import EvaluationConfig
+from equiseg.training.tracked import tracked
 
 
 def evaluate(
@@ -56,7 +57,7 @@ def evaluate(
         evaluation,
         card.groups,
         num_workers=config.data.num_workers,
-        track=lambda batches: track(batches, "scoring", console=console, transient=True),
+        track=partial(tracked, what="scoring", console=console),
     )
     record = evaluation_record(result, data.background)
     unit = "point" if card.scans else "pixel"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 from torch import nn
 
 from equiseg.training.config import EvaluationConfig
+from equiseg.training.tracked import tracked
 from equiseg.training.weights import ModelCard
 
 
@@ -77,7 +77,7 @@ def _predict_images(
     for folder in ("masks", "overlays"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = _distinct(file.stem for file in files)
-    for file, name in zip(track(files, "predicting", console=console, transient=True), names):  # noqa: B905
+    for file, name in zip(tracked(files, "predicting", console), names):  # noqa: B905
         image, labels = predict_file(model, card, file, evaluation)
         save_mask(labels, colors_K3, out / "masks" / f"{name}.png")
         save_rgb(overlay(image, labels, colors_K3, opacity), out / "overlays" / f"{name}.png")
@@ -112,7 +112,7 @@ def _predict_scans(
     (out / "views").mkdir(exist_ok=True)
     names = _distinct(file.stem for file in files)
     problems: list[str] = []
-    for file, name in zip(track(files, "predicting", console=console, transient=True), names):  # noqa: B905
+    for file, name in zip(tracked(files, "predicting", console), names):  # noqa: B905
         try:
             with tempfile.TemporaryDirectory(dir=out) as cache:
                 xyz_N3, ids_N = predict_scan_file(model, card, file, evaluation, Path(cache))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from equiseg.cli.tables import GROUP_STYLE
@@ -23,6 +22,7 @@ from equiseg.imbalance import ClassTable
 from equiseg.report.data_wording import caveats, factor, ledes, share
 from equiseg.report.wording import number
 from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
+from equiseg.training.tracked import tracked
 
 _BATCH_SIZE = 8  # as in training
 _UNFINISHED = "counting.json"
@@ -153,11 +153,8 @@ def _counted(
     name: str, batch_size: int, num_workers: int, unfinished: Path | None, **options: Any
 ) -> DataProfile:
     """Counts of the data of a name, with a bar while they are made."""
-    console = Console(stderr=True)  # standard output is for what was counted
-
-    def shown(items: Iterable[Any], what: str) -> Iterable[Any]:
-        return track(items, what, console=console, transient=True)
-
+    # Standard output is for what was counted.
+    shown = partial(tracked, console=Console(stderr=True))
     named = open_named(name, track=shown, **options)
     counts = count_data(
         named.data,

@@ -15,7 +15,6 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
-from rich.progress import track
 
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
 from equiseg.data.transforms import AugmentConfig
@@ -36,6 +35,7 @@ from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.scan_inference import voting_folder
 from equiseg.training.sources import OpenedData, open_data, scan_reading
 from equiseg.training.task import SegmentationTask
+from equiseg.training.tracked import tracked
 from equiseg.training.weights import ModelCard, ScanReading, save_weights
 
 PROGRESS = "progress"
@@ -278,12 +278,6 @@ def _progress(console: Console, fixed: str | None = None) -> Any:
     """A wrapper of iterables that draws a bar and leaves nothing behind."""
 
     def wrap(items: Iterable[Any], name: str | None = None) -> Iterable[Any]:
-        return track(
-            items,
-            fixed or f"reading {name}",
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        return tracked(items, fixed or f"reading {name}", console)
 
     return wrap
