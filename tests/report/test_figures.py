@@ -78,6 +78,19 @@ def test_curves_are_drawn_for_what_was_logged(logged):
     assert all(len(axes.lines) == 2 * 3 for axes in figure.axes)  # two seeds and their mean
 
 
+def test_a_place_without_curves_stays_empty(logged):
+    for folder in (f for some in logged.values() for f in some):
+        file = folder / "logs" / "version_0" / "metrics.csv"
+        first, *rows = file.read_text().splitlines()
+        lines = [f"{first},loss/dice", *(f"{row},1" for row in rows)]
+        file.write_text("\n".join(lines))
+    figure = curve_figure(logged)
+    assert figure is not None
+    assert [axes.axison for axes in figure.axes] == [True, True, True, False]
+    above = figure.axes[1].xaxis.get_tick_params()
+    assert above["labelbottom"]
+
+
 def test_collapse_has_curves_of_its_own(logged):
     figure = collapse_curve_figure(logged)
     assert figure is not None

@@ -250,7 +250,7 @@ def _curves(
         return None
     rows = math.ceil(len(shown) / 2)
     figure = Figure(figsize=(9.4, 0.5 + 2.5 * rows), layout="constrained")
-    grid = figure.subplots(rows, 2, sharex=True, squeeze=False).flat
+    grid = list(figure.subplots(rows, 2, sharex=True, squeeze=False).flat)
     for axes, name in zip(grid, shown, strict=False):
         axes.set_title(titles[name])
         scale = 100 if name.startswith("val/") else 1
@@ -265,8 +265,10 @@ def _curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         top = axes.get_ylim()[1]
         axes.set_ylim(-0.02 * top, 1.05 * top)
-    for axes in list(grid)[len(shown) :]:
-        axes.set_axis_off()
+    if len(shown) % 2:
+        grid[-1].set_axis_off()
+        for above in grid[-3:-2]:  # if there is one, it is now the lowest of its column
+            above.tick_params(labelbottom=True)
     figure.supxlabel("epoch", size=9, color=MUTED)
     figure.legend(handles=_handles(list(histories)), loc="outside upper left", ncols=len(histories))
     return figure
