@@ -127,12 +127,13 @@ def test_effective_number_weights_lie_between_none_and_inverse():
     )
 
 
-def test_the_prior_is_a_share_and_never_0():
-    prior = class_prior([6, 0, 1.5])
-    assert prior.tolist() == [0.75, 0.0625, 0.1875]
-    assert prior.sum() == 1
-    assert class_prior([6, 0, 3], total=8).tolist() == [0.75, 0.0625, 0.375]
-    assert class_prior([0, 0], total=0).log().isfinite().all()
+def test_the_prior_is_a_share_and_of_a_class_never_counted_the_largest():
+    assert class_prior([6, 2]).tolist() == [0.75, 0.25]
+    assert class_prior([6, 0, 2]).tolist() == [0.75, 0.75, 0.25]
+    assert class_prior([6, 0, 3], total=8).tolist() == [0.75, 0.75, 0.375]
+    assert class_prior([6, 0, 3], total=1).tolist() == [6, 6, 3]
+    for total in (None, 0):
+        assert class_prior([0, 0], total=total).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

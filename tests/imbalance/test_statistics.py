@@ -35,7 +35,7 @@ def test_imbalance_is_measured_over_the_classes_that_occur():
 
 def test_the_prior_is_the_share_of_images_that_hold_a_class():
     prior = ClassStatistics.from_labels(MAPS, 4).image_prior()
-    assert prior.tolist() == [3 / 4, 2 / 4, 1 / 4, 0.5 / 4]
+    assert prior.tolist() == [3 / 4, 2 / 4, 1 / 4, 3 / 4]
     assert ClassStatistics.from_labels([], 3).image_prior().log().isfinite().all()
 
 

@@ -91,9 +91,26 @@ def test_a_fixed_classifier_becomes_the_networks(name):
         criterion.fix_classifier(nn.Conv2d(C, K, 3))
 
 
+def test_a_class_never_labelled_counts_as_the_commonest():
+    never = LABELS + (LABELS == 1)  # class 1 is class 2 now
+    statistics = ClassStatistics.from_labels(never, K)
+
+    def loss(method):
+        (made,) = build_criterion(method, statistics, C, 255).losses.values()
+        return made
+
+    for method in ("logit_adjusted", "balanced_softmax"):
+        log_prior_K = loss(method).log_prior_K
+        assert log_prior_K[1] == log_prior_K.max() > log_prior_K.min()
+    margin_K = loss("ldam").margin_K
+    assert margin_K[1] == margin_K.min() < margin_K.max()
+    assert margin_K.max() == 2  # of the rarest that is there
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [
+        ("fixed_classifier + dot_regression", "each bring a classifier, and the network has one"),
         ("center_collapse", "trains no pixel classifier; .* 'cross_entropy \\+ center_collapse'"),
         ("weighted_cross_entropy", "weighted_cross_entropy needs weight, one of inverse, "),
         ("cross_entropy + center_collapse.published", "published needs weight"),

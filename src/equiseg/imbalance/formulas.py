@@ -91,8 +91,9 @@ def class_weights(
     inverse                   1 / n
     square_root               1 / sqrt(n)
     enet                      1 / ln(1.02 + share of the pixels) (Paszke et al. 2016, ENet)
-    median_frequency          median(f) / f with f = n over the pixels of the images that hold the
-                              class (Eigen & Fergus 2015); for images of one size f is n / images
+    median_frequency          median(f) / f with f = n / images that hold the class: that of Eigen &
+                              Fergus 2015, pixels over those of these images, where all are of one
+                              size
     effective_number          (1 - beta) / (1 - beta^n) (Cui et al. 2019)
     ========================  ====================================================================
 
@@ -138,15 +139,19 @@ def class_weights(
 def class_prior(counts_K: Tensor | Sequence[float], *, total: float | None = None) -> Tensor:
     """Share of each class, never 0, so that its logarithm is finite: (K,) float64.
 
-    A class never counted is taken as counted half a time.
+    A class never counted takes the largest share, that of the commonest: what adjusts logits,
+    margins or draws by the prior then favours it least. By a share near 0 a network would be made
+    to predict, wherever it is unsure, what it has never seen.
 
     Args:
         counts_K: (K,) counts of each class.
         total: What the counts are shares of, for counts that overlap (images that hold a class are
-            shares of all images). None takes their sum: shares that add up to 1.
+            shares of all images). None takes their sum: shares that add up to 1, where every class
+            was counted. 1 gives counts.
     """
-    counts = _counts(counts_K).clamp(min=0.5)
-    return counts / (counts.sum() if total is None else max(total, 1))
+    counts = _counts(counts_K)
+    filled = torch.where(counts > 0, counts, counts.max() if counts.any() else 1)
+    return filled / max(float(counts.sum()) if total is None else total, 1)
 
 
 def _counts(counts_K: Tensor | Sequence[float]) -> Tensor:

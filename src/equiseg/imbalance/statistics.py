@@ -120,6 +120,6 @@ class ClassStatistics(Tally):
     def image_prior(self) -> Tensor:
         """(K,) share of the images that contain each class, as the published branch uses it.
 
-        A class in no image gets half an image, so that the logarithm is finite.
+        A class in no image counts as the commonest, see :func:`class_prior`.
         """
         return class_prior(self.images_K, total=self.num_images)

@@ -15,6 +15,7 @@ from equiseg.losses import DotRegressionLoss, FixedClassifierLoss, LdamLoss
 from equiseg.training.methods import Term, parse_method
 
 _COUNTED = ("pixel", "image")
+_FIXING = (FixedClassifierLoss, DotRegressionLoss)
 # The last fifth of training, as Cao et al. 2019 published it: epochs 160 to 200.
 _REWEIGHT_AFTER = 0.8
 
@@ -84,7 +85,7 @@ class Criterion(nn.Module):
             ValueError: If the layer looks at more than one place.
         """
         for name, loss in self.losses.items():
-            if not isinstance(loss, (FixedClassifierLoss, DotRegressionLoss)):
+            if not isinstance(loss, _FIXING):
                 continue
             weight: Any = classifier.weight
             if weight.numel() != loss.rows_KD.numel():
@@ -121,16 +122,23 @@ def build_criterion(
         ignore_index: Label value to leave out.
 
     Raises:
-        ValueError: If nothing in the method trains a classifier, or an argument cannot work.
+        ValueError: If nothing in the method trains a classifier, two losses bring one, or an
+            argument cannot work.
     """
     terms = parse_method(method)
     losses = {
         term.name.replace(".", "_"): _build(term, statistics, in_features, ignore_index)
         for term in terms
     }
-    if all(term.over_features for term in terms) and not any(
-        isinstance(loss, (FixedClassifierLoss, DotRegressionLoss)) for loss in losses.values()
-    ):
+    fixing = [
+        k for k, v in losses.items() if isinstance(v, (FixedClassifierLoss, DotRegressionLoss))
+    ]
+    if len(fixing) > 1:
+        raise ValueError(
+            f"method {method!r}: {' and '.join(fixing)} each bring a classifier, and the network "
+            "has one; keep one of them"
+        )
+    if all(term.over_features for term in terms) and not fixing:
         raise ValueError(
             f"method {method!r} trains no pixel classifier; add a loss over logits, as in "
             f"'cross_entropy + {method}'"
@@ -179,7 +187,7 @@ def _counted(name: str, of: str, statistics: ClassStatistics) -> Tensor:
     if name == "prior" and of == "image":
         return statistics.image_prior()
     counts_K = statistics.pixels_K if of == "pixel" else statistics.images_K
-    return class_prior(counts_K) if name == "prior" else counts_K.clamp(min=1)
+    return class_prior(counts_K, total=None if name == "prior" else 1)
 
 
 def _weights(name: str, formula: str, statistics: ClassStatistics) -> Tensor:
