@@ -24,6 +24,14 @@ def test_the_hardest_share_of_the_labelled_pixels_is_kept(min_kept, kept):
     assert loss(logits, many).item() == pytest.approx(expected)
 
 
+def test_of_pixels_that_lose_nothing_no_more_than_the_share_is_kept():
+    labels = torch.zeros(1600, dtype=torch.long)
+    logits = torch.zeros(1600, 3)
+    logits[10:, 0] = 200  # so sure that the loss is exactly 0
+    expected = 10 * math.log(3) / 100
+    assert OhemLoss(3)(logits, labels).item() == pytest.approx(expected)
+
+
 def test_easy_pixels_have_no_gradient():
     logits = LOGITS.clone().requires_grad_()
     OhemLoss(3)(logits, LABELS).backward()

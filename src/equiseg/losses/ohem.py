@@ -63,10 +63,10 @@ class OhemLoss(PixelLoss):
         losses_P = F.cross_entropy(logits_BKP, targets_BP, reduction="none").flatten()
         known_P = known_BP.flatten()
         ranked_P = torch.where(known_P, losses_P.detach(), -math.inf)
-        # How many are labelled is not known to the shapes: take as many as there could be, and
-        # look up the last of those that are due. Of no pixels, infinity is the least.
-        most = ranked_P.topk(math.ceil(self.min_kept * len(ranked_P))).values
-        due = (self.min_kept * known_P.sum()).ceil().long().clamp(max=len(most))
-        least = F.pad(most, (1, 0), value=math.inf).gather(0, due.view(1))
-        hard_P = ((-ranked_P).exp() < self.threshold) | (ranked_P >= least)
+        # How many are labelled is not known to the shapes: rank as many as there could be, and
+        # keep those that are due. By rank, not by value: many sure pixels lose exactly nothing.
+        most = ranked_P.topk(math.ceil(self.min_kept * len(ranked_P))).indices
+        due = torch.arange(len(most), device=most.device) < self.min_kept * known_P.sum()
+        hardest_P = torch.zeros_like(known_P).scatter(0, most, due)
+        hard_P = ((-ranked_P).exp() < self.threshold) | hardest_P
         return mean_of_known(losses_P, known_P & hard_P)
