@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from equiseg.losses.dot_regression import DotRegressionLoss
-from equiseg.losses.feature_loss import cosines
+from equiseg.losses.feature_loss import cosines, directions
 from equiseg.losses.fixed_classifier import FixedClassifierLoss
 from equiseg.losses.prototype_contrast import PrototypeContrastLoss
 from maps import LargestTensor
@@ -44,9 +44,13 @@ def test_logits_classify_maps_and_points_alike(build):
     torch.testing.assert_close(points, logits.movedim(1, -1).flatten(0, -2))
 
 
-def test_a_feature_of_length_zero_has_no_direction_and_a_finite_gradient():
-    features = torch.zeros(1, 3, requires_grad=True)
-    values = cosines(features, torch.eye(3))
-    assert not values.any()
+@pytest.mark.parametrize(
+    "made", [lambda features: cosines(features, torch.eye(3)), directions], ids=["cosines", "unit"]
+)
+def test_a_feature_of_length_zero_has_no_direction_and_no_gradient(made):
+    features = torch.tensor([[0.0, 0, 0], [0, 3, 4]], requires_grad=True)
+    values = made(features)
+    torch.testing.assert_close(values, torch.tensor([[0, 0, 0], [0, 0.6, 0.8]]))
     values.sum().backward()
-    assert features.grad.isfinite().all()
+    assert not features.grad[0].any()
+    assert features.grad[1].any()

@@ -28,7 +28,7 @@ from equiseg.centers import class_centers
 from equiseg.labels import check_labels, check_num_classes, check_shapes, count_labels
 from equiseg.resize import axis_of, corners
 
-_SHORTEST_CENTER = 1e-6  # as the loss: shorter centers are divided by this
+_SHORTEST_CENTER = 1e-6  # as the loss: shorter centers have no direction, and no gradient
 _CHUNK_VALUES = 2**17  # of the scores of some pixels: 1 MB, a core's cache
 
 
@@ -296,7 +296,7 @@ def center_gradients(
     passed_PD = points_PD > 0 if branch.relu else torch.ones_like(points_PD, dtype=torch.bool)
     points_PD = points_PD * passed_PD
     length_P = points_PD.norm(dim=1)
-    divisor_P1 = length_P.clamp(min=_SHORTEST_CENTER).unsqueeze(1)
+    divisor_P1 = length_P.masked_fill(length_P < _SHORTEST_CENTER, math.inf).unsqueeze(1)
     unit_PD = points_PD / divisor_P1
     scores_PK = branch.scale * unit_PD @ frame_KD.T
     if branch.log_prior_K is not None:
@@ -307,7 +307,7 @@ def center_gradients(
     def on_centers(on_unit_PD: Tensor) -> Tensor:
         """(K', C) gradient on the centers from that on their normalised images."""
         # Normalising lets only the part across the center through.
-        along_P = (on_unit_PD * unit_PD).sum(1) * (length_P >= _SHORTEST_CENTER)
+        along_P = (on_unit_PD * unit_PD).sum(1)
         on_points_PD: Tensor = (on_unit_PD - along_P.unsqueeze(1) * unit_PD) / divisor_P1
         return (on_points_PD * passed_PD) @ linear_CD.T
 

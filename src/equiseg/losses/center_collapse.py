@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from equiseg.frames import frame
 from equiseg.losses.arguments import check_at_least, check_number, is_number
-from equiseg.losses.center_loss import CenterLoss, directions
+from equiseg.losses.center_loss import CenterLoss
+from equiseg.losses.feature_loss import directions
 
 
 class CenterCollapseLoss(CenterLoss):

@@ -17,7 +17,6 @@ from equiseg.losses.arguments import check_at_least, per_class
 from equiseg.losses.feature_loss import check_features
 from equiseg.ranks import summing_group
 
-_SHORTEST_CENTER = 1e-6
 # Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
 # made anew in backward.
 _MOST_LOGITS = 2**24
@@ -177,8 +176,3 @@ class CenterLoss(nn.Module):
         return (
             f"num_classes={self.num_classes}, in_features={self.in_features}, weight={self.weight}"
         )
-
-
-def directions(centers_KD: Tensor) -> Tensor:
-    """Rows at length one; those of length zero stay, with a finite gradient."""
-    return F.normalize(centers_KD, dim=1, eps=_SHORTEST_CENTER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,8 @@ from equiseg.labels import check_shapes
 from equiseg.losses.arguments import check_at_least
 from equiseg.losses.pixel_loss import PixelLoss
 
-_SHORTEST_FEATURE = 1e-6
+# Shorter than this, a vector has no direction: its gradient would be a million times the loss's.
+_SHORTEST = 1e-6
 
 
 class FeatureLoss(PixelLoss):
@@ -85,6 +88,15 @@ def products(features: Tensor, rows_KC: Tensor) -> Tensor:
 
 def cosines(features: Tensor, unit_KC: Tensor) -> Tensor:
     """The cosine of every feature with every unit row: (B, K, *spatial) or (N, K)."""
-    lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
-    quotients: Tensor = products(features, unit_KC) / lengths.clamp(min=_SHORTEST_FEATURE)
-    return quotients
+    return products(features, unit_KC) / _lengths(features)
+
+
+def directions(vectors: Tensor) -> Tensor:
+    """Vectors along dimension 1 at length one; those too short become zero, without a gradient."""
+    return vectors / _lengths(vectors)
+
+
+def _lengths(vectors: Tensor) -> Tensor:
+    """Lengths to divide by, infinite where there is no direction."""
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    return lengths.masked_fill(lengths < _SHORTEST, math.inf)

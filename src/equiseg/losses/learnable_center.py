@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from equiseg.frames import frame
 from equiseg.losses.arguments import check_number
-from equiseg.losses.center_loss import CenterLoss, directions
+from equiseg.losses.center_loss import CenterLoss
+from equiseg.losses.feature_loss import directions
 
 
 class LearnableCenterLoss(CenterLoss):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from equiseg.centers import class_centers
 from equiseg.losses.arguments import check_number, is_number
-from equiseg.losses.feature_loss import FeatureLoss, check_features, cosines, wide
+from equiseg.losses.feature_loss import FeatureLoss, check_features, cosines, directions, wide
 from equiseg.losses.pixel_loss import mean_of_known
 from equiseg.ranks import summing_group
 
@@ -99,15 +99,15 @@ class PrototypeContrastLoss(FeatureLoss):
     def _follow(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
         with torch.autocast(features.device.type, enabled=False):
             centers_KD, _, present_K = class_centers(
-                F.normalize(wide(features), dim=1),
+                directions(wide(features)),
                 labels,
                 self.num_classes,
                 ignore_index=self.ignore_index,
                 inverse=inverse,
                 process_group=summing_group(self.sync, self.process_group),
             )
-            news_KD = F.normalize(centers_KD, dim=1)
+            news_KD = directions(centers_KD)
             olds_KD = self.prototypes_KD.to(news_KD.dtype)
-            moved_KD = F.normalize(torch.lerp(news_KD, olds_KD, self.momentum), dim=1)
+            moved_KD = directions(torch.lerp(news_KD, olds_KD, self.momentum))
             moved_KD = torch.where(olds_KD.any(1, keepdim=True), moved_KD, news_KD)
             self.prototypes_KD.copy_(torch.where(present_K.unsqueeze(1), moved_KD, olds_KD))
