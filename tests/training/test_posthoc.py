@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from equiseg.imbalance import class_prior
-from equiseg.losses import adjusted_logits
+from equiseg.losses import BalancedSoftmaxLoss, adjusted_logits
 from equiseg.training.posthoc import TAUS, adjust_classifier, adjust_run
 from equiseg.training.result import read_result
 from equiseg.training.run import train
@@ -57,3 +57,15 @@ def test_an_adjusted_run_is_one_trained_with_adjust(tmp_path: Path):
         adjust_run(tmp_path / "plain", tmp_path / "none", select="iou")
     with pytest.raises(ValueError, match="adjust must be 0 or more, got -1"):
         tiny_config(adjust=-1.0)
+
+
+@pytest.mark.parametrize(
+    "method", ["logit_adjusted(tau=0.5)", "dice + balanced_softmax", "test_posthoc.Own"]
+)
+def test_what_is_adjusted_in_training_is_not_adjusted_again(method):
+    with pytest.raises(ValueError, match=r"adjust=0\.5 would take the prior off a second time"):
+        tiny_config(method=method, adjust=0.5)
+
+
+class Own(BalancedSoftmaxLoss):
+    pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from inspect import isclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from equiseg.data.points.view import PointCropConfig
 from equiseg.data.sampling import SamplingConfig
 from equiseg.data.scenes import SceneConfig
 from equiseg.data.transforms import AugmentConfig
+from equiseg.losses import LogitAdjustedLoss
 from equiseg.training.methods import parse_method
 
 BUILT_IN = ("scenes", "rooms")
@@ -228,12 +230,12 @@ class TrainConfig:
     log_collapse: bool = True
 
     def __post_init__(self) -> None:
-        names = [term.name for term in parse_method(self.method)]
-        if self.adjust and (twice := {"logit_adjusted", "balanced_softmax"} & {*names}):
-            raise ValueError(
-                f"adjust={self.adjust} would take the prior off a second time after "
-                f"{twice.pop()}; use one of the two"
-            )
+        for term in parse_method(self.method):
+            if self.adjust and isclass(term.build) and issubclass(term.build, LogitAdjustedLoss):
+                raise ValueError(
+                    f"adjust={self.adjust} would take the prior off a second time after "
+                    f"{term.name}; use one of the two"
+                )
         if not 0 <= self.adjust < math.inf:
             raise ValueError(f"adjust must be 0 or more, got {self.adjust}; 1 is the theory's")
         for name in ("epochs", "batch_size", "val_every", "threads", "patience"):

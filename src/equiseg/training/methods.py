@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from equiseg import losses
+from equiseg.losses.arguments import is_number
 
 METHODS = {
     "ceco": "cross_entropy + center_collapse",
@@ -110,8 +112,9 @@ def _term(node: ast.expr, text: str) -> Term:
     factor: Any = 1.0
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         factor, node = _value(node.left, text), node.right
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 0:
-            raise _refused(text, f"{ast.unparse(node)!r} needs a factor above 0, got {factor!r}")
+        if not (is_number(factor) and 0 < factor < math.inf):
+            unlike = f"{ast.unparse(node)!r} needs a finite factor above 0, got {factor!r}"
+            raise _refused(text, unlike)
     keywords: list[ast.keyword] = []
     if isinstance(node, ast.Call):
         if node.args:
@@ -129,6 +132,8 @@ def _term(node: ast.expr, text: str) -> Term:
         if keyword.arg not in allowed:
             known = f"takes {', '.join(allowed)}" if allowed else "takes no argument"
             raise ValueError(f"method {text!r}: {name} {known}, got {keyword.arg!r}")
+        if keyword.arg in term.arguments:
+            raise _refused(text, f"{name} is given {keyword.arg} twice")
         term.arguments[keyword.arg] = _value(keyword.value, text)
     return term
 
