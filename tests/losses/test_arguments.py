@@ -1,6 +1,7 @@
 """What losses refuse, and what they take for a number."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -40,3 +41,10 @@ def test_numbers_of_classes_are_ready_for_a_buffer():
     values_K = per_class("weight", torch.tensor([1.0, 2.0], requires_grad=True), 2)
     assert values_K.dtype == torch.float32
     assert not values_K.requires_grad
+
+
+@pytest.mark.parametrize("value", [1e-46, 1e39])
+def test_numbers_that_float32_cannot_hold_are_refused(value):
+    message = re.escape(f"must be positive and finite, got {value} for class 1")
+    with pytest.raises(ValueError, match=message):
+        per_class("weight", torch.tensor([1, value], dtype=torch.float64), 2)

@@ -26,6 +26,12 @@ def test_the_rarest_classes_that_hold_so_much_are_rare(tail_share, rare):
     assert tuple(loss.rare_K.nonzero().flatten().tolist()) == rare
 
 
+@pytest.mark.parametrize("unit", [1, 0.01, 1000, 123457])
+def test_shares_and_counts_name_the_same_classes(unit):
+    prior = [unit * share for share in (0.95, 0.05)]
+    assert EqualizationLoss(2, prior).rare_K.tolist() == [0, 1]
+
+
 def test_without_rare_classes_it_is_cross_entropy():
     loss = EqualizationLoss(5, PRIOR, tail_share=0)
     torch.testing.assert_close(loss(*points(5)), CrossEntropyLoss(5)(*points(5)))

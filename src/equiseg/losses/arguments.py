@@ -21,7 +21,8 @@ def per_class(name: str, values: Tensor | Sequence[float], num_classes: int) -> 
     Raises:
         ValueError: If there is not one number a class, or one is not positive and finite.
     """
-    values_K = torch.as_tensor(values).detach().double().cpu()
+    given_K = torch.as_tensor(values).detach().double().cpu()
+    values_K = given_K.float()  # checked as it will be kept: 1e-46 is 0 then, and 1e39 infinite
     if values_K.shape != (num_classes,):
         raise ValueError(
             f"{name} must hold one number per class, shape ({num_classes},), got "
@@ -32,10 +33,10 @@ def per_class(name: str, values: Tensor | Sequence[float], num_classes: int) -> 
     if bool(wrong.any()):
         first = int(wrong.nonzero()[0])
         raise ValueError(
-            f"{name} must be positive and finite, got {float(values_K[first])} for class {first}; "
+            f"{name} must be positive and finite, got {float(given_K[first])} for class {first}; "
             "equiseg.class_prior and equiseg.class_weights give classes never counted a value"
         )
-    return values_K.float()
+    return values_K
 
 
 def is_number(value: object) -> bool:

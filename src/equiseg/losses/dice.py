@@ -15,8 +15,8 @@ class DiceLoss(TverskyLoss):
     classes are left out, so no smoothing term is needed, see :class:`TverskyLoss`.
 
     Milletari, Navab and Ahmadi, "V-Net: Fully Convolutional Neural Networks for Volumetric Medical
-    Image Segmentation", 3DV 2016 (arXiv 1606.04797). They square the areas in the denominator; here
-    is the plain form, which of a hard prediction is the F1 score.
+    Image Segmentation", 3DV 2016 (arXiv 1606.04797). They square each probability and label in
+    the denominator; here is the plain form, which of a hard prediction is the F1 score.
 
     Args:
         num_classes: Number of classes K.

@@ -68,7 +68,8 @@ class EqualizationLoss(PixelLoss):
         # Classes of equal share are rare together or not at all.
         up_to_KK = prior_K.unsqueeze(0) <= prior_K.unsqueeze(1)
         held_K = (up_to_KK * prior_K).sum(1) / prior_K.sum()
-        self.register_buffer("rare_K", (held_K <= tail_share).float())
+        # Shares and counts of the same classes round apart, and 0.05 of them is to be 0.05.
+        self.register_buffer("rare_K", (held_K <= tail_share * (1 + 1e-6)).float())
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log w."""
