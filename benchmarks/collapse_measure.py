@@ -24,7 +24,7 @@ from equiseg.data.scenes import SceneData
 from equiseg.imbalance import ClassStatistics, ContextStatistics
 from equiseg.report.history import read_history
 from equiseg.training.config_file import read_config
-from equiseg.training.diagnose import FrequencyCorrelation
+from equiseg.training.diagnosis import FrequencyCorrelation
 from equiseg.training.evaluate import evaluate
 from equiseg.training.result import read_result
 from equiseg.training.sources import open_split

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from equiseg.data.sample import Sample
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
-from equiseg.training.diagnose import Diagnosis, diagnose
+from equiseg.training.diagnose import diagnose
+from equiseg.training.diagnosis import Diagnosis
 
 
 class Stripes:

@@ -4,8 +4,9 @@ import pytest
 from test_browser import BROWSER, visit
 
 from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
+from equiseg.report.findings import ledes
 from equiseg.report.network_examples import example_illustration
-from equiseg.report.run_page import MEASURES, ledes, report_run
+from equiseg.report.run_page import MEASURES, report_run
 
 
 @pytest.fixture(scope="module")

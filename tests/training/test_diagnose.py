@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
 from equiseg.collapse import BranchGradients
 from equiseg.imbalance import FrequencyGroups
-from equiseg.training.diagnose import CENTER, PIXEL, FrequencyCorrelation, diagnose, record
+from equiseg.training.diagnose import diagnose
+from equiseg.training.diagnosis import CENTER, PIXEL, FrequencyCorrelation, record
 from equiseg.training.networks import open_network
 from equiseg.training.spread import Spread
 

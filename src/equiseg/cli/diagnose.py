@@ -21,7 +21,7 @@ from equiseg.training.tracked import tracked
 if TYPE_CHECKING:
     from equiseg.imbalance import ClassStatistics, FrequencyGroups
     from equiseg.training.config import DataConfig
-    from equiseg.training.diagnose import Diagnosis
+    from equiseg.training.diagnosis import Diagnosis
     from equiseg.training.networks import TrainedNetwork
 
 
@@ -69,7 +69,7 @@ def diagnose(
     import torch
 
     from equiseg.training.diagnose import diagnose as look_into
-    from equiseg.training.diagnose import record
+    from equiseg.training.diagnosis import record
     from equiseg.training.networks import is_run, open_network
     from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
 
@@ -154,7 +154,8 @@ def diagnose(
 
 def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
     """Print measures, groups, correlation and closest pairs."""
-    from equiseg.report.run_page import MEASURES, ledes
+    from equiseg.report.findings import ledes
+    from equiseg.report.run_page import MEASURES
     from equiseg.report.wording import number
 
     *_, (name, diagnosis) = diagnoses.items()

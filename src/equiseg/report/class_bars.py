@@ -10,7 +10,7 @@ import numpy as np
 
 from equiseg.report.colors import variant_color
 from equiseg.report.drawing import INK, MUTED, STYLE, Illustration, short
-from equiseg.training.diagnose import Diagnosis
+from equiseg.training.diagnosis import Diagnosis
 
 try:
     from matplotlib import rc_context

@@ -17,7 +17,7 @@ from equiseg.report.gradient_figure import frequency_law, gradient_figure, gradi
 from equiseg.report.history import history_rows
 from equiseg.report.labels import name_marks
 from equiseg.report.wording import count, number
-from equiseg.training.diagnose import PIXEL, Diagnosis
+from equiseg.training.diagnosis import PIXEL, Diagnosis
 
 try:
     from matplotlib import rc_context
