@@ -2,8 +2,8 @@
 
     python benchmarks/crops.py --root FOLDER_OF_CAMVID [--draws N]
 
-The built-in scenes in crops of 64x96, and CamVid in crops of 256x256: milliseconds of one core for a
-crop, all images in memory, and the share of the rarest class among the labelled pixels. Writes
+The built-in scenes in crops of 64x96, and CamVid in crops of 256x256: milliseconds of one core for
+a crop, all images in memory, and the share of the rarest class among the labelled pixels. Writes
 benchmarks/results/crops.json.
 """
 
