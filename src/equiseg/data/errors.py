@@ -10,8 +10,30 @@ class DataError(ValueError):
 
     @classmethod
     def listing(cls, heading: str, problems: Sequence[str]) -> "DataError":
-        """One error for many problems, the first of them listed."""
-        lines = [f"{heading} ({len(problems)}):", *(f"  {line}" for line in problems[:_MOST_LINES])]
-        if len(problems) > _MOST_LINES:
-            lines.append(f"  ... and {len(problems) - _MOST_LINES} more")
+        """One error for many problems, the first of them listed.
+
+        Args:
+            heading: What they are.
+            problems: Each as "FILE: what is wrong"; files of which the same is wrong stand together.
+        """
+        files: dict[str, list[str]] = {}
+        for problem in problems:
+            file, _, wrong = problem.partition(": ")
+            files.setdefault(wrong, []).append(file)
+        each = max(3, _MOST_LINES // len(files))
+        lines, told = [f"{heading} ({len(problems)}):"], 0
+        for wrong, names in files.items():
+            if len(lines) > _MOST_LINES:
+                break
+            told += len(names)
+            if wrong and len(names) < 4:
+                lines += [f"  {name}: {wrong}" for name in names]
+                continue
+            if wrong:
+                lines.append(f"  {wrong}, in {len(names)} files:")
+            lines += [f"  {'  ' if wrong else ''}{name}" for name in names[:each]]
+            if len(names) > each:
+                lines.append(f"    ... and {len(names) - each} more")
+        if told < len(problems):
+            lines.append(f"  ... and {len(problems) - told} more")
         return cls("\n".join(lines))
