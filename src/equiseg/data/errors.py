@@ -14,7 +14,7 @@ class DataError(ValueError):
 
         Args:
             heading: What they are.
-            problems: Each as "FILE: what is wrong"; files of which the same is wrong stand together.
+            problems: Each as "FILE: what is wrong"; what is wrong with many files is said once.
         """
         files: dict[str, list[str]] = {}
         for problem in problems:
