@@ -26,6 +26,21 @@ def test_evaluate_scores_a_run(finished_run: Path, tmp_path: Path):
     assert scores["miou"] == json.loads((finished_run / "result.json").read_text())["test"]["miou"]
 
 
+@pytest.mark.parametrize(
+    ("tau", "told"),
+    [("0.5", "adjusted weights and results are in"), ("0", "no adjustment did better")],
+)
+def test_adjust_scores_the_network_it_writes(tau, told, finished_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    main(["adjust", "--run", str(finished_run), "--out", str(out), "--tau", tau])
+    assert told in capsys.readouterr().out
+    plain, adjusted = (
+        json.loads((folder / "result.json").read_text())["test"]["confusion"]
+        for folder in (finished_run, out)
+    )
+    assert (plain == adjusted) == (tau == "0")
+
+
 def test_predict_writes_masks_overlays_and_a_legend(finished_run: Path, tmp_path: Path):
     folder = tmp_path / "photos"
     folder.mkdir()

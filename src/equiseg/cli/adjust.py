@@ -39,4 +39,7 @@ def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou")
         if split in result:
             shown = (result[split], result["classes"], result["groups"], split, result["unit"])
             console.print(score_table(*shown))
-    console.print(f"adjusted weights and results are in [bold]{out}[/bold]")
+    if result["config"]["adjust"]:
+        console.print(f"adjusted weights and results are in [bold]{out}[/bold]")
+    else:
+        console.print(f"no adjustment did better: the network in [bold]{out}[/bold] is as it was")
