@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from equiseg import CalibrationError
 from equiseg.imbalance import FrequencyGroups
-from equiseg.metrics.calibration import most_likely
+from equiseg.metrics.predictions import most_likely
 
 K = 6
 GROUPS = {"head": [0, 1], "common": [2, 3], "tail": [4, 5]}

@@ -35,6 +35,42 @@ class FrequencyGroups:
             raise ValueError(f"groups must hold class ids >= 0, got {min(ids)}; remove it")
 
     @classmethod
+    def of(
+        cls,
+        groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | Sequence[int] | None,
+        num_classes: int,
+    ) -> FrequencyGroups | None:
+        """Groups from any of the ways to say them; None stays None.
+
+        Args:
+            groups: As they are, as :meth:`from_mapping` or :meth:`from_counts` takes them, or None.
+            num_classes: Number of classes K.
+
+        Raises:
+            ValueError: If they name a class beyond the K, or miss one of the three names.
+        """
+        if groups is None:
+            return None
+        if isinstance(groups, Mapping):
+            groups = cls.from_mapping(groups)
+        elif not isinstance(groups, FrequencyGroups):
+            counts = torch.as_tensor(groups)
+            if counts.shape != (num_classes,):
+                raise ValueError(
+                    f"groups as class counts must have shape ({num_classes},), got "
+                    f"{tuple(counts.shape)}; groups by class id are a mapping with the keys head, "
+                    "common and tail"
+                )
+            groups = cls.from_counts(counts)
+        beyond = [k for _, ids in groups for k in ids if k >= num_classes]
+        if beyond:
+            raise ValueError(
+                f"groups must hold class ids 0..{num_classes - 1}, got {beyond}; remove them or "
+                "raise num_classes"
+            )
+        return groups
+
+    @classmethod
     def from_counts(cls, class_counts_K: Tensor | Sequence[int]) -> FrequencyGroups:
         """Thirds by frequency: K/3 classes, rounded, to head and to tail, the others between.
 

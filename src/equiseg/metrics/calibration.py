@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,8 @@ from equiseg.labels import (
     fold_ignored,
     is_checkable,
 )
-from equiseg.metrics.segmentation import as_groups, checked_ids, resized_logits
-
-try:
-    from torchmetrics import Metric
-except ImportError as error:  # pragma: no cover - depends on what is installed
-    raise ImportError(
-        'CalibrationError needs torchmetrics: pip install "equiseg[metrics]"'
-    ) from error
+from equiseg.metrics.predictions import checked_ids, most_likely, resized_logits
+from equiseg.metrics.summed_metric import SummedMetric
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Calibration:
         return float(gaps_M.abs().sum() / self.counts_KM[rows].sum())  # 0 / 0 is the NaN meant
 
 
-class CalibrationError(Metric):
+class CalibrationError(SummedMetric[Calibration]):
     """Expected calibration error over a whole data set, for all classes and by group.
 
         metric = CalibrationError(num_classes=19)
@@ -110,9 +104,7 @@ class CalibrationError(Metric):
             name a class that does not exist.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
     counts_KM: Tensor
     confidences_KM: Tensor
     correct_KM: Tensor
@@ -135,7 +127,7 @@ class CalibrationError(Metric):
             raise ValueError(f"num_bins must be at least 1, got {num_bins}; the paper takes 15")
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        self.groups = as_groups(groups, num_classes)
+        self.groups = FrequencyGroups.of(groups, num_classes)
         self.num_bins = num_bins
         zeros_KM = torch.zeros(num_classes, num_bins, dtype=torch.int64)
         self.add_state("counts_KM", zeros_KM, dist_reduce_fx="sum")
@@ -189,39 +181,14 @@ class CalibrationError(Metric):
         self.correct_KM = self.correct_KM + counts[1]
         self.confidences_KM = self.confidences_KM + sums.view(self._size)
 
-    def compute(self) -> Calibration:
-        """Calibration of everything counted so far."""
-        return self._calibration_of(*self._states())
-
-    def _wrap_compute(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        # torchmetrics synchronises and caches what `compute` returns by rebuilding its fields,
-        # which a frozen dataclass refuses: let it have the states.
-        synchronised = super()._wrap_compute(self._states)
-        return lambda: self._calibration_of(*synchronised())
+    def result_of(self, *states: Tensor) -> Calibration:
+        """Calibration by class and bin."""
+        counts_KM, confidences_KM, correct_KM = states
+        return Calibration(counts_KM, confidences_KM, correct_KM, self.groups)
 
     @property
     def _size(self) -> tuple[int, int]:
         return self.num_classes, self.num_bins
-
-    def _states(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.counts_KM, self.confidences_KM, self.correct_KM
-
-    def _calibration_of(
-        self, counts_KM: Tensor, sums_KM: Tensor, correct_KM: Tensor
-    ) -> Calibration:
-        return Calibration(counts_KM, sums_KM, correct_KM, self.groups)
-
-
-def most_likely(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Class ids (B, *spatial) of the largest logits (B, K, *spatial), and their probabilities.
-
-    Half precision is summed in float32.
-    """
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    largest, ids = logits.max(1, keepdim=True)
-    # The softmax at its largest entry, without the other K - 1.
-    probabilities = (logits - largest).exp_().sum(1).reciprocal()
-    return ids.squeeze(1), probabilities
 
 
 def _check_confidences(confidences: Tensor | None, labels: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,17 +12,11 @@ from torch.nn import functional as F
 
 from equiseg.collapse.measures import CollapseMeasures
 from equiseg.collapse.moments import ClassMoments, Resolution
+from equiseg.metrics.summed_metric import SummedMetric
 from equiseg.resize import LINEAR_MODES
 
-try:
-    from torchmetrics import Metric
-except ImportError as error:  # pragma: no cover - depends on what is installed
-    raise ImportError(
-        'CollapseMetric needs torchmetrics: pip install "equiseg[metrics]"'
-    ) from error
 
-
-class CollapseMetric(Metric):
+class CollapseMetric(SummedMetric[CollapseMeasures]):
     """Neural collapse of last-layer features, counted batch by batch and summed over ranks.
 
         metric = CollapseMetric(num_classes=19, dim=256, classifier=model.classifier)
@@ -54,8 +48,6 @@ class CollapseMetric(Metric):
             the centers are not (K, D), or centers come without a classifier.
     """
 
-    is_differentiable = False
-    full_state_update = False
     counts_K: Tensor
     sums_KD: Tensor
     squares_KDD: Tensor
@@ -133,36 +125,21 @@ class CollapseMetric(Metric):
             agreeing = self._count_agreeing(features.detach(), labels, inverse)
             self.num_agreeing = self.num_agreeing + agreeing
 
-    def compute(self) -> CollapseMeasures:
-        """Measures of everything counted so far."""
-        return self._measures_of(*self._states())
-
-    def _wrap_compute(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        # torchmetrics synchronises and caches what `compute` returns by rebuilding its fields,
-        # which a frozen dataclass refuses: let it have the states, and measure those.
-        synchronised = super()._wrap_compute(self._states)
-        return lambda: self._measures_of(*synchronised())
-
-    def _states(self) -> tuple[Tensor, ...]:
-        return self.counts_K, self.sums_KD, self.squares_KDD, self.num_agreeing
-
-    def _moments_of(self, counts_K: Tensor, sums_KD: Tensor, squares_KDD: Tensor) -> ClassMoments:
-        return ClassMoments(counts_K, sums_KD, squares_KDD, self.ignore_index, self.resolution)
-
-    def _measures_of(
-        self, counts_K: Tensor, sums_KD: Tensor, squares_KDD: Tensor, num_agreeing: Tensor
-    ) -> CollapseMeasures:
+    def result_of(self, *states: Tensor) -> CollapseMeasures:
+        """Measures of the moments, and of the classifier as it is now."""
+        counts_K, sums_KD, squares_KDD, num_agreeing = states
         rows_KD, _ = self._rows_and_bias()
         agreement = math.nan
-        if self.centers is not None:
-            agreement = float(
-                num_agreeing.double() / counts_K.sum()
-            )  # 0 / 0 is the NaN that is meant
+        if self.centers is not None:  # 0 / 0 is the NaN that is meant
+            agreement = float(num_agreeing.double() / counts_K.sum())
         return CollapseMeasures.of(
             self._moments_of(counts_K, sums_KD, squares_KDD),
             rows_KD,
             nearest_center_agreement=agreement,
         )
+
+    def _moments_of(self, counts_K: Tensor, sums_KD: Tensor, squares_KDD: Tensor) -> ClassMoments:
+        return ClassMoments(counts_K, sums_KD, squares_KDD, self.ignore_index, self.resolution)
 
     def _rows_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
         """(K, D) weight and (K,) bias of the classifier as it is now."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from equiseg.imbalance import FrequencyGroups
 from equiseg.labels import (
@@ -18,14 +17,8 @@ from equiseg.labels import (
     fold_ignored,
     is_checkable,
 )
-from equiseg.resize import LINEAR_MODES
-
-try:
-    from torchmetrics import Metric
-except ImportError as error:  # pragma: no cover - depends on what is installed
-    raise ImportError(
-        'SegmentationScore needs torchmetrics: pip install "equiseg[metrics]"'
-    ) from error
+from equiseg.metrics.predictions import checked_ids, resized_logits
+from equiseg.metrics.summed_metric import SummedMetric
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,7 @@ class Score:
         return _mean(self.iou_K[others])[0]
 
 
-class SegmentationScore(Metric):
+class SegmentationScore(SummedMetric[Score]):
     """Dataset-level IoU and accuracy, for all classes and for head, common and tail.
 
     Counts every labelled pixel of the data set into one (K, K) int64 matrix, summed over ranks:
@@ -130,9 +123,7 @@ class SegmentationScore(Metric):
             that does not exist.
     """
 
-    is_differentiable = False
     higher_is_better = True
-    full_state_update = False
     confusion_KK: Tensor
 
     def __init__(
@@ -150,7 +141,7 @@ class SegmentationScore(Metric):
         check_num_classes(num_classes, ignore_index)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        self.groups = as_groups(groups, num_classes)
+        self.groups = FrequencyGroups.of(groups, num_classes)
         zeros = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self.add_state("confusion_KK", zeros, dist_reduce_fx="sum")
 
@@ -182,96 +173,12 @@ class SegmentationScore(Metric):
         # Not in place: what inference mode made could not be added to outside of it.
         self.confusion_KK = self.confusion_KK + counts.view(self.num_classes, self.num_classes)
 
-    def compute(self) -> Score:
-        """Scores of everything counted so far."""
-        return Score.from_confusion(self.confusion_KK, self.groups)
-
-    def _wrap_compute(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        # torchmetrics synchronises and caches what `compute` returns by rebuilding its fields,
-        # which a frozen dataclass refuses: let it have the matrix, and score that.
-        synchronised = super()._wrap_compute(lambda: self.confusion_KK)
-        return lambda: Score.from_confusion(synchronised(), self.groups)
-
-
-def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Logits (B, K, *spatial) at the size of the labels, linearly, corners not aligned.
-
-    Raises:
-        ValueError: If their shape is not that of K classes for these labels.
-    """
-    fits = logits.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(LINEAR_MODES)
-    if not fits or logits.shape[:2] != (len(labels), num_classes):
-        raise ValueError(
-            f"predictions as logits must be (B, {num_classes}, *spatial) for labels "
-            f"(B, *spatial), got {tuple(logits.shape)} for {tuple(labels.shape)}; "
-            "class ids must be integers"
-        )
-    if logits.shape[2:] == labels.shape[1:]:
-        return logits
-    return F.interpolate(logits, labels.shape[1:], mode=LINEAR_MODES[labels.ndim - 1])
-
-
-def checked_ids(ids: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Predicted class ids as int64.
-
-    Raises:
-        TypeError: If they are no integers.
-        ValueError: If they are not shaped as the labels, or (checked on CPU tensors) one is no
-            class.
-    """
-    if ids.shape != labels.shape:
-        raise ValueError(
-            "predictions as class ids must be shaped as the labels, got "
-            f"{tuple(ids.shape)} and {tuple(labels.shape)}; logits, which are resized, "
-            "must be floating point"
-        )
-    if ids.dtype == torch.bool or ids.is_complex():
-        raise TypeError(
-            "predictions must be integer class ids or floating-point logits, got dtype "
-            f"{ids.dtype}; convert ids with predictions.long()"
-        )
-    ids = ids.long()
-    if is_checkable(ids) and ids.numel():
-        least, most = (int(value) for value in ids.aminmax())
-        if least < 0 or most >= num_classes:
-            raise ValueError(
-                f"predictions must be class ids 0..{num_classes - 1}, got values from "
-                f"{least} to {most}; every pixel needs a class, also where the label is ignored"
-            )
-    return ids
+    def result_of(self, *states: Tensor) -> Score:
+        """Scores of the confusion matrix."""
+        (confusion_KK,) = states
+        return Score.from_confusion(confusion_KK, self.groups)
 
 
 def _mean(values: Tensor) -> tuple[float, int]:
     known = values[~values.isnan()]
     return (float(known.mean()) if len(known) else float("nan")), len(known)
-
-
-def as_groups(
-    groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | Sequence[int] | None,
-    num_classes: int,
-) -> FrequencyGroups | None:
-    """Groups from any of the ways to say them; None stays None.
-
-    Raises:
-        ValueError: If they name no class of the ``num_classes``, or miss one of the three names.
-    """
-    if groups is None:
-        return None
-    if isinstance(groups, Mapping):
-        groups = FrequencyGroups.from_mapping(groups)
-    elif not isinstance(groups, FrequencyGroups):
-        counts = torch.as_tensor(groups)
-        if counts.shape != (num_classes,):
-            raise ValueError(
-                f"groups as class counts must have shape ({num_classes},), got "
-                f"{tuple(counts.shape)}; groups by class id are a mapping with the keys head, "
-                "common and tail"
-            )
-        groups = FrequencyGroups.from_counts(counts)
-    beyond = [k for _, ids in groups for k in ids if k >= num_classes]
-    if beyond:
-        raise ValueError(
-            f"groups must hold class ids 0..{num_classes - 1}, got {beyond}; remove them or raise "
-            "num_classes"
-        )
-    return groups

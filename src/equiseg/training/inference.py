@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equiseg.data.points.voxels import VoxelBatch
-from equiseg.metrics.calibration import most_likely
+from equiseg.metrics.predictions import most_likely
 from equiseg.training.config import EvaluationConfig
 from equiseg.training.inputs import Inputs, network_input
 

@@ -1,0 +1,70 @@
+"""What a network predicts, at the size of the labels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.labels import is_checkable
+from equiseg.resize import LINEAR_MODES
+
+
+def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Logits (B, K, *spatial) at the size of the labels, linearly, corners not aligned.
+
+    Raises:
+        ValueError: If their shape is not that of K classes for these labels.
+    """
+    fits = logits.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(LINEAR_MODES)
+    if not fits or logits.shape[:2] != (len(labels), num_classes):
+        raise ValueError(
+            f"predictions as logits must be (B, {num_classes}, *spatial) for labels "
+            f"(B, *spatial), got {tuple(logits.shape)} for {tuple(labels.shape)}; "
+            "class ids must be integers"
+        )
+    if logits.shape[2:] == labels.shape[1:]:
+        return logits
+    return F.interpolate(logits, labels.shape[1:], mode=LINEAR_MODES[labels.ndim - 1])
+
+
+def checked_ids(ids: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Predicted class ids as int64.
+
+    Raises:
+        TypeError: If they are no integers.
+        ValueError: If they are not shaped as the labels, or (checked on CPU tensors) one is no
+            class.
+    """
+    if ids.shape != labels.shape:
+        raise ValueError(
+            "predictions as class ids must be shaped as the labels, got "
+            f"{tuple(ids.shape)} and {tuple(labels.shape)}; logits, which are resized, "
+            "must be floating point"
+        )
+    if ids.dtype == torch.bool or ids.is_complex():
+        raise TypeError(
+            "predictions must be integer class ids or floating-point logits, got dtype "
+            f"{ids.dtype}; convert ids with predictions.long()"
+        )
+    ids = ids.long()
+    if is_checkable(ids) and ids.numel():
+        least, most = (int(value) for value in ids.aminmax())
+        if least < 0 or most >= num_classes:
+            raise ValueError(
+                f"predictions must be class ids 0..{num_classes - 1}, got values from "
+                f"{least} to {most}; every pixel needs a class, also where the label is ignored"
+            )
+    return ids
+
+
+def most_likely(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Class ids (B, *spatial) of the largest logits (B, K, *spatial), and their probabilities.
+
+    Half precision is summed in float32.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    largest, ids = logits.max(1, keepdim=True)
+    # The softmax at its largest entry, without the other K - 1.
+    probabilities = (logits - largest).exp_().sum(1).reciprocal()
+    return ids.squeeze(1), probabilities
