@@ -63,6 +63,13 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
         ({"methods": ["focl"]}, "focl is no loss"),
+        ({"methods": ["weighted_cross_entropy"]}, "needs weight, one of inverse"),
+        ({"methods": ["a:method=focal(gamma=-1)"]}, "gamma must be a finite number >= 0, got -1"),
+        ({"methods": ["a:method=ldam(class_counts=[1, 2])"]}, "one number per class"),
+        (
+            {"methods": ["a:method=focal(alpha=enet or choice(squareroot))"], "trials": 2},
+            "alpha must be one of inverse",
+        ),
         (
             {
                 "methods": [

@@ -34,13 +34,25 @@ def test_a_trial_of_another_setting_is_not_taken_for_this_one(tmp_path: Path):
         after.choose()
 
 
-def test_a_failed_run_names_its_log(tmp_path: Path):
-    tasks = [Task(".", tiny_config(batch_size=1000), [0])]
-    with pytest.raises(RuntimeError, match=r"1 of 1 runs failed; see .*output\.log"):
+def test_failed_runs_say_why(tmp_path: Path):
+    tasks = [Task(".", tiny_config(batch_size=1000), [0, 1])]
+    told = r"(?s)2 of 2 runs failed:\s+ceco/seed0, ceco/seed1: batch_size must be .*output\.log"
+    with pytest.raises(RuntimeError, match=told):
         run_study(Plan(tasks, ["ceco"], tmp_path))
     log = (tmp_path / "ceco/seed0/output.log").read_text()
     assert "batch_size must be at most the 12 training samples" in log
     assert "Traceback" not in log
+
+
+def test_where_no_setting_can_be_trained_nothing_is_compared(tmp_path: Path):
+    method = "cross_entropy:batch_size=1000 or choice(2000)"
+    tasks = [Task(".", tiny_config(epochs=1), [0])]
+    told = (
+        r"(?s)no setting could be trained:\s+cross_entropy/trial0: batch_size must.*/trial1: batch"
+    )
+    with pytest.raises(RuntimeError, match=told):
+        run_study(Plan(tasks, [method], tmp_path, trials=2))
+    assert not (tmp_path / "cross_entropy/seed0").exists()
 
 
 def test_of_errors_the_least_is_best(tmp_path: Path):
@@ -63,6 +75,7 @@ def test_a_choice_stands(tmp_path: Path):
     found = plan.choose()["."]["focal"]
     recorded = [dataclasses.replace(t, score=math.nan, chosen=not t.chosen) for t in found]
     plan.record({".": {"focal": recorded}})
+    assert "NaN" not in (tmp_path / "focal/tuning.json").read_text()
     assert [t.chosen for t in plan.choose()["."]["focal"]] == [not t.chosen for t in found]
     by_tail = dataclasses.replace(plan, select="tail")
     assert not any(math.isnan(trial.score) for trial in by_tail.choose()["."]["focal"])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from rich.console import Console
@@ -21,13 +22,15 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 from equiseg.cli.tables import comparison_table
-from equiseg.study.batch import Report
+from equiseg.study.batch import Report, reason_of
 from equiseg.study.plan import Plan, Task
 from equiseg.study.run import run_study
 from equiseg.study.variant import name_of
 from equiseg.training.config import TrainConfig
+from equiseg.training.result import RESULT
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,14 @@ def run_comparison(
     if not first:
         return
     save_rows(out, study)
-    for task, tuned in study.tuning.items():
-        for trial in (trial for trials in tuned.values() for trial in trials):
+    for task, method in product(plan.tasks, plan.methods):
+        for number, trial in enumerate(study.tuning[task.name].get(name_of(method), ())):
             if math.isnan(trial.score):
-                reason = "failed or without a score, so not chosen"
-                console.print(f"[yellow]{reason}: {task}, {trial.changes}[/yellow]")
+                folder = plan.folder(task, method) / f"trial{number}"
+                ended = (folder / RESULT).is_file()
+                reason = f"it has no {select} on val" if ended else reason_of(folder)
+                text = f"not chosen: {trial.changes}: {reason} ({folder})"
+                console.print(Text(text, style="yellow"))
     pages = []
     for name, comparison in study.comparisons.items():
         if len(study.comparisons) > 1:
@@ -158,11 +164,13 @@ def _bars(console: Console, out: Path) -> Iterator[Callable[[int], Report]]:
             ended: set[Path] = set()
 
             def show(folder: Path, share: float) -> None:
+                name = str(folder.relative_to(out))
                 if folder not in bars:
-                    name = str(folder.relative_to(out))
                     bars[folder] = progress.add_task(name, total=100, visible=share < 1)
                 progress.update(bars[folder], completed=round(100 * share), visible=share < 1)
                 if share == 1:  # told so more than once
+                    if folder not in ended and not console.is_terminal:  # bars are drawn at the end
+                        console.print(f"{len(ended) + 1} of {total} runs: {name} has ended")
                     ended.add(folder)
                     progress.update(overall, completed=len(ended))
 

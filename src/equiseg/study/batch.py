@@ -52,6 +52,14 @@ class Run:
         return (self.folder / RESULT).is_file()
 
 
+def reason_of(folder: Path) -> str:
+    """Why a run failed, as its log ends."""
+    log = folder / LOG
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    _, told, reason = text.rpartition("equiseg train: ")
+    return reason.strip() if told else "it did not say why"
+
+
 def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, share: None) -> None:
     """Train what is not finished, each run in a process of its own.
 

@@ -9,14 +9,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from equiseg.study.batch import Run
 from equiseg.study.comparison import METRICS
 from equiseg.study.search import drawn, has_ranges, with_defaults
 from equiseg.study.variant import Variant, name_of
 from equiseg.training.config import TrainConfig
+from equiseg.training.criterion import check_method
 from equiseg.training.result import best_of, read_result, score_of
-from equiseg.training.sources import split_names
+from equiseg.training.sources import count_classes, split_names
 
 TUNING = "tuning.json"
 _RESERVED = ("figures",)  # a folder of the page's
@@ -104,8 +106,13 @@ class Plan:
             if self.split not in known or self.split == "train":
                 scored = [name for name in known if name != "train"]
                 raise ValueError(f"split must be one of {scored}, got {self.split!r}")
+            num_classes = count_classes(task.config.data)
             for text in (text for method in self.methods for text in self.settings(method)):
-                Variant.parse(text, task.config)
+                config = Variant.parse(text, task.config).config
+                try:
+                    check_method(config.method, num_classes)
+                except ValueError as error:
+                    raise ValueError(f"methods: {text!r}: {error}") from error
         _check_names("methods", [name_of(method) for method in self.methods])
 
     def settings(self, method: str) -> list[str]:
@@ -178,10 +185,7 @@ class Plan:
         """Write what was tried of each method into its folder."""
         for task, methods in tuning.items():
             for method, trials in methods.items():
-                known = {
-                    "select": self.select,
-                    "trials": [dataclasses.asdict(trial) for trial in trials],
-                }
+                known = {"select": self.select, "trials": [_recordable(t) for t in trials]}
                 path = self.out / task / method / TUNING
                 path.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
@@ -204,8 +208,17 @@ class Plan:
         known = json.loads(path.read_text(encoding="utf-8"))
         if known["select"] != self.select:
             return None
-        trials = [Trial(**trial) for trial in known["trials"]]
+        trials = [
+            Trial(**trial | {"score": math.nan if trial["score"] is None else trial["score"]})
+            for trial in known["trials"]
+        ]
         return trials if [t.changes for t in trials] == self.settings(method) else None
+
+
+def _recordable(trial: Trial) -> dict[str, Any]:
+    """As JSON holds it: a score that is missing is null."""
+    known = dataclasses.asdict(trial)
+    return known | {"score": None if math.isnan(trial.score) else trial.score}
 
 
 def _check_names(what: str, names: Sequence[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
-from equiseg.study.batch import LOG, Report, train_all
+from equiseg.study.batch import LOG, Report, Run, reason_of, train_all
 from equiseg.study.comparison import COMPARISON, Comparison
 from equiseg.study.plan import Plan, Trial
 from equiseg.study.search import with_defaults
@@ -54,8 +55,8 @@ def run_study(
     Raises:
         ValueError: If the folder of the study holds other results, or another process is writing to
             it.
-        RuntimeError: If runs that are compared fail, naming their logs, or runs were killed; the
-            others are finished.
+        RuntimeError: If all settings of a method fail, or runs that are compared, with the reasons
+            and where to read on, or runs were killed; the others are finished.
     """
     first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
     check_outcome(plan.out, Outcome.COMPARISON)
@@ -69,6 +70,10 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
         mark_outcome(plan.out, Outcome.COMPARISON)
     trials = plan.trial_runs()
     train_all(trials, jobs, report(len(trials)))
+    for method in dict.fromkeys(run.folder.parent for run in trials):
+        tried = [run for run in trials if run.folder.parent == method]
+        if not any(run.is_finished for run in tried):
+            raise RuntimeError(f"no setting could be trained:\n{_reasons(plan.out, tried)}")
     tuning = plan.choose()
     if first:
         plan.record(tuning)
@@ -79,11 +84,10 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
     }
     runs = plan.final_runs(chosen)
     train_all(runs, jobs, report(len(runs)))
-    if failed := [run.folder / LOG for run in runs if not run.is_finished]:
-        logs = ", ".join(str(log) for log in failed)
+    if failed := [run for run in runs if not run.is_finished]:
         raise RuntimeError(
-            f"{len(failed)} of {len(runs)} runs failed; see {logs}. All others are kept: start "
-            "again with what was wrong mended, or without their method or seed"
+            f"{len(failed)} of {len(runs)} runs failed:\n{_reasons(plan.out, failed)}\nAll others "
+            "are kept: start again with what was wrong mended, or without their method or seed"
         )
     comparisons = {}
     for task in plan.tasks:
@@ -95,6 +99,19 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
         if first:
             comparisons[task.name].save(plan.out / task.name / COMPARISON)
     return Study(comparisons, tuning, plan.select)
+
+
+def _reasons(out: Path, failed: Sequence[Run]) -> str:
+    """Why runs failed, each reason once, with the log of the first that did."""
+    folders: dict[str, list[Path]] = {}
+    for run in failed:
+        folders.setdefault(reason_of(run.folder), []).append(run.folder)
+    lines = []
+    for reason, alike in folders.items():
+        names = ", ".join(str(folder.relative_to(out)) for folder in alike[:3])
+        more = f" and {len(alike) - 3} more" * (len(alike) > 3)
+        lines.append(f"  {names}{more}: {reason} ({alike[0] / LOG})")
+    return "\n".join(lines)
 
 
 def _chosen(trials: list[Trial] | None, method: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from inspect import Parameter
 from typing import Any, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -145,6 +146,24 @@ def build_criterion(
         )
     factors, over_features = zip(*((t.factor, t.over_features) for t in terms), strict=True)
     return Criterion(losses, factors, over_features, statistics)
+
+
+def check_method(method: str, num_classes: int) -> None:
+    """Refuse a method that cannot be built, as far as that is known before data are read.
+
+    Losses over features depend on the network, and are not looked at.
+
+    Args:
+        method: As in :func:`build_criterion`.
+        num_classes: Number of classes K.
+
+    Raises:
+        ValueError: If an argument of a loss over logits is missing or cannot work.
+    """
+    balanced = ClassStatistics.from_counts(torch.ones(1, num_classes, dtype=torch.int64))
+    for term in parse_method(method):
+        if not term.over_features:
+            _build(term, balanced, in_features=0, ignore_index=max(255, num_classes))
 
 
 def _build(

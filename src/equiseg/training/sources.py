@@ -113,6 +113,19 @@ def scan_reading(config: DataConfig) -> ScanReading | None:
     return ScanReading.of(card) if isinstance(card, PointCard) else None
 
 
+def count_classes(config: DataConfig) -> int:
+    """Number of classes of the data, from the card alone.
+
+    Raises:
+        DataError: If the card does not tell.
+    """
+    if config.card == "scenes":
+        return len(SceneData(config.scenes, "train", 1).classes)
+    if config.card == "rooms":
+        return config.rooms.num_classes
+    return len(load_card(config.card, config.root).class_names())
+
+
 def split_names(config: DataConfig) -> list[str]:
     """The splits the data have, of train, val and test.
 
