@@ -99,6 +99,16 @@ class OneClassDivided(Right):
         return super().of_pixels(logits_BKP, targets_BP, known_BP) / (present - 1)
 
 
+class LargeOverflowing(Right):
+    breaks = "large_inputs"
+
+    def of_pixels(self, logits_BKP, targets_BP, known_BP):
+        losses_BP = (logits_BKP.exp().sum(1)).log() - logits_BKP.gather(
+            1, targets_BP.unsqueeze(1)
+        ).squeeze(1)
+        return mean_of_known(losses_BP, known_BP)
+
+
 class NothingValidDivided(Right):
     breaks = "nothing_valid"
 

@@ -57,7 +57,7 @@ def comparison_table(comparison: Comparison) -> Table:
     )
     table.add_column("")
     for name in comparison.runs:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for metric in comparison.metrics:
         row = metric_cells(comparison, metric)
         name = metric.replace("pixel", comparison.unit).replace("_", " ")

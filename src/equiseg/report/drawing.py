@@ -123,8 +123,9 @@ def variant_marker(index: int) -> str:
 
 
 def short(name: str, most: int = 22) -> str:
-    """A name cut to ``most`` letters."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """A name cut to ``most`` letters; both ends stay, for names of methods often differ there."""
+    start = most // 2
+    return name if len(name) <= most else f"{name[:start]}…{name[start + 1 - most :]}"
 
 
 @rc_context(STYLE)

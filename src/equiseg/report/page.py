@@ -223,15 +223,22 @@ def _reading(comparison: Comparison) -> str:
     text = f"Differences from {comparison.baseline} are in points"
     if len(comparison.seeds) < 2:
         return text + "; one seed gives no interval."
-    return text + ", paired by seed, with their 95 % interval; coloured where it leaves out 0."
+    how = "± half their 95 % interval" if _narrow(comparison) else "with their 95 % interval"
+    return text + f", paired by seed, {how}; coloured where it leaves out 0."
 
 
 def _columns(comparison: Comparison) -> list[str]:
     """Heads of a value for each variant and its difference from the baseline."""
     columns = [comparison.baseline]
+    apart = len(comparison.seeds) > 1 and not _narrow(comparison)
     for name in list(comparison.runs)[1:]:
-        columns += [name, "difference", *["95 % interval"] * (len(comparison.seeds) > 1)]
+        columns += [name, "difference", *["95 % interval"] * apart]
     return columns
+
+
+def _narrow(comparison: Comparison) -> bool:
+    """Tables of four variants and more have no room for a column of intervals."""
+    return len(comparison.runs) > 3
 
 
 def _dense(comparison: Comparison) -> bool:
@@ -255,8 +262,11 @@ def _difference(
     mark: Mark = ""
     if gap.excludes_zero:
         mark = "clear" if not better else "gain" if better * gap.mean > 0 else "loss"
-    difference = Cell(number(gap.mean, scale, digits, sign=True), gap.mean, mark=mark)
-    if len(comparison.seeds) < 2:
+    text = number(gap.mean, scale, digits, sign=True)
+    if _narrow(comparison) and not math.isnan(gap.half_width):
+        text += f" ± {number(gap.half_width, scale, digits)}"
+    difference = Cell(text, gap.mean, mark=mark)
+    if len(comparison.seeds) < 2 or _narrow(comparison):
         return [difference]
     return [difference, Cell(interval(gap, scale, digits) or NONE, gap.low, mark="quiet")]
 

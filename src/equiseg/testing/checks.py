@@ -122,6 +122,15 @@ def check_one_class(case: LossCase, size: str) -> None:
     require(gradient.any(), "a batch of one class must have a gradient")
 
 
+def check_large_inputs(case: LossCase, size: str) -> None:
+    """Inputs of some hundreds have a finite loss and gradient: no exponential overflows."""
+    inputs, labels = case.batch(size)
+    large = (200 * inputs.detach()).requires_grad_()
+    value, gradient = value_and_gradient(case.loss(), large, labels)
+    require(value.isfinite(), f"inputs of some hundreds must have a finite loss, got {value}")
+    require(gradient.isfinite().all(), "inputs of some hundreds must have a finite gradient")
+
+
 def check_nothing_valid(case: LossCase, size: str, images: int) -> None:
     """Where nothing is labelled the loss is zero, connected to the graph, its gradient zero."""
     loss = case.loss()
@@ -350,6 +359,7 @@ LOSS_CHECKS: tuple[LossCheck, ...] = (
     *_each(check_points),
     *_each(check_ignored, ("points", "map")),
     *_each(check_one_class, SIZES),
+    *_each(check_large_inputs, SIZES),
     *_each(check_nothing_valid, SIZES, (2, 0)),
     *_each(check_renaming, SIZES),
     *_each(check_compile, SIZES),
