@@ -33,7 +33,9 @@ def test_evaluate_scores_a_run(finished_run: Path, tmp_path: Path):
 def test_adjust_scores_the_network_it_writes(tau, told, finished_run, tmp_path, capsys):
     out = tmp_path / "out"
     main(["adjust", "--run", str(finished_run), "--out", str(out), "--tau", tau])
-    assert told in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert told in shown
+    assert "was not trained with plain cross entropy" in shown  # it is ceco
     plain, adjusted = (
         json.loads((folder / "result.json").read_text())["test"]["confusion"]
         for folder in (finished_run, out)

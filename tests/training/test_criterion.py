@@ -133,6 +133,20 @@ def test_a_loss_is_given_features_if_it_is_built_with_their_number():
     assert parts["test_criterion_Norm"] == 2 * C * 16
 
 
+def test_a_loss_that_is_not_one_number_is_refused():
+    criterion = built("test_criterion.PerImage")
+    with pytest.raises(ValueError, match=r"PerImage must return one number, got shape \(4,\)"):
+        criterion(torch.zeros(4, K, 8, 8), torch.zeros(4, C, 8, 8), LABELS)
+
+
+class PerImage(nn.Module):
+    def __init__(self, num_classes, *, ignore_index=255):
+        super().__init__()
+
+    def forward(self, logits, labels, *, inverse=None):
+        return logits.mean((1, 2, 3))
+
+
 class Norm(nn.Module):
     def __init__(self, num_classes, in_features, *, ignore_index=255, **options):
         super().__init__()

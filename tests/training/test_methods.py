@@ -80,7 +80,9 @@ def test_sums_that_cannot_be_read(text, message):
     [
         ("focl", r"focl is no loss \(did you mean focal\?\); there are ceco, ceco_published"),
         ("zzz", r"zzz is no loss; there are ceco"),
-        ("focal(gama=1)", "focal takes gamma, alpha, got 'gama'$"),
+        ("DiceLoss", r"DiceLoss is no loss \(did you mean dice\?\)"),
+        ("CenterCollapseLoss", r"\(did you mean center_collapse\?\)"),
+        ("focal(gama=1)", r"focal takes gamma, alpha, got 'gama' \(did you mean gamma\?\)$"),
         ("focal(num_classes=3)", "focal takes gamma, alpha, got 'num_classes'$"),
         ("dice(smooth=1)", "dice takes no argument, got 'smooth'$"),
         ("no_such.Loss", "No module named 'no_such'; put its folder on PYTHONPATH"),

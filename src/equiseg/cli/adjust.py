@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from equiseg.cli.tables import score_table
 from equiseg.training.tracked import tracked
@@ -25,12 +26,21 @@ def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou")
             of 0, 0.1, ..., 1 on val if not said otherwise.
         select: Validation score by which it is best.
     """
+    from equiseg.training.config_file import read_config
     from equiseg.training.posthoc import adjust_run
     from equiseg.training.result import read_result
 
     console = Console()
 
     scores = adjust_run(run, out, tau, select, partial(tracked, console=console))
+    config = read_config(run / "config.yaml")
+    drawn = config.data.chooses_by_class or config.data.sampling.by != "turn"
+    if drawn or config.method != "cross_entropy":
+        text = (
+            f"{run} was not trained with plain cross entropy on classes as they come: rare ones "
+            "are helped a second time, and val says whether it is too much"
+        )
+        console.print(Text(text, style="yellow"))
     result = read_result(out)
     for tried, score in scores.items():
         best = "  [bold]chosen[/bold]" if tried == result["config"]["adjust"] else ""

@@ -114,7 +114,7 @@ def run_comparison(
 ) -> None:
     """Train, show how far each run is, print the tables, write the pages."""
     from equiseg.report.comparison import report_comparison
-    from equiseg.report.study_page import report_study, save_rows
+    from equiseg.report.study_page import PAGE, UNNAMED_PAGE, report_study, save_rows
 
     first = int(os.environ.get("RANK", 0)) == 0
     console = Console(quiet=not first)  # one voice under torchrun
@@ -142,6 +142,8 @@ def run_comparison(
             pages.append(report_comparison(out / name, comparison, command))
     if len(pages) > 1 or any(study.tuning.values()):
         pages.append(report_study(out, study, command))
+    for page in {out / PAGE, out / UNNAMED_PAGE}.difference(pages):
+        page.unlink(missing_ok=True)  # of a comparison that was made here before
     console.print(f"page: [bold]{pages[-1]}[/bold]")
 
 

@@ -53,12 +53,15 @@ def context_sentence(profile: DataProfile) -> str:
 
 
 def seldom_sentence(profile: DataProfile) -> str:
-    """Classes that most batches are without, and what reaches them; empty where there are none."""
+    """Classes that most batches are without, and what reaches them."""
     centers_K = profile.levels[-1].counts_K.tolist()
     order = sorted(range(len(centers_K)), key=lambda k: centers_K[k])
     seldom = [profile.classes[k] for k in order if 0 < centers_K[k] < 0.5]
     if not seldom:
-        return ""
+        return (
+            f"Every class that occurs is in most batches of {profile.batch_size} "
+            f"{profile.sample}s: a loss can reach it."
+        )
     return (
         f"Fewer than half of all batches of {profile.batch_size} {profile.sample}s hold "
         f"{_listed(seldom)}. A loss cannot weigh what its batch does not hold: a sampler "

@@ -242,6 +242,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be 0 to {2**32 - 1}, got {self.seed}")
         if self.epochs % self.val_every:
             raise ValueError(
                 f"epochs must be a multiple of val_every={self.val_every}, so that the last one is "

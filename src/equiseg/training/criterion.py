@@ -54,14 +54,24 @@ class Criterion(nn.Module):
             features: What the classifier was given, (B, C, h, w) or (V, C).
             labels: (B, H, W), or (N,) of points.
             inverse: (N,) voxel of every point.
+
+        Raises:
+            ValueError: If a loss returns more than one number.
         """
         given = [within(features, labels) if over else logits for over in self.over_features]
-        return {
+        parts = {
             name: factor * loss(inputs, labels, inverse=inverse)
             for (name, loss), factor, inputs in zip(
                 self.losses.items(), self.factors, given, strict=True
             )
         }
+        for name, part in parts.items():
+            if part.ndim:
+                raise ValueError(
+                    f"method: {name} must return one number, got shape {tuple(part.shape)}; take "
+                    "its mean over the labelled pixels"
+                )
+        return parts
 
     def begin_epoch(self, share_done: float) -> None:
         """Deferred reweighting, where a loss has it.

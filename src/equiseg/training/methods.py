@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -131,7 +132,9 @@ def _term(node: ast.expr, text: str) -> Term:
     for keyword in keywords:
         if keyword.arg not in allowed:
             known = f"takes {', '.join(allowed)}" if allowed else "takes no argument"
-            raise ValueError(f"method {text!r}: {name} {known}, got {keyword.arg!r}")
+            near = get_close_matches(str(keyword.arg), allowed, 1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"method {text!r}: {name} {known}, got {keyword.arg!r}{meant}")
         if keyword.arg in term.arguments:
             raise _refused(text, f"{name} is given {keyword.arg} twice")
         term.arguments[keyword.arg] = _value(keyword.value, text)
@@ -162,7 +165,8 @@ def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
     module, _, loss = name.rpartition(".")
     if not module:
         known = (*METHODS, *loss_names())
-        near = get_close_matches(name, known, 1)
+        written = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removesuffix("_loss")
+        near = get_close_matches(written, known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(
             f"method {text!r}: {name} is no loss{meant}; there are {', '.join(known)}, and classes "

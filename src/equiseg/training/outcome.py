@@ -27,6 +27,8 @@ def check_outcome(folder: Path, outcome: Outcome) -> None:
     Raises:
         ValueError: Naming what is there.
     """
+    if folder.is_file():
+        raise ValueError(f"out: {folder} is a file; give a folder")
     mark = folder / _MARK
     if mark.is_file() and (held := mark.read_text(encoding="utf-8").strip()) != outcome.value:
         raise ValueError(f"out: {folder} holds {held}; choose another folder for {outcome.value}")

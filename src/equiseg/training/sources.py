@@ -171,5 +171,5 @@ def open_data(
         budget -= cached.kept_bytes
         splits[name] = cached
     if problems:
-        raise DataError("\n".join(problems))
+        raise DataError("\n".join(dict.fromkeys(problems)))
     return OpenedData(splits, counts["train"], next(iter(splits.values())).spec)
