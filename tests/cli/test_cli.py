@@ -87,6 +87,8 @@ def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch
         (["train", "--data.size", "64", "--out", "o"], 'data.size: must be "[int, int]" or null'),
         (["train", "--optimizer.name", "adam", "--out", "o"], "must be adamw or sgd, got adam"),
         (["train", "--precision", "8", "--out", "o"], "precision: must be 32, bf16 or 16, got 8"),
+        (["train", "--method.gamma", "2", "--out", "o"], "method has no option gamma"),
+        (["predict", "--inputs", "[a.png]"], "equiseg: predict needs weights, out"),
         (["train", "--val-every", "1", "--out", "o"], "did you mean --val_every?"),
         (["train", "--config"], "--config: expected one argument"),
         (["train", "--config", "gone.yaml"], "config: File does not exist: "),

@@ -32,6 +32,8 @@ _FORMS = (
         r"Got value: (?P<value>.*)"
     ),
 )
+_NESTED = re.compile(r"(\S+): must be (.+), got NestedArg\(key='([^']*)'.*\)")
+_REQUIRED = re.compile(r"the following arguments are required: ((?:\w+\.[\w.]+(?:, )?)+)")
 _UNKNOWN = re.compile(r"(?:unrecognized arguments: --|does not accept option ')([\w.-]+)")
 
 
@@ -77,6 +79,10 @@ def reworded(message: str, options: Sequence[str]) -> str:
     message = re.sub(r'Parser key "([^"]+)":\s*', r"\1: ", message)
     for form in _FORMS:
         message = form.sub(_allowed, message)
+    message = _NESTED.sub(r"\1 has no option \3, it must be \2", message)
+    if required := _REQUIRED.fullmatch(message):
+        verb = required[1].partition(".")[0]
+        return f"{verb} needs {required[1].replace(f'{verb}.', '')}"
     if unknown := _UNKNOWN.search(message):
         near = get_close_matches(f"--{unknown[1].replace('-', '_')}", options, 1)
         message += f"; did you mean {near[0]}?" if near else ""
