@@ -88,7 +88,7 @@ def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch
         (["train", "--optimizer.name", "adam", "--out", "o"], "must be adamw or sgd, got adam"),
         (["train", "--precision", "8", "--out", "o"], "precision: must be 32, bf16 or 16, got 8"),
         (["train", "--method.gamma", "2", "--out", "o"], "method has no option gamma"),
-        (["predict", "--inputs", "[a.png]"], "equiseg: predict needs weights, out"),
+        (["train"], "needs out"),
         (["train", "--val-every", "1", "--out", "o"], "did you mean --val_every?"),
         (["train", "--config"], "--config: expected one argument"),
         (["train", "--config", "gone.yaml"], "config: File does not exist: "),
@@ -103,6 +103,12 @@ def test_a_wrong_option_is_told_without_listing_all_of_them(arguments, message, 
     assert message in complaint
     assert complaint.endswith("all options: equiseg train --help\n")
     assert "--log_collapse LOG" not in complaint
+
+
+def test_all_options_that_are_missing_are_told(capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "--inputs", "[a.png]"])
+    assert capsys.readouterr().err.startswith("equiseg predict: needs weights, out\n")
 
 
 def test_a_list_that_is_none_is_told(capsys):

@@ -33,7 +33,7 @@ _FORMS = (
     ),
 )
 _NESTED = re.compile(r"(\S+): must be (.+), got NestedArg\(key='([^']*)'.*\)")
-_REQUIRED = re.compile(r"the following arguments are required: ((?:\w+\.[\w.]+(?:, )?)+)")
+_REQUIRED = re.compile(r"the following arguments are required: (\w+)\.(\w.*)")
 _UNKNOWN = re.compile(r"(?:unrecognized arguments: --|does not accept option ')([\w.-]+)")
 
 
@@ -54,6 +54,10 @@ class Parser(ArgumentParser):
         """Print the complaint and where to look, and exit with status 2."""
         parser = getattr(ex, "subcommand_parser", None) or self
         command = parser.prog.replace(" [options]", "")
+        if required := _REQUIRED.search(
+            message
+        ):  # the root says it of a verb
+            command += f" {required[1]}"
         options = [option for action in parser._actions for option in action.option_strings]
         message = reworded(message, options)
         self.exit(2, f"{command}: {message}\nall options: {command} --help\n")
@@ -80,9 +84,8 @@ def reworded(message: str, options: Sequence[str]) -> str:
     for form in _FORMS:
         message = form.sub(_allowed, message)
     message = _NESTED.sub(r"\1 has no option \3, it must be \2", message)
-    if required := _REQUIRED.fullmatch(message):
-        verb = required[1].partition(".")[0]
-        return f"{verb} needs {required[1].replace(f'{verb}.', '')}"
+    if required := _REQUIRED.search(message):
+        return f"needs {required[2].replace(f'{required[1]}.', '')}"
     if unknown := _UNKNOWN.search(message):
         near = get_close_matches(f"--{unknown[1].replace('-', '_')}", options, 1)
         message += f"; did you mean {near[0]}?" if near else ""
