@@ -54,9 +54,7 @@ class Parser(ArgumentParser):
         """Print the complaint and where to look, and exit with status 2."""
         parser = getattr(ex, "subcommand_parser", None) or self
         command = parser.prog.replace(" [options]", "")
-        if required := _REQUIRED.search(
-            message
-        ):  # the root says it of a verb
+        if required := _REQUIRED.search(message):  # the root says it of a verb
             command += f" {required[1]}"
         options = [option for action in parser._actions for option in action.option_strings]
         message = reworded(message, options)
