@@ -37,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A verb is a function; its docstring is its help. Where its first parameter is ``config``, the
     fields of :class:`TrainConfig` become options of their own, over a YAML file (``--config``).
     """
+    given = sys.argv[1:] if arguments is None else arguments
+    called = [name for name in given[:1] if name in VERBS]  # others need not be imported
     try:
         from equiseg.cli.parser import ConfigFile, Parser
         from equiseg.training.config import TrainConfig
 
-        functions = {name: _verb(name) for name in VERBS}
+        functions = {name: _verb(name) for name in called or VERBS}
     except ImportError as error:
         sys.exit(f'equiseg: {error}; the command line needs pip install "equiseg[train]"')
     parser = Parser(prog="equiseg", description=_DESCRIPTION)
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         verbs.add_subcommand(name, verb, help=text.splitlines()[0])
         parsers[name] = verb
     try:
-        chosen = parser.parse_args(arguments)
+        chosen = parser.parse_args(given)
     except ValueError as error:  # of a file of options; what is wrong on the line ends otherwise
         sys.exit(f"equiseg: {error}")
     name = chosen.verb
