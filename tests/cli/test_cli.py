@@ -28,7 +28,7 @@ def test_evaluate_scores_a_run(finished_run: Path, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("tau", "told"),
-    [("0.5", "adjusted weights and results are in"), ("0", "no adjustment did better")],
+    [("0.5", "adjusted weights and results are in"), ("0", "tau 0 adjusts nothing")],
 )
 def test_adjust_scores_the_network_it_writes(tau, told, finished_run, tmp_path, capsys):
     out = tmp_path / "out"

@@ -43,6 +43,12 @@ def test_numbers_of_classes_are_ready_for_a_buffer():
     assert not values_K.requires_grad
 
 
+@pytest.mark.parametrize("values", [["a", "b"], [1, [2]], {1: 2}], ids=str)
+def test_what_is_no_row_of_numbers_is_refused_by_name(values):
+    with pytest.raises(ValueError, match="weight must be one number per class, got"):
+        per_class("weight", values, 2)
+
+
 @pytest.mark.parametrize("value", [1e-46, 1e39])
 def test_numbers_that_float32_cannot_hold_are_refused(value):
     message = re.escape(f"must be positive and finite, got {value} for class 1")

@@ -52,4 +52,4 @@ def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou")
     if result["config"]["adjust"]:
         console.print(f"adjusted weights and results are in [bold]{out}[/bold]")
     else:
-        console.print(f"no adjustment did better: the network in [bold]{out}[/bold] is as it was")
+        console.print(f"tau 0 adjusts nothing: the network in [bold]{out}[/bold] is as it was")

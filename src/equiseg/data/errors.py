@@ -29,11 +29,11 @@ class DataError(ValueError):
             if wrong and len(names) < 4:
                 lines += [f"  {name}: {wrong}" for name in names]
                 continue
-            if wrong:
-                lines.append(f"  {wrong}, in {len(names)} files:")
-            lines += [f"  {'  ' if wrong else ''}{name}" for name in names[:each]]
+            lines += [f"  {wrong}, in {len(names)} files:"] * bool(wrong)
+            indent = "    " if wrong else "  "
+            lines += [indent + name for name in names[:each]]
             if len(names) > each:
-                lines.append(f"    ... and {len(names) - each} more")
+                lines.append(f"{indent}... and {len(names) - each} more")
         if told < len(problems):
             lines.append(f"  ... and {len(problems) - told} more")
         return cls("\n".join(lines))

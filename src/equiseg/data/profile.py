@@ -13,6 +13,7 @@ from torch import Tensor
 
 from equiseg.data.counting import Counts
 from equiseg.data.errors import DataError
+from equiseg.data.json_values import without_nan
 from equiseg.data.named import Named
 from equiseg.data.sample import DataSpec
 from equiseg.imbalance import (
@@ -214,7 +215,7 @@ class DataProfile:
 
     def summary(self) -> dict[str, Any]:
         """What a machine may want to read, ready for JSON: None where there is no number."""
-        numbers: dict[str, Any] = _plain(
+        numbers: dict[str, Any] = without_nan(
             {
                 "title": self.title,
                 "split": self.split,
@@ -271,12 +272,3 @@ class DataProfile:
                 f"{path}: no statistics of a data set ({type(error).__name__}: {error}); take a "
                 "statistics.json that equiseg stats --out wrote"
             ) from error
-
-
-def _plain(value: Any) -> Any:
-    """The value with None for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -21,7 +21,10 @@ def per_class(name: str, values: Tensor | Sequence[float], num_classes: int) -> 
     Raises:
         ValueError: If there is not one number a class, or one is not positive and finite.
     """
-    given_K = torch.as_tensor(values).detach().double().cpu()
+    try:
+        given_K = torch.as_tensor(values).detach().double().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be one number per class, got {values!r}") from error
     values_K = given_K.float()  # checked as it will be kept: 1e-46 is 0 then, and 1e39 infinite
     if values_K.shape != (num_classes,):
         raise ValueError(

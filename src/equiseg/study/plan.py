@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from equiseg.data.json_values import without_nan
 from equiseg.study.batch import Run
 from equiseg.study.comparison import METRICS
 from equiseg.study.search import drawn, has_ranges, with_defaults
@@ -185,7 +185,8 @@ class Plan:
         """Write what was tried of each method into its folder."""
         for task, methods in tuning.items():
             for method, trials in methods.items():
-                known = {"select": self.select, "trials": [_recordable(t) for t in trials]}
+                tried = [dataclasses.asdict(trial) for trial in trials]
+                known = without_nan({"select": self.select, "trials": tried})
                 path = self.out / task / method / TUNING
                 path.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
@@ -213,12 +214,6 @@ class Plan:
             for trial in known["trials"]
         ]
         return trials if [t.changes for t in trials] == self.settings(method) else None
-
-
-def _recordable(trial: Trial) -> dict[str, Any]:
-    """As JSON holds it: a score that is missing is null."""
-    known = dataclasses.asdict(trial)
-    return known | {"score": None if math.isnan(trial.score) else trial.score}
 
 
 def _check_names(what: str, names: Sequence[str]) -> None:

@@ -141,9 +141,7 @@ def build_criterion(
         term.name.replace(".", "_"): _build(term, statistics, in_features, ignore_index)
         for term in terms
     }
-    fixing = [
-        k for k, v in losses.items() if isinstance(v, (FixedClassifierLoss, DotRegressionLoss))
-    ]
+    fixing = [name for name, loss in losses.items() if isinstance(loss, _FIXING)]
     if len(fixing) > 1:
         raise ValueError(
             f"method {method!r}: {' and '.join(fixing)} each bring a classifier, and the network "

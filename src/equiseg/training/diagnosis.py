@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from equiseg.collapse import BranchGradients, CollapseMeasures, PowerLaw
+from equiseg.data.json_values import without_nan
 from equiseg.imbalance import FrequencyGroups
 from equiseg.training.evaluate import Evaluation
 from equiseg.training.result import evaluation_record
@@ -134,7 +135,7 @@ def record(diagnosis: Diagnosis) -> dict[str, Any]:
         ],
         "gradients": {name: _gradient_record(g) for name, g in diagnosis.gradients.items()},
     }
-    json: dict[str, Any] = _finite(values)
+    json: dict[str, Any] = without_nan(values)
     return json
 
 
@@ -153,12 +154,3 @@ def _gradient_record(gradients: BranchGradients) -> dict[str, Any]:
         "push": (gradients.push_K / steps).tolist(),
         "error_where_present": gradients.present_error_K.tolist(),
     }
-
-
-def _finite(value: Any) -> Any:
-    """JSON has neither NaN nor infinity."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
