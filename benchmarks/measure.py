@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from equiseg.training.provenance import provenance
+from equiseg.runs.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
 

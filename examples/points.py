@@ -3,8 +3,8 @@
 import torch
 
 import equiseg
-from equiseg.data.points.rooms import RoomConfig, RoomData
 from equiseg.data.points.voxels import collate_points
+from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
 from equiseg.losses import CrossEntropyLoss
 from equiseg.models.sparse import MinkUNetSmall, SparseTensor
 

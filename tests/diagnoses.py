@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from equiseg.data.sample import Sample
+from equiseg.diagnosis.passes import diagnose
+from equiseg.diagnosis.result import Diagnosis
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
-from equiseg.training.diagnose import diagnose
-from equiseg.training.diagnosis import Diagnosis
 
 
 class Stripes:

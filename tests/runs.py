@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from equiseg.data.scenes import SceneConfig
-from equiseg.data.transforms import AugmentConfig
-from equiseg.training.config import DataConfig, TrainConfig
+from equiseg.data.config import DataConfig
+from equiseg.data.images.transforms import AugmentConfig
+from equiseg.data.synthetic.pictures.dataset import SceneConfig
+from equiseg.training.config import TrainConfig
 
 
 def tiny_config(**changes: Any) -> TrainConfig:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from equiseg.data.card import load_card
-from equiseg.data.points.scannet import benchmark_ids
+from equiseg.data.points.formats.scannet import benchmark_ids
 
 SPLITS = {
     "train": ("scene0001_00", "scene0000_01", "scene0000_00"),

@@ -3,16 +3,15 @@
 import importlib
 import json
 import math
-from pathlib import Path
 
 import pytest
 
 from equiseg.testing import LOSS_CHECKS, NUM_CLASSES, LossCase
 from equiseg.training.run import train
+from places import ROOT
 from reference.slow_pixels import as_numpy, labelled_pixels, softmax
 from runs import tiny_config
 
-ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples/own_loss.py"
 
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from equiseg.cells import LabelSide, label_side, voxel_side
 from equiseg.centers import ClassCenters, class_centers
+from equiseg.centers.label_sides import LabelSide, label_side, voxel_side
 from equiseg.collapse import ClassMoments, CollapseMeasures
 from equiseg.frames import frame, largest_cosine, simplex_etf, softmax_code
 from equiseg.imbalance import (

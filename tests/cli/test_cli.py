@@ -134,7 +134,7 @@ def test_a_file_of_options_that_cannot_be_read_is_named(text, message, tmp_path)
 def test_a_switch_stands_alone(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "equiseg.cli.demo.run_comparison", lambda *given, **_: asked.append(given[2])
+        "equiseg.commands.demo.run_comparison", lambda *given, **_: asked.append(given[2])
     )
     for arguments in ([], ["--points"], ["--points", "false"], ["--points", "--out", "here"]):
         main(["demo", *arguments])

@@ -2,7 +2,7 @@
 
 import torch
 
-from equiseg.cells import label_side
+from equiseg.centers.label_sides import label_side
 from equiseg.collapse.second_moments import _CHUNK_ENTRIES, add_products, pixel_weights
 from maps import K, batch, both_conventions, every_size
 from reference.slow_moments import pixels_by_class

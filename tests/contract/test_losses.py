@@ -2,15 +2,14 @@
 
 import inspect
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from contract.collected import CASES
 from equiseg import losses
 from equiseg.testing import LOSS_CHECKS
+from places import ROOT
 
-ROOT = Path(__file__).parents[2]
 BASES = (losses.PixelLoss, losses.FeatureLoss)
 PUBLIC = [loss for _, loss in inspect.getmembers(losses, inspect.isclass) if loss not in BASES]
 every_public_loss = pytest.mark.parametrize("loss", PUBLIC, ids=lambda loss: loss.__name__)

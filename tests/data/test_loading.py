@@ -7,13 +7,13 @@ import torch
 from torch.utils.data import Dataset
 
 from equiseg.data import Sample
+from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import (
     EpochSampler,
     TrainingView,
     evaluation_loader,
     training_loader,
 )
-from equiseg.data.transforms import AugmentConfig
 
 N = 10
 

@@ -11,13 +11,16 @@ from PIL import Image
 
 import scannet_tree
 from equiseg.cli.main import main
-from equiseg.data.points.ply import read_ply, write_ply
-from equiseg.data.points.rooms import RoomConfig, RoomData
-from equiseg.data.transforms import AugmentConfig
-from equiseg.training.config import DataConfig, EvaluationConfig, PointsConfig, TrainConfig
+from equiseg.data.config import DataConfig, PointsConfig
+from equiseg.data.images.transforms import AugmentConfig
+from equiseg.data.points.formats.ply import read_ply, write_ply
+from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
+from equiseg.evaluation.config import EvaluationConfig
+from equiseg.training.config import TrainConfig
 from equiseg.training.run import train
+from places import SHARED_DATA
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "semantic_kitti"
+REAL = SHARED_DATA / "semantic_kitti"
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +85,7 @@ def test_a_card_that_changed_since_training_is_told(run: Path, tmp_path: Path, m
     def fewer(config, split):
         return RoomData(RoomConfig(num_classes=7), split, 2)
 
-    monkeypatch.setattr("equiseg.training.sources.open_split", fewer)
+    monkeypatch.setattr("equiseg.data.sources.open_split", fewer)
     with pytest.raises(SystemExit, match=r"the card has changed since this network was trained"):
         main(["evaluate", "--run", str(run)])
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from equiseg.data.points.rooms import RoomConfig
-from equiseg.training.config import DataConfig
+from equiseg.data.config import DataConfig
+from equiseg.data.synthetic.scans.dataset import RoomConfig
 from equiseg.training.config_file import write_config
 from runs import tiny_config
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from equiseg.data.scenes import SceneConfig, SceneData
+from equiseg.data.synthetic.pictures.dataset import SceneConfig, SceneData
 from equiseg.imbalance import ClassStatistics, ContextStatistics
 
 MASK = torch.tensor(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from equiseg.cells import label_side
+from equiseg.centers.label_sides import label_side
 from equiseg.losses import CenterCollapseLoss, center_collapse, center_loss
 from maps import SIZES, LargestTensor, NoWait, accelerator, every_kind_and_preparation
 from reference.slow_center_collapse import center_collapse as slow_center_collapse

@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn import functional as F
 
-from equiseg import centers
+from equiseg.centers import centers
 from equiseg.losses import pixel_loss
 from equiseg.losses.prototype_contrast import PrototypeContrastLoss
 from reference.slow_prototype_contrast import followed, prototype_contrast

@@ -8,9 +8,9 @@ from html import unescape
 
 import pytest
 
-from equiseg.report.drawing import Illustration
+from equiseg.report.comparison.sections import write_page
 from equiseg.report.figures import class_figure
-from equiseg.report.page import write_page
+from equiseg.report.style import Illustration
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

@@ -5,7 +5,6 @@ import re
 import pytest
 from matplotlib.figure import Figure
 
-from equiseg.report.drawing import Illustration
 from equiseg.report.html import (
     Cell,
     Html,
@@ -18,6 +17,7 @@ from equiseg.report.html import (
     section,
     table,
 )
+from equiseg.report.style import Illustration
 
 
 def illustration(**more):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diagnoses import tiny_diagnosis
+from equiseg.report.comparison.sections import write_page
 from equiseg.report.html import figure_section
-from equiseg.report.page import write_page
 from equiseg.report.reliability import (
     comparison_reliability,
     network_reliability,

@@ -11,7 +11,7 @@ from equiseg.study.over_tasks import (
 )
 from equiseg.study.plan import Trial
 from equiseg.study.ranking import paired_bootstrap
-from equiseg.study.run import Study
+from equiseg.study.run_study import Study
 
 
 def comparison(runs: dict[str, list[tuple[float, float, float | None]]]) -> Comparison:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from equiseg.study.plan import Plan, Task
-from equiseg.study.search import with_defaults
+from equiseg.study.search_ranges import with_defaults
 from runs import tiny_config
 
 FOCAL = "focal:method=focal(gamma=2 or uniform(0.5, 5))"

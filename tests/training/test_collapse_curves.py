@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from equiseg import CollapseMetric
-from equiseg.report.history import read_history
+from equiseg.records.history import read_history
 from equiseg.training.collapse_curves import CollapseCurves
 
 K, D = 5, 6

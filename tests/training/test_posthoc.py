@@ -7,10 +7,10 @@ from torch import nn
 
 from equiseg.imbalance import class_prior
 from equiseg.losses import BalancedSoftmaxLoss, adjusted_logits
+from equiseg.records.run_result import read_result
+from equiseg.runs.weights import load_weights
 from equiseg.training.posthoc import TAUS, adjust_classifier, adjust_run
-from equiseg.training.result import read_result
 from equiseg.training.run import train
-from equiseg.training.weights import load_weights
 from runs import tiny_config
 
 PRIOR = torch.tensor([0.7, 0.2, 0.1])

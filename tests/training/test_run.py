@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from equiseg.data.transforms import AugmentConfig
-from equiseg.training.config import DataConfig, ModelConfig, OptimizerConfig
+from equiseg.data.config import DataConfig
+from equiseg.data.images.transforms import AugmentConfig
+from equiseg.runs.weights import load_weights
+from equiseg.training.config import ModelConfig, OptimizerConfig
 from equiseg.training.config_file import read_config
 from equiseg.training.run import train
 from equiseg.training.task import SegmentationTask
-from equiseg.training.weights import load_weights
 from runs import tiny_config, write_street
 
 

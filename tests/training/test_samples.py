@@ -9,19 +9,20 @@ import pytest
 import torch
 from rich.console import Console
 
+from equiseg.data.config import DataConfig, PointsConfig
+from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import EpochSampler, TrainingView
-from equiseg.data.points.rooms import RoomConfig
+from equiseg.data.points.training_view import PointCropConfig
 from equiseg.data.points.transforms import PointAugmentConfig
-from equiseg.data.points.view import PointCropConfig
 from equiseg.data.sampling import SamplingConfig
-from equiseg.data.transforms import AugmentConfig
-from equiseg.training.config import DataConfig, ModelConfig, PointsConfig
+from equiseg.data.synthetic.scans.dataset import RoomConfig
+from equiseg.training.augmented_shares import drawn_shares, drawn_table
+from equiseg.training.config import ModelConfig
 from equiseg.training.config_file import read_config, write_config
-from equiseg.training.drawn import drawn_shares, drawn_table
-from equiseg.training.kept import KeptViews
+from equiseg.training.frozen_views import KeptViews
+from equiseg.training.opened_data import open_data
 from equiseg.training.run import train
 from equiseg.training.samples import training_samples
-from equiseg.training.sources import open_data
 from equiseg.training.task import SegmentationTask
 from runs import tiny_config, write_street
 

@@ -92,5 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _verb(name: str) -> Callable[..., None]:
     """The function of a verb, from the file of its name."""
-    function: Callable[..., None] = getattr(importlib.import_module(f"equiseg.cli.{name}"), name)
+    function: Callable[..., None] = getattr(
+        importlib.import_module(f"equiseg.commands.{name}"), name
+    )
     return function

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from equiseg.cells import count_in_voxels, transpose_labels
+from equiseg.centers.label_sides import count_in_voxels, transpose_labels
 from equiseg.collapse.second_moments import (
     PairWeights,
     add_products,

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.cells import LabelSide
+from equiseg.centers.label_sides import LabelSide
 from equiseg.resize import axis_of
 
 _CHUNK_ENTRIES = 2**11  # with 256 channels 4 MB of float64

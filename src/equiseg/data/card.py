@@ -176,7 +176,7 @@ class PointCard(DataCard):
         splits: For each split (train, val, test) the name to put for ``{split}``, or the list of
             its scans' names without suffix. Or a list of split names, such as
             ``[train, train, val, test]``: blocks are then dealt to the splits in this pattern,
-            stratified by class (``equiseg.data.points.deal``).
+            stratified by class (``equiseg.data.points.store.split_blocks``).
         features: What the network sees of a point besides its place: rgb, nir, intensity, returns,
             normal, height (above ground, computed), or a scalar of the files by its name. None of
             them leaves a constant.

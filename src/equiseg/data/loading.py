@@ -12,14 +12,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from equiseg.data.class_draw import ClassDraw
-from equiseg.data.copy_paste import CopyPaste
+from equiseg.data.images.copy_paste import CopyPaste
+from equiseg.data.images.transforms import AugmentConfig, augment, to_tensors
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec, SegmentationData
-from equiseg.data.transforms import AugmentConfig, augment, to_tensors
+from equiseg.data.seeds import mixed_seed
 
 Loader = DataLoader[Any]
-
-_MIX = 0x9E3779B97F4A7C15  # odd and dense in bits: spreads neighbouring keys over 64 bits
 
 
 class EpochSampler(Sampler[int]):
@@ -258,8 +257,3 @@ def _collated(samples: list[Any]) -> Any:
 
 def _one_thread(worker: int) -> None:
     torch.set_num_threads(1)  # workers beside each other must not each claim every core
-
-
-def mixed_seed(seed: int, key: int) -> int:
-    """A seed of 63 bits from two small numbers, as well spread in the 32 low ones torch takes."""
-    return ((seed * _MIX + key) * _MIX ^ (key << 17)) & (2**63 - 1)

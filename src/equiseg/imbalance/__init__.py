@@ -1,5 +1,6 @@
 """How uneven the classes are: counts, imbalance factors, groups, priors, weights, context."""
 
+from equiseg.imbalance.class_table import ClassTable
 from equiseg.imbalance.context import ContextStatistics
 from equiseg.imbalance.formulas import (
     WeightFormula,
@@ -12,7 +13,6 @@ from equiseg.imbalance.formulas import (
 )
 from equiseg.imbalance.groups import FrequencyGroups
 from equiseg.imbalance.statistics import ClassStatistics
-from equiseg.imbalance.table import ClassTable
 
 __all__ = [
     "ClassStatistics",

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from equiseg.cells import LabelSide
 from equiseg.centers import class_centers
+from equiseg.centers.label_sides import LabelSide
 from equiseg.labels import check_num_classes, is_checkable
 from equiseg.losses.arguments import check_at_least, per_class
 from equiseg.losses.feature_loss import check_features

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from equiseg.centers.sums import row_sums
 from equiseg.labels import count_labels
 from equiseg.losses.arguments import check_number, is_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
-from equiseg.sums import row_sums
 
 
 class TverskyLoss(PixelLoss):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from equiseg.collapse import Geometry
+from equiseg.records.history import Curve, mean_curve, read_history
 from equiseg.report.colors import variant_color
-from equiseg.report.drawing import INK, MUTED, PAPER, STYLE, short, variant_marker
-from equiseg.report.history import Curve, mean_curve, read_history
+from equiseg.report.style import INK, MUTED, PAPER, STYLE, short, variant_marker
 from equiseg.report.wording import number
 from equiseg.study.comparison import Comparison
 

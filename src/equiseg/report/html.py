@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Literal, NewType
 
 from equiseg.report.colors import INKS
-from equiseg.report.drawing import Illustration, csv_text, inline_svg
+from equiseg.report.style import Illustration, csv_text, inline_svg
 
 Html = NewType("Html", str)
 """What the blocks return, and the only thing that goes into a page as it is."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from equiseg.metrics import Calibration
 from equiseg.report.colors import variant_color
-from equiseg.report.drawing import MUTED, PAPER, STYLE, Illustration, short, variant_marker
+from equiseg.report.style import MUTED, PAPER, STYLE, Illustration, short, variant_marker
 from equiseg.report.wording import number
 from equiseg.study.comparison import Comparison
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equiseg.records.run_result import read_result
 from equiseg.study.interval import Interval
-from equiseg.training.result import read_result
 
 METRICS = (
     "miou",

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equiseg.data.json_values import without_nan
-from equiseg.study.batch import Run
+from equiseg.data.sources import count_classes, split_names
+from equiseg.records.json_values import without_nan
+from equiseg.records.run_result import best_of, read_result, score_of
 from equiseg.study.comparison import METRICS
-from equiseg.study.search import drawn, has_ranges, with_defaults
+from equiseg.study.parallel_runs import Run
+from equiseg.study.search_ranges import drawn, has_ranges, with_defaults
 from equiseg.study.variant import Variant, name_of
 from equiseg.training.config import TrainConfig
 from equiseg.training.criterion import check_method
-from equiseg.training.result import best_of, read_result, score_of
-from equiseg.training.sources import count_classes, split_names
 
 TUNING = "tuning.json"
 _RESERVED = ("figures",)  # a folder of the page's
@@ -64,7 +64,7 @@ class Plan:
     Args:
         tasks: Where methods are compared.
         methods: What is compared, the baseline first: as ``Variant.parse`` takes them, with ranges
-            to search (:mod:`equiseg.study.search`).
+            to search (:mod:`equiseg.study.search_ranges`).
         out: Folder of the study; runs are in ``out/<task>/<method>/seed<seed>`` and ``trial<n>``.
         trials: Settings to try of each method on each task: the defaults, then random draws.
         select: Validation score by which the best is chosen.

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from equiseg.study.search import split_outside
+from equiseg.study.search_ranges import split_outside
 from equiseg.training.config import TrainConfig
 
 

@@ -1,8 +1,8 @@
 """The judge of losses: ours in CI, and one of your own in a single call."""
 
-from equiseg.testing.case import IN_FEATURES, NUM_CLASSES, LossCase
-from equiseg.testing.checks import LOSS_CHECKS, LossCheck, check_loss
-from equiseg.testing.ranks import check_ranks
+from equiseg.testing.loss_case import IN_FEATURES, NUM_CLASSES, LossCase
+from equiseg.testing.loss_checks import LOSS_CHECKS, LossCheck, check_loss
+from equiseg.testing.rank_checks import check_ranks
 
 __all__ = [
     "IN_FEATURES",

@@ -9,10 +9,9 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from equiseg.evaluation.inputs import inverse_of, within
 from equiseg.metrics import CollapseMetric
 from equiseg.tap import FeatureTap
-from equiseg.training.criterion import within
-from equiseg.training.inputs import inverse_of
 
 
 def labels_and_inverse(batch: Any) -> tuple[Tensor, Tensor | None]:

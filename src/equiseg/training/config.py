@@ -5,96 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from inspect import isclass
-from pathlib import Path
 from typing import Literal
 
-from equiseg.data.points.rooms import RoomConfig
-from equiseg.data.points.transforms import PointAugmentConfig
-from equiseg.data.points.view import PointCropConfig
-from equiseg.data.sampling import SamplingConfig
-from equiseg.data.scenes import SceneConfig
-from equiseg.data.transforms import AugmentConfig
+from equiseg.data.config import DataConfig
+from equiseg.evaluation.config import EvaluationConfig
 from equiseg.losses import LogitAdjustedLoss
 from equiseg.training.methods import parse_method
-
-BUILT_IN = ("scenes", "rooms")
-
-
-@dataclass(frozen=True)
-class PointsConfig:
-    """How training scans are shown to the network.
-
-    Attributes:
-        augment: Random changes.
-        crop: Which part of a scan or block.
-        supervision: "points": every point is learned, through the voxel it lies in; "majority":
-            every voxel learns the class most of its points have.
-    """
-
-    augment: PointAugmentConfig = field(default_factory=PointAugmentConfig)
-    crop: PointCropConfig = field(default_factory=PointCropConfig)
-    supervision: Literal["points", "majority"] = "points"
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which images or point clouds, and how they are read.
-
-    Attributes:
-        card: "scenes" for the built-in pictures and "rooms" for the built-in scans, the name of a
-            card that comes with equiseg (camvid, ccp, ign_lidar_hd, scannet200, ...), or the path
-            of a card of your own (.yaml).
-        root: Folder of the data; overrides the card's own.
-        size: (H, W) to resize images to when reading. None keeps the size on disk.
-        sampling: How often each training image, scan or block is drawn.
-        augment: Random changes to training images.
-        points: How training scans are shown.
-        scenes: The built-in scenes, when ``card`` is "scenes".
-        rooms: The built-in rooms, when ``card`` is "rooms".
-        num_scenes: Built-in scenes or rooms in train, val and test.
-        num_workers: Worker processes that load data; 0 loads in the training process.
-        cache_gb: Most memory, in gigabytes, in which each process keeps decoded images. 0 keeps
-            none.
-    """
-
-    card: str = "scenes"
-    root: str | None = None
-    size: tuple[int, int] | None = None
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    points: PointsConfig = field(default_factory=PointsConfig)
-    scenes: SceneConfig = field(default_factory=SceneConfig)
-    rooms: RoomConfig = field(default_factory=RoomConfig)
-    num_scenes: tuple[int, int, int] = (400, 100, 200)
-    num_workers: int = 0
-    cache_gb: float = 2.0
-
-    def __post_init__(self) -> None:
-        if self.card in BUILT_IN and self.size is not None:
-            raise ValueError(
-                f"data.size is for image folders, got {self.size}; the built-in scenes are drawn "
-                "at data.scenes.image_size, the rooms have none"
-            )
-        if self.size is not None and min(self.size) < 1:
-            raise ValueError(f"data.size must be (H, W) of at least 1 pixel, got {self.size}")
-        if Path(self.card).suffix in (".yaml", ".yml"):
-            # A run must find its card again, from wherever it is evaluated.
-            object.__setattr__(self, "card", str(Path(self.card).resolve()))
-        if self.num_workers < 0 or self.cache_gb < 0:
-            raise ValueError(
-                f"data.num_workers and data.cache_gb must be >= 0, got {self.num_workers} and "
-                f"{self.cache_gb}"
-            )
-        if self.sampling.by != "turn" and self.points.crop.rare == 1:
-            raise ValueError(
-                f"data.sampling.by has no effect where data.points.crop.rare is 1, which chooses "
-                f"every scan by class, got {self.sampling.by!r}; use one of the two"
-            )
-
-    @property
-    def chooses_by_class(self) -> bool:
-        """Whether some crops, or things pasted into them, are chosen by class."""
-        return bool(self.points.crop.rare or self.augment.rare or self.augment.paste)
 
 
 @dataclass(frozen=True)
@@ -159,27 +75,6 @@ class OptimizerConfig:
         for name in ("lr", "encoder_lr", "weight_decay", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"optimizer.{name} must be >= 0, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """How an image or a scan is predicted.
-
-    Attributes:
-        window: (H, W) of a sliding window. None takes the whole image.
-        stride: (H, W) between windows; None takes two thirds of the window.
-        flip: Average with the prediction of the mirrored image or scan.
-        scales: Average over these sizes of the image.
-        votes: Average over this many grids of blocks, each shifted against the others, so that
-            every point of a scan is seen in as many blocks. In test and prediction; validation
-            while training takes one.
-    """
-
-    window: tuple[int, int] | None = None
-    stride: tuple[int, int] | None = None
-    flip: bool = False
-    scales: tuple[float, ...] = (1.0,)
-    votes: int = 1
 
 
 @dataclass(frozen=True)

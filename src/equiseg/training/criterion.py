@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from equiseg.evaluation.inputs import within
 from equiseg.imbalance import ClassStatistics, class_prior, class_weights
 from equiseg.imbalance.formulas import WeightFormula
 from equiseg.losses import DotRegressionLoss, FixedClassifierLoss, LdamLoss
@@ -108,17 +108,6 @@ class Criterion(nn.Module):
             if classifier.bias is not None:
                 classifier.bias.data.zero_()  # type: ignore[operator]
             classifier.requires_grad_(False)
-
-
-def within(features: Tensor, labels: Tensor) -> Tensor:
-    """Features no larger than the labels.
-
-    A network of stride 1 that stretches the image to its own multiple has features a little
-    larger; they are resized as its logits are. Voxels have no size to compare.
-    """
-    if all(f <= s for f, s in zip(features.shape[2:], labels.shape[1:], strict=True)):
-        return features
-    return F.interpolate(features, labels.shape[1:], mode="bilinear", align_corners=False)
 
 
 def build_criterion(

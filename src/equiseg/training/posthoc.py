@@ -10,22 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equiseg.evaluation.scoring import evaluate, evaluation_record
 from equiseg.imbalance import class_prior
 from equiseg.losses import adjusted_logits
+from equiseg.records.run_result import best_of, read_result, score_of, write_result
+from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
+from equiseg.runs.weights import load_weights, save_weights
 from equiseg.tap import FeatureTap
 from equiseg.training.config_file import plain, read_config, write_config
-from equiseg.training.evaluate import evaluate
-from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
-from equiseg.training.result import (
-    best_of,
-    evaluation_record,
-    read_result,
-    score_of,
-    split_scores,
-    write_result,
-)
-from equiseg.training.sources import open_data
-from equiseg.training.weights import load_weights, save_weights
+from equiseg.training.opened_data import open_data
+from equiseg.training.split_scores import split_scores
 
 TAUS = tuple(step / 10 for step in range(11))
 

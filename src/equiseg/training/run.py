@@ -16,27 +16,29 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
+from equiseg.data.config import DataConfig, PointsConfig
+from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
-from equiseg.data.transforms import AugmentConfig
+from equiseg.evaluation.image_inference import check_evaluation
+from equiseg.evaluation.inputs import PointCollate
+from equiseg.evaluation.scan_inference import voting_folder
 from equiseg.imbalance import class_prior
+from equiseg.records.run_result import RESULT, read_result, write_result
+from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
+from equiseg.runs.lock import held
+from equiseg.runs.progress import tracked
+from equiseg.runs.provenance import provenance
+from equiseg.runs.weights import ModelCard, ScanReading, save_weights
+from equiseg.training.augmented_shares import drawn_shares, drawn_table
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
 from equiseg.training.collapse_curves import CollapseCurves
-from equiseg.training.config import DataConfig, PointsConfig, TrainConfig
+from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, plain, write_config
-from equiseg.training.drawn import drawn_shares, drawn_table
-from equiseg.training.held import held
-from equiseg.training.inference import check_evaluation
-from equiseg.training.inputs import PointCollate
-from equiseg.training.outcome import Outcome, check_outcome, mark_outcome
+from equiseg.training.opened_data import OpenedData, open_data, scan_reading
 from equiseg.training.posthoc import adjust_classifier
-from equiseg.training.provenance import provenance
-from equiseg.training.result import RESULT, read_result, split_scores, write_result
 from equiseg.training.samples import TrainingSamples, training_samples
-from equiseg.training.scan_inference import voting_folder
-from equiseg.training.sources import OpenedData, open_data, scan_reading
+from equiseg.training.split_scores import split_scores
 from equiseg.training.task import SegmentationTask
-from equiseg.training.tracked import tracked
-from equiseg.training.weights import ModelCard, ScanReading, save_weights
 
 PROGRESS = "progress"
 _EXPECTED_WARNINGS = (

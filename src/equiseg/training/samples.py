@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import TrainingView
-from equiseg.data.points.view import PointTrainingView
+from equiseg.data.points.training_view import PointTrainingView
 from equiseg.data.sampling import expected_draws
-from equiseg.data.transforms import AugmentConfig
 from equiseg.training.config import TrainConfig
-from equiseg.training.kept import KeptViews
-from equiseg.training.sources import OpenedData
+from equiseg.training.frozen_views import KeptViews
+from equiseg.training.opened_data import OpenedData
 
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
 

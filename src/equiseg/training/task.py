@@ -11,14 +11,15 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from equiseg.data.sample import DataSpec
+from equiseg.evaluation.config import EvaluationConfig
+from equiseg.evaluation.image_inference import predict
+from equiseg.evaluation.inputs import Inputs, inverse_of, network_input
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.metrics import Score, SegmentationScore
 from equiseg.models import SPARSE_MODELS, build_model, freeze_encoder, model_names
 from equiseg.tap import FeatureTap
-from equiseg.training.config import EvaluationConfig, ModelConfig, TrainConfig
+from equiseg.training.config import ModelConfig, TrainConfig
 from equiseg.training.criterion import build_criterion
-from equiseg.training.inference import predict
-from equiseg.training.inputs import Inputs, inverse_of, network_input
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 
 

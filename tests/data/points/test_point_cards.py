@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from equiseg.data import load_card
-from equiseg.data.points.semantic_kitti import LEARNING_MAP
+from equiseg.data.points.formats.semantic_kitti import LEARNING_MAP
+from places import SHARED_DATA
 
-IGN = Path(__file__).parents[4] / "shared" / "data" / "ign_lidarhd"
+IGN = SHARED_DATA / "ign_lidarhd"
 
 
 def test_semantic_kitti_numbers_its_classes_as_the_benchmark_does():

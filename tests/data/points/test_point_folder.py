@@ -1,15 +1,14 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from equiseg.data import DataError, PointCard, load_card, survey
-from equiseg.data.points.deal import deal_blocks
 from equiseg.data.points.folder import PointFolder
-from equiseg.data.points.store import CacheError
+from equiseg.data.points.store.scan_store import CacheError
+from equiseg.data.points.store.split_blocks import deal_blocks
+from places import SHARED_DATA
 
-IGN = Path(__file__).parents[4] / "shared" / "data" / "ign_lidarhd"
+IGN = SHARED_DATA / "ign_lidarhd"
 SPLITS = ("train", "val", "test")
 
 

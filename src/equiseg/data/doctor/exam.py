@@ -16,7 +16,7 @@ from equiseg.data.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from equiseg.data.image_folder import ImageFolder
+    from equiseg.data.images.folder import ImageFolder
 
 _THUMB = 8  # pixels a side: enough to tell pictures apart, blind to how they were compressed
 _ONE_CHANNEL = ("P", "L", "I", "I;16", "I;16B", "1")
@@ -111,7 +111,7 @@ def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: Data
     """What can still be seen of an image and a mask; every trouble, not only the first."""
     from PIL import Image
 
-    from equiseg.data.image_folder import read_image
+    from equiseg.data.images.folder import read_image
 
     troubles: list[Trouble] = []
     image, size, mask, mode = None, None, None, ""

@@ -86,14 +86,14 @@ def _opened(card: ImageCard | PointCard, split: str, track: Track) -> Any:
         from equiseg.data.points.folder import PointFolder
 
         return PointFolder(card, split, track=lambda scans: track(scans, f"scans of {split}"))
-    from equiseg.data.image_folder import ImageFolder
+    from equiseg.data.images.folder import ImageFolder
 
     return ImageFolder(card, split)
 
 
 def _with_partners(card: ImageCard, split: str) -> ImageCard:
     """The card with only those images of a split that have a mask."""
-    from equiseg.data.image_folder import IMAGE_SUFFIXES
+    from equiseg.data.images.folder import IMAGE_SUFFIXES
 
     chosen = card.splits[split]
     part = chosen if isinstance(chosen, str) else ""

@@ -10,10 +10,10 @@ import torch
 
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
-from equiseg.data.points.deal import deal_blocks
-from equiseg.data.points.forms import Scan, channel_names, find_scans
+from equiseg.data.points.formats.scans import Scan, channel_names, find_scans
 from equiseg.data.points.sample import PointSample
-from equiseg.data.points.store import CacheError, ScanStore, cache_folder
+from equiseg.data.points.store.scan_store import CacheError, ScanStore, cache_folder
+from equiseg.data.points.store.split_blocks import deal_blocks
 
 _NO_LABELS = (
     "{}: has no labels, which training and scoring need; add them, or leave the scan to prediction"
@@ -25,14 +25,13 @@ class PointFolder:
 
     A sample holds the block's points and, labelled ``ignore_index``, those within ``card.margin``
     of them. Blocks without one labelled point are left out. The first time, every scan is read
-    from its file once and kept on disk, sorted by block (:class:`~equiseg.data.points.store.
-    ScanStore`): some 30 bytes a point.
+    from its file once and kept on disk, sorted by block (``ScanStore``): some 30 bytes a point.
 
     Args:
         card: The description of the data set.
         split: Which of the card's splits. Where the card deals blocks, all its scans are read and
-            the blocks dealt to this split taken (:func:`~equiseg.data.points.deal.deal_blocks`).
-        folder: Where scans are kept; None takes :func:`~equiseg.data.points.store.cache_folder`.
+            the blocks dealt to this split taken (``deal_blocks``).
+        folder: Where scans are kept; None takes ``cache_folder()``.
         track: Wraps the scans while they are opened, to show progress.
 
     Attributes:

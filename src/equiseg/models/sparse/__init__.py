@@ -19,7 +19,7 @@ from equiseg.models.sparse.minkunet import (
     MinkUNetSmall,
 )
 from equiseg.models.sparse.tensor import SparseTensor
-from equiseg.models.sparse.voxels import VoxelSet
+from equiseg.models.sparse.voxel_set import VoxelSet
 
 __all__ = [
     "BatchNorm",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from equiseg.models.sparse.maps import Tile, Walk
+from equiseg.models.sparse.kernel_maps import Tile, Walk
 
 
 def convolve(features_NC: Tensor, weight: Tensor, there: Walk, back: Walk) -> Tensor:

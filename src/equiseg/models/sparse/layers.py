@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equiseg.models.sparse.convolution import convolve
-from equiseg.models.sparse.maps import Groups, Walk, group_equal
+from equiseg.models.sparse.kernel_maps import Groups, Walk, group_equal
 from equiseg.models.sparse.tensor import SparseTensor
-from equiseg.models.sparse.voxels import MAX_KERNEL, MAX_STRIDE, VoxelSet
+from equiseg.models.sparse.voxel_set import MAX_KERNEL, MAX_STRIDE, VoxelSet
 
 
 class _SparseConvolution(nn.Module):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from equiseg.models.sparse.voxels import VoxelSet, cells_of
+from equiseg.models.sparse.voxel_set import VoxelSet, cells_of
 
 
 class SparseTensor:

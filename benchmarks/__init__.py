@@ -1,0 +1,1 @@
+"""Measurements and studies behind the documentation: python -m benchmarks.NAME."""

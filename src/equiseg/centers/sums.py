@@ -1,0 +1,241 @@
+"""Class sums: the feature side of the class centers, one read of the small maps.
+
+Three routes to the (K, D) sums ``sum_u S_k(u) f(u)``, all in float32 or better:
+
+- :func:`row_sums`, for points on the CPU.
+- :func:`sparse_sums`, in eager mode on the CPU: tile of cells by tile of cells, a dense product
+  with the classes that occur in the tile. Its backward is the same walk, writing.
+- :func:`dense_sums`, where shapes may not depend on the labels (an accelerator, where that would
+  wait for the device, and ``torch.compile``): a product with all classes, a block at a time.
+
+Shapes: B batch, K classes, D dim, U cells of one map, N points, E entries, C classes of a tile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
+
+from equiseg.centers.label_sides import LabelSide
+from equiseg.labels import fold_ignored
+from equiseg.resize import axis_of, corners
+
+_CHUNK_ROWS = 2**11
+_TILE_CELLS = 2**11  # with 128 channels, 1 MB: a core's cache
+_TILE_VALUES = 2**22  # of the weights of a tile, however many classes are in it
+_BLOCK_VALUES = 2**26  # of the weights of a block of classes: 256 MB, four times that in the making
+
+
+def sum_dtype(features: Tensor) -> torch.dtype:
+    """The dtype sums over these features are taken in."""
+    return torch.float64 if features.dtype == torch.float64 else torch.float32
+
+
+def row_sums(features: Tensor, ids: Tensor, num_classes: int) -> Tensor:
+    """(K, D) sums where every label has a feature of its own: points, or maps at label size.
+
+    In chunks of rows, because a float32 that a million rows are added to one after the other is
+    wrong in the third digit. Its scratch is at most as large as the features, for few classes much
+    smaller (K / 2048 of them).
+
+    Args:
+        features: (B, D, *spatial) or (N, D).
+        ids: (B, *spatial) or (N,) int64 in 0..K, K where ignored.
+        num_classes: Number of classes K.
+    """
+    rows_ND = features.movedim(1, -1).reshape(-1, features.shape[1]).to(sum_dtype(features))
+    rows, dim = rows_ND.shape
+    size, width = max(_CHUNK_ROWS, num_classes), num_classes + 1
+    chunks = -(-rows // size)
+    chunk_N = torch.arange(rows, device=ids.device) // size
+    sums = rows_ND.new_zeros(chunks * width, dim)
+    sums = sums.index_add(0, chunk_N * width + ids.flatten(), rows_ND)
+    return sums.view(chunks, width, dim).sum(0)[:num_classes]
+
+
+def sparse_sums(features: Tensor, side: LabelSide) -> Tensor:
+    """(K, D) sums of (B, D, *spatial) maps or (V, D) voxels, over the entries of a label side."""
+    if features.ndim == 2:
+        features = features.T.unsqueeze(0)  # one map of V cells
+    sums_KD: Tensor = _SparseSums.apply(features, side)  # type: ignore[no-untyped-call]
+    return sums_KD
+
+
+class _SparseSums(torch.autograd.Function):
+    """The product S f and its backward S^T g, without S or f at any larger size."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, side: LabelSide) -> Tensor:
+        maps_BDU = features.flatten(2)
+        ctx.side, ctx.shape = side, features.shape
+        ctx.like = torch.empty_like(maps_BDU, device="meta")
+        dtype = sum_dtype(features)
+        sums_KD = features.new_zeros(len(side.counts_K), maps_BDU.shape[1], dtype=dtype)
+        for image, cells, classes_C, weights_CU in _tiles(side, maps_BDU.shape, dtype):
+            if len(classes_C):
+                tile_UD = maps_BDU[image, :, cells].T.to(dtype)
+                sums_KD.index_add_(0, classes_C, weights_CU @ tile_UD)
+        return sums_KD
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        gradient_KD = gradients[0]
+        # Laid out as the flat maps, not as the features: a transposed map has no flat view.
+        maps_BDU = torch.empty_like(ctx.like, device=gradient_KD.device)
+        for image, cells, classes_C, weights_CU in _tiles(
+            ctx.side, maps_BDU.shape, gradient_KD.dtype
+        ):
+            tile_DU = maps_BDU[image, :, cells]
+            rows_DC = gradient_KD[classes_C].T
+            if tile_DU.dtype == gradient_KD.dtype:
+                torch.mm(rows_DC, weights_CU, out=tile_DU)
+            else:
+                tile_DU.copy_(rows_DC @ weights_CU)
+        return maps_BDU.view(ctx.shape), None
+
+
+def _tiles(
+    side: LabelSide, shape: torch.Size, dtype: torch.dtype
+) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
+    """Image, cells, classes in them and their dense (C, cells) weights, tile by tile."""
+    batch, _, map_cells = shape
+    present = int((side.counts_K > 0).sum())
+    size = max(1, min(_TILE_CELLS, _TILE_VALUES // max(present, 1)))
+    places = [
+        (image, start, min(start + size, map_cells))
+        for image in range(batch)
+        for start in range(0, map_cells, size)
+    ]
+    ends = torch.tensor([image * map_cells + stop for image, _, stop in places])
+    ends = torch.searchsorted(side.cell_E, ends.to(side.cell_E.dtype))
+    first = 0
+    for (image, start, stop), last in zip(places, ends.tolist(), strict=True):
+        classes_C, slot_E = torch.unique(side.class_E[first:last], return_inverse=True)
+        cell_E = side.cell_E[first:last].long() - (image * map_cells + start)
+        weights = torch.zeros(len(classes_C) * (stop - start), dtype=dtype)
+        weights[slot_E * (stop - start) + cell_E] = side.weight_E[first:last].to(dtype)
+        yield image, slice(start, stop), classes_C.long(), weights.view(-1, stop - start)
+        first = last
+
+
+def dense_sums(
+    features: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    ignore_index: int,
+    align_corners: bool,
+    side: LabelSide | None,
+    inverse: Tensor | None = None,
+) -> Tensor:
+    """(K, D) sums in shapes that do not depend on the labels.
+
+    Args:
+        features: (B, D, *spatial) maps, or (N, D) points or (V, D) voxels, which are one map.
+        labels: (B, *Spatial) or (N,) integers.
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+        align_corners: The convention of the resize.
+        side: Takes the place of the labels where given.
+        inverse: (N,) the voxel of each label, where the features are of voxels.
+    """
+    if features.ndim == 2:
+        features, labels = features.T.unsqueeze(0), labels.unsqueeze(0)
+    features = features.to(sum_dtype(features))
+    maps_BDU = features.flatten(2)
+    if side is None:
+        ids = fold_ignored(labels, num_classes, ignore_index)
+
+    def weights_of(first: int, last: int) -> Tensor:
+        if side is not None:
+            return _weights_from_entries(side, maps_BDU, first, last)
+        if inverse is not None:
+            return _weights_from_points(ids[0], inverse, maps_BDU, first, last)
+        return _weights_from_labels(ids, features, first, last, align_corners)
+
+    return _sums_by_blocks(maps_BDU, num_classes, weights_of)
+
+
+def _sums_by_blocks(
+    maps_BDU: Tensor, num_classes: int, weights_of: Callable[[int, int], Tensor]
+) -> Tensor:
+    """Product with the weights of a block of classes at a time, made anew in backward."""
+
+    def block(maps_BDU: Tensor, first: int, last: int) -> Tensor:
+        return torch.bmm(weights_of(first, last), maps_BDU.transpose(1, 2)).sum(0)
+
+    cells = max(1, maps_BDU.shape[0] * maps_BDU.shape[2])
+    size = max(1, _BLOCK_VALUES // cells)
+    if num_classes <= size:
+        return block(maps_BDU, 0, num_classes)
+    return torch.cat(
+        [
+            checkpoint(
+                block,
+                maps_BDU,
+                first,
+                min(first + size, num_classes),
+                use_reentrant=False,
+                preserve_rng_state=False,  # nothing in it is drawn
+            )
+            for first in range(0, num_classes, size)
+        ]
+    )
+
+
+@torch.no_grad()
+def _weights_from_labels(
+    ids: Tensor, features: Tensor, first: int, last: int, align_corners: bool
+) -> Tensor:
+    """S of the classes from ``first`` to ``last``, dense: (B, last - first, U).
+
+    Added up in integers (see ``resize``): their sum does not depend on the order in which an
+    accelerator gets to it.
+    """
+    feature_size, classes = features.shape[2:], last - first
+    axes = [
+        axis_of(small, large, align_corners, ids.device)
+        for small, large in zip(feature_size, ids.shape[1:], strict=True)
+    ]
+    cells = feature_size.numel()
+    local = torch.where((ids >= first) & (ids < last), ids - first, classes).flatten(1)
+    image = torch.arange(len(ids), device=ids.device).unsqueeze(1)
+    row = (image * (classes + 1) + local) * cells
+    total = torch.zeros(len(ids) * (classes + 1) * cells, dtype=torch.int64, device=ids.device)
+    for cell, units in corners(axes, ids.device):
+        total.index_add_(0, (row + cell).flatten(), units.expand(row.shape).flatten())
+    weights = total.view(len(ids), classes + 1, cells)[:, :classes].to(features.dtype)
+    return weights / math.prod([axis.denominator for axis in axes])
+
+
+@torch.no_grad()
+def _weights_from_points(
+    ids: Tensor, inverse: Tensor, maps_BDU: Tensor, first: int, last: int
+) -> Tensor:
+    """Points of each class in each voxel: (1, last - first, V). Counted in integers, as above."""
+    voxels, classes = maps_BDU.shape[2], last - first
+    local = torch.where((ids >= first) & (ids < last), ids - first, classes)
+    total = torch.zeros((classes + 1) * voxels, dtype=torch.int64, device=ids.device)
+    total.index_add_(0, local * voxels + inverse, torch.ones_like(ids))
+    return total.view(1, classes + 1, voxels)[:, :classes].to(maps_BDU.dtype)
+
+
+@torch.no_grad()
+def _weights_from_entries(side: LabelSide, maps_BDU: Tensor, first: int, last: int) -> Tensor:
+    """The same from a prepared label side."""
+    batch, _, cells = maps_BDU.shape
+    classes = last - first
+    cell_E, class_E = side.cell_E.long(), side.class_E.long()
+    image_E = cell_E // cells
+    place_E = (image_E * classes + class_E - first) * cells + cell_E % cells
+    outside = batch * classes * cells
+    place_E = torch.where((class_E >= first) & (class_E < last), place_E, outside)
+    weights = maps_BDU.new_zeros(outside + 1)
+    weights[place_E] = side.weight_E.to(weights.dtype)
+    return weights[:-1].view(batch, classes, cells)

@@ -1,0 +1,1 @@
+"""One public function a verb: it runs, then draws and prints."""

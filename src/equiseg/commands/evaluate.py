@@ -1,0 +1,69 @@
+"""equiseg evaluate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from equiseg.commands.tables import score_table
+from equiseg.evaluation.config import EvaluationConfig
+from equiseg.runs.progress import tracked
+
+
+def evaluate(
+    run: Path,
+    split: str = "test",
+    root: str | None = None,
+    evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
+    out: Path | None = None,
+) -> None:
+    """Score a trained network on a split of its data set.
+
+    Args:
+        run: Folder of a run.
+        split: The split to score.
+        root: Folder of the data, if it has moved since training.
+        evaluation: How images are predicted; each whole and once if not said otherwise. Windows,
+            mirror images and several scales cost time and usually help.
+        out: File to write the scores to, as JSON.
+    """
+    import torch
+
+    from equiseg.data.sources import open_split
+    from equiseg.evaluation.scoring import evaluate as score
+    from equiseg.evaluation.scoring import evaluation_record
+    from equiseg.runs.weights import load_weights
+    from equiseg.training.config_file import read_config
+    from equiseg.training.opened_data import scan_reading
+
+    console = Console()
+    config = read_config(run / "config.yaml")
+    model, card = load_weights(run)
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    given = replace(config.data, root=root or config.data.root)
+    data = open_split(given, split)
+    if tuple(data.classes) != card.classes or scan_reading(given) != card.scans:
+        raise ValueError(
+            f"{given.card}: the card has changed since this network was trained: classes (in their "
+            "order), features, voxel and block must be the same; take back the old card, or train "
+            "anew"
+        )
+    result = score(
+        model,
+        data,
+        evaluation,
+        card.groups,
+        num_workers=config.data.num_workers,
+        track=partial(tracked, what="scoring", console=console),
+    )
+    record = evaluation_record(result, data.background)
+    unit = "point" if card.scans else "pixel"
+    groups = {name: list(ids) for name, ids in card.groups}
+    console.print(score_table(record, list(card.classes), groups, split, unit))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(record, indent=1), encoding="utf-8")

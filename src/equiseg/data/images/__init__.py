@@ -1,0 +1,1 @@
+"""Image folders: files, joint transforms, copy-paste."""

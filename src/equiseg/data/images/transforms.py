@@ -1,0 +1,212 @@
+"""Joint transforms of an image and its labels, in torch tensors, from one seeded generator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from equiseg.data.class_draw import ClassDraw, check_rare
+from equiseg.data.images.copy_paste import pixel_of
+from equiseg.data.sample import Sample
+
+# Grey of natural images: what lies beyond the border should surprise the network least.
+_PADDING_RGB = (124, 116, 104)
+_GREY_RGB = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to a training image.
+
+    Attributes:
+        crop: (H, W) of the training crop; None takes the size of the images.
+        scale: Range of the random resize, drawn log-uniformly. [0.5, 2] is the field's habit for
+            large images; small ones keep their rare things with a narrower range.
+        flip: Probability of a left-right flip.
+        brightness: Largest relative change of brightness; the next two likewise.
+        contrast: See ``brightness``.
+        saturation: See ``brightness``.
+        rare: Probability of choosing the place of the crop by class: one of the classes in the
+            image first, then a pixel of it, which the crop holds at a random place. 0 takes any
+            place, which shows classes as often as they occur.
+        rare_power: Classes are drawn in proportion to one over their number of training pixels, to
+            this power: 0 all alike, 1 in favour of the rarest.
+        paste: Probability of pasting things cut out of other images: a class is drawn, an image
+            that holds it, and a connected region of it there (see ``copy_paste.py``).
+            They are resized by ``scale``, against the image, and mirrored as ``flip`` says.
+        paste_power: As ``rare_power``. 0.5 brings mostly what is rare, and not the very rarest
+            alone.
+        paste_regions: Most regions to paste; from 1 to so many are drawn, all numbers alike, and
+            pasted where they fit.
+    """
+
+    crop: tuple[int, int] | None = None
+    scale: tuple[float, float] = (0.75, 1.5)
+    flip: float = 0.5
+    brightness: float = 0.3
+    contrast: float = 0.3
+    saturation: float = 0.3
+    rare: float = 0.0
+    rare_power: float = 0.0
+    paste: float = 0.0
+    paste_power: float = 0.5
+    paste_regions: int = 3
+
+    def __post_init__(self) -> None:
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(
+                f"scale must be 0 < low <= high, got {self.scale}; (1, 1) does not resize"
+            )
+        if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
+            raise ValueError(f"crop must be a positive (H, W) or None, got {self.crop}")
+        if not 0 <= self.flip <= 1:
+            raise ValueError(
+                f"flip must be a probability in [0, 1], got {self.flip}; 0 never flips"
+            )
+        for name in ("brightness", "contrast", "saturation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be in [0, 1), got {getattr(self, name)}; 0 leaves it as it is"
+                )
+        default = AugmentConfig
+        check_rare("rare", self.rare, self.rare_power, default.rare_power)
+        check_rare("paste", self.paste, self.paste_power, default.paste_power)
+        if self.paste_regions < 1:
+            raise ValueError(f"paste_regions must be at least 1, got {self.paste_regions}")
+        if self.paste_regions != default.paste_regions and not self.paste:
+            raise ValueError(
+                f"paste_regions has no effect without paste, got {self.paste_regions}; set paste "
+                "above 0"
+            )
+
+
+def augment(
+    sample: Sample,
+    config: AugmentConfig,
+    ignore_index: int,
+    generator: torch.Generator,
+    *,
+    rare: ClassDraw | None = None,
+    paste: Callable[[Tensor, Tensor, torch.Generator], None] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A random crop at a random scale, flipped and recoloured.
+
+    The window is cut from the image before resizing, so the work follows the crop and not the
+    scale.
+
+    Args:
+        sample: The image and its labels.
+        config: Ranges of the changes.
+        ignore_index: Label of pixels beyond the image.
+        generator: The only source of randomness.
+        rare: Draws the class the crop is to hold; needed where ``config.rare`` is above 0.
+        paste: Pastes into image and labels, in place (``CopyPaste``);
+            needed where ``config.paste`` is above 0.
+
+    Returns:
+        Image float32 in [0, 1], (3, h, w), and labels int64 (h, w).
+
+    Raises:
+        ValueError: If ``rare`` or ``paste`` is needed and not given.
+    """
+    for name, probability, given in (
+        ("rare", config.rare, rare),
+        ("paste", config.paste, paste),
+    ):
+        if probability and given is None:
+            raise ValueError(
+                f"config.{name}={probability} needs {name}, got None; give what draws it (as "
+                f"equiseg.data.loading.TrainingView does), or set config.{name} to 0"
+            )
+    low, high = config.scale
+    height, width = config.crop or tuple(sample.labels.shape)
+    scale = low * (high / low) ** _uniform(generator)
+    window = (max(round(height / scale), 1), max(round(width / scale), 1))
+    held: tuple[int | None, int | None] = (None, None)
+    if config.rare and rare is not None and _uniform(generator) < config.rare:
+        class_id = rare.among(sample.labels, generator)
+        if class_id is not None:
+            held = pixel_of(sample, class_id, generator)
+    top, left = (
+        _start(*sides, generator) for sides in zip(sample.labels.shape, window, held, strict=True)
+    )
+    image, labels, inside = _cut(sample, top, left, window, ignore_index)
+    if config.paste and paste is not None and _uniform(generator) < config.paste:
+        paste(image[:, inside[0], inside[1]], labels[inside], generator)
+    image, labels = _resize(image, labels, (height, width))
+    if _uniform(generator) < config.flip:
+        image, labels = image.flip(-1), labels.flip(-1)
+    return _recolour(image, config, generator), labels.long()
+
+
+def to_tensors(sample: Sample) -> tuple[Tensor, Tensor]:
+    """The sample as it is: image float32 in [0, 1], (3, H, W), and labels int64 (H, W)."""
+    return sample.image.float() / 255, sample.labels.long()
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return torch.rand((), generator=generator).item()
+
+
+def _start(have: int, want: int, held: int | None, generator: torch.Generator) -> int:
+    """Where a window of ``want`` pixels begins along a side of ``have``, all places alike.
+
+    Args:
+        have: Pixels of the image.
+        want: Pixels of the window; a larger one holds the whole image.
+        held: A pixel the window must hold, if any.
+        generator: The only source of randomness.
+    """
+    first, last = sorted((0, have - want))
+    if held is not None and want < have:
+        first, last = max(first, held - want + 1), min(last, held)
+    steps = math.floor(_uniform(generator) * (last - first + 1))
+    return first + steps if want <= have else last - steps
+
+
+def _cut(
+    sample: Sample, top: int, left: int, window: tuple[int, int], ignore_index: int
+) -> tuple[Tensor, Tensor, tuple[slice, slice]]:
+    """A window that may reach over the border, and the part of it that lies in the image.
+
+    Outside is grey and unlabelled.
+    """
+    height, width = sample.labels.shape
+    image = torch.tensor(_PADDING_RGB, dtype=torch.uint8).view(3, 1, 1).repeat(1, *window)
+    labels = torch.full(window, ignore_index, dtype=torch.int64)
+    y0, x0 = max(top, 0), max(left, 0)
+    y1, x1 = min(top + window[0], height), min(left + window[1], width)
+    inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+    image[:, inside[0], inside[1]] = sample.image[:, y0:y1, x0:x1]
+    labels[inside] = sample.labels[y0:y1, x0:x1].long()
+    return image, labels, inside
+
+
+def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    if tuple(labels.shape) == size:
+        return image.float() / 255, labels
+    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0] / 255
+    rows, columns = (
+        ((torch.arange(to) + 0.5) * (of / to)).long()
+        for of, to in zip(labels.shape, size, strict=True)
+    )
+    return resized.clamp_(0, 1), labels[rows[:, None], columns]
+
+
+def _recolour(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast and saturation, each a blend with black, mean grey and grey."""
+    factors = [
+        1 + strength * (2 * _uniform(generator) - 1)
+        for strength in (config.brightness, config.contrast, config.saturation)
+    ]
+    weights = torch.tensor(_GREY_RGB).view(3, 1, 1)
+    image = image * factors[0]
+    mean = (image.mean((1, 2), keepdim=True) * weights).sum(0, keepdim=True)
+    image = mean + (image - mean) * factors[1]
+    grey = (image * weights).sum(0, keepdim=True)
+    return (grey + (image - grey) * factors[2]).clamp_(0, 1)

@@ -1,0 +1,1 @@
+"""Scan formats: one file a format, and which scans a card has."""

@@ -1,0 +1,231 @@
+"""LAS and LAZ files: airborne lidar, streamed in, and written back with new classes."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from equiseg.data.errors import DataError
+from equiseg.data.points.cloud import PointCloud
+from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
+from equiseg.data.points.formats.label_values import MOST_RETURNS
+
+try:
+    import laspy
+    import lazrs
+except ImportError as error:  # pragma: no cover - depends on what is installed
+    raise ImportError(
+        'LAS and LAZ files need laspy[lazrs]: pip install "equiseg[points]"'
+    ) from error
+
+# What laspy and the decompressor raise on files that are broken.
+_BROKEN = (
+    *(OSError, EOFError, ValueError, IndexError, RuntimeError, struct.error),
+    laspy.errors.LaspyException,
+)
+_CURE = "; fetch or export it again, or leave it out of the split"
+
+_PARTS = {
+    "rgb": ("red", "green", "blue"),
+    "returns": ("return_number", "number_of_returns"),
+}
+_NO_ATTRIBUTE = ("X", "Y", "Z", "classification")
+_FULL_16_BIT = 65535
+
+# Places in the header (LAS 1.4 R15, table 3), and in the record of the compression.
+_EVLR_POINTERS = (227, 235)  # waveforms, extended records: 8 bytes each
+_CHUNK_SIZE = slice(12, 16)
+_VARIABLE, _USUAL = (size.to_bytes(4, "little") for size in (0xFFFFFFFF, 50_000))
+_COPC, _NO_COPC = (name.ljust(16, b"\0") for name in (b"copc", b"not copc"))
+
+
+def las_size(file: Path) -> int:
+    """Number of points, from the header alone.
+
+    Raises:
+        DataError: If the header cannot be read.
+    """
+    return int(_header(file).point_count)
+
+
+def las_chunks(
+    file: Path, wanted: Sequence[str] = (), *, points: int = 1_000_000
+) -> Iterator[PointCloud]:
+    """Stream a LAS or LAZ file; codes are its classification.
+
+    Intensities are over 65535. So are ``rgb`` and ``nir``, unless the first chunk in which one of
+    them is not zero stays within 255: such files hold 8-bit colours in 16-bit fields, and all
+    their chunks are over 255. (A file that fills them with zeros gives zeros.) ``returns`` is
+    (return number, number of returns) / 7. Any other dimension, extra ones included, is taken
+    as it is.
+
+    Args:
+        file: The file.
+        wanted: Names of the attributes to read.
+        points: Most points in a chunk, which bounds the memory.
+
+    Yields:
+        The points in the order of the file.
+
+    Raises:
+        DataError: If the file is not a LAS, is cut short, has no points or coordinates that are
+            not finite, or lacks a wanted attribute.
+    """
+    full_scales: dict[str, int] = {}
+    record = None
+    for record in _records(file, points):
+        dimensions = list(record.point_format.dimension_names)
+        whole = [name for name, parts in _PARTS.items() if set(parts) <= set(dimensions)]
+        scalars = [name for name in dimensions if name not in _NO_ATTRIBUTE]
+        refuse_missing(wanted, [*whole, *scalars], file)
+        attributes = {name: _attribute(name, record, full_scales, file) for name in wanted}
+        xyz_N3 = np.stack([np.asarray(axis) for axis in (record.x, record.y, record.z)], axis=1)
+        cloud = PointCloud(xyz_N3, attributes, np.asarray(record.classification))
+        yield checked(cloud, file, np.int32)
+    if record is None:
+        checked(PointCloud(np.empty((0, 3))), file, np.int32)  # refuses it
+
+
+def write_classification(source: Path, target: Path, classification_N: np.ndarray) -> None:
+    """Copy a LAS or LAZ file with another classification; nothing else changes.
+
+    Header, records (VLRs and EVLRs) and all other dimensions are the bytes of the source. The one
+    exception is a COPC file: its octree index points into the compressed bytes, which change,
+    so its records are renamed and the copy is a plain LAZ. The target appears when it is
+    complete, and may be the source itself.
+
+    Args:
+        source: The file to copy.
+        target: Where to; compressed if the source is, so of the same suffix.
+        classification_N: (N,) codes 0..255 in the order of the file.
+
+    Raises:
+        ValueError: If the codes are not N whole numbers in 0..255, or the suffixes differ.
+        DataError: If the source cannot be read, or its point format (0 to 5) has no room for a
+            code above 31.
+    """
+    if target.suffix.lower() != source.suffix.lower():
+        raise ValueError(f"target must end in {source.suffix} as its source does, got {target}")
+    header = _header(source)
+    codes_N = _valid_codes(np.asarray(classification_N), header, source)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".writing-") as folder:
+        unfinished = Path(folder) / target.name
+        with source.open("rb") as read, unfinished.open("wb") as written:
+            _copy(read, written, header, codes_N, source)
+        unfinished.replace(target)
+
+
+def _records(file: Path, points: int) -> Iterator[laspy.ScaleAwarePointRecord]:
+    """The points as laspy has them; what it raises, said by file name."""
+    seen = promised = 0
+    try:
+        with laspy.open(file) as reader:
+            promised = reader.header.point_count
+            for record in reader.chunk_iterator(points):
+                seen += len(record)
+                yield record
+    except _BROKEN as error:
+        after = f"after {seen} of {promised} points " if promised else ""
+        raise DataError(f"{file}: cannot be read {after}({error}){_CURE}") from error
+    if seen < promised:
+        raise DataError(f"{file}: the header promises {promised} points, there are {seen}{_CURE}")
+
+
+def _header(file: Path) -> laspy.LasHeader:
+    try:
+        with file.open("rb") as stream:
+            return laspy.LasHeader.read_from(stream)
+    except _BROKEN as error:
+        raise DataError(f"{file}: is not a readable LAS or LAZ file ({error}){_CURE}") from error
+
+
+def _attribute(
+    name: str, record: laspy.ScaleAwarePointRecord, full_scales: dict[str, int], file: Path
+) -> np.ndarray:
+    columns = [np.asarray(record[part]) for part in _PARTS.get(name, (name,))]
+    values = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    if name in ("rgb", "nir"):
+        divisor = _full_scale(name, values, full_scales, file)
+    else:
+        divisor = {"intensity": _FULL_16_BIT, "returns": MOST_RETURNS}.get(name, 1)
+    return np.asarray(values / np.float32(divisor) if divisor > 1 else values)
+
+
+def _full_scale(name: str, values: np.ndarray, known: dict[str, int], file: Path) -> int:
+    """The value that stands for 1; decided by the first values that are not zero."""
+    most = int(values.max())
+    if most and name not in known:
+        known[name] = 255 if most <= 255 else _FULL_16_BIT
+    if most > known.get(name, _FULL_16_BIT):
+        raise DataError(
+            f"{file}: values of {name!r} begin within 8 bit and later reach {most}; rescale them "
+            "to 16 bit throughout, or leave this attribute out of the features"
+        )
+    return known.get(name, _FULL_16_BIT)
+
+
+def _valid_codes(codes_N: np.ndarray, header: laspy.LasHeader, source: Path) -> np.ndarray:
+    if codes_N.shape != (header.point_count,) or not np.issubdtype(codes_N.dtype, np.integer):
+        raise ValueError(
+            f"classification_N must be {header.point_count} whole numbers, one per point of "
+            f"{source}, got {codes_N.dtype} of shape {codes_N.shape}"
+        )
+    if wrong := sorted({*codes_N[(codes_N < 0) | (codes_N > 255)].tolist()}):
+        raise ValueError(f"classification_N must lie in 0..255, got {wrong[:5]}")
+    most = int(codes_N.max(initial=0))
+    if most > 31 and header.point_format.id < 6:
+        raise DataError(
+            f"{source}: point format {header.point_format.id} has no room for code {most}, only "
+            "for 0..31; convert the file to format 6, 7 or 8 first, for instance by "
+            "laspy.convert(laspy.read(file), point_format_id=6).write(converted)"
+        )
+    return codes_N.astype(np.uint8)
+
+
+def _copy(
+    read: BinaryIO, written: BinaryIO, header: laspy.LasHeader, codes_N: np.ndarray, source: Path
+) -> None:
+    """Header and records as they are, points with their new codes, then what follows them."""
+    head = bytearray(read.read(header.offset_to_point_data))
+    compressor = None
+    if header.are_points_compressed:
+        head = head.replace(_COPC, _NO_COPC)
+        compression = header.vlrs.get("LasZipVlr")[0].record_data
+        if compression[_CHUNK_SIZE] == _VARIABLE:  # where to cut is only in the source's index
+            usual = compression[: _CHUNK_SIZE.start] + _USUAL + compression[_CHUNK_SIZE.stop :]
+            head = head.replace(compression, usual)
+            compression = usual
+        written.write(head)
+        compressor = lazrs.LasZipCompressor(written, lazrs.LazVlr(compression))
+        rest = header.start_of_first_evlr if header.number_of_evlrs else source.stat().st_size
+    else:
+        written.write(head)
+        rest = len(head) + header.point_count * header.point_format.size
+    start = 0
+    for record in _records(source, 1_000_000):
+        record.classification = codes_N[start : start + len(record)]
+        start += len(record)
+        row_bytes = record.array.tobytes()
+        if compressor is None:
+            written.write(row_bytes)
+        else:
+            compressor.compress_many(row_bytes)
+    if compressor is not None:
+        compressor.done()
+    moved = written.seek(0, 2) - rest
+    read.seek(rest)
+    if compressor is None:
+        shutil.copyfileobj(read, written)
+    elif header.number_of_evlrs:
+        written.write(read.read().replace(_COPC, _NO_COPC))
+        for place in _EVLR_POINTERS:
+            pointer = int.from_bytes(head[place : place + 8], "little")
+            if pointer >= rest:
+                written.seek(place)
+                written.write((pointer + moved).to_bytes(8, "little"))

@@ -1,0 +1,1 @@
+"""Scans on disk as memory maps, sorted by block."""

@@ -1,0 +1,1 @@
+"""Counting the classes of whatever DATA names."""

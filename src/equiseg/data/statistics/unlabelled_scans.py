@@ -1,0 +1,96 @@
+"""Scans without a card: what the files themselves tell of classes and density."""
+
+from __future__ import annotations
+
+import glob
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from equiseg.data.card import PointCard
+from equiseg.data.errors import DataError
+from equiseg.data.points.formats.scans import Scan, chunks, find_scans
+
+ALL = "all"  # the one split
+# The files of SemanticKITTI and ScanNet keep their labels elsewhere: those need their cards.
+_PATTERNS: dict[str, Literal["las", "ply", "arrays"]] = {
+    "*.la[sz]": "las",
+    "*.ply": "ply",
+    "*.npz": "arrays",
+}
+
+
+def card_of_scans(
+    source: Path,
+    ignore_values: Sequence[int] = (),
+    track: Callable[[Iterable[Scan]], Iterable[Scan]] = iter,
+) -> PointCard:
+    """A card for scans that have none: every code a class, one split named "all".
+
+    Reads every scan once. A voxel is made twice as wide as points lie apart where they are spread
+    evenly over the ground, to one digit: neighbouring points then share voxels or touch.
+
+    Args:
+        source: A LAS, LAZ, PLY or NPZ file, a folder of files of one of these kinds, or a folder
+            with the NPY files of one scan.
+        ignore_values: Codes that mean "not labelled"; negative ones do in any case.
+        track: Wraps the scans, to show progress.
+
+    Raises:
+        DataError: If there is no such scan, one cannot be read or has no labels, or there are
+            fewer than two classes.
+    """
+    look = _card(source, {0: "0", 1: "1"}, (), voxel=1.0)
+    codes: set[int] = set()
+    num_points, ground = 0, 0.0
+    for scan in track(find_scans(look, ALL)):
+        least_2, most_2 = np.full(2, math.inf), np.full(2, -math.inf)
+        for cloud in chunks(look, scan, ()):
+            if cloud.codes_N is None:
+                raise DataError(f"{scan.path}: has no labels, so there is nothing to count")
+            codes.update(np.unique(cloud.codes_N).tolist())
+            num_points += len(cloud)
+            least_2 = np.minimum(least_2, cloud.xyz_N3[:, :2].min(axis=0))
+            most_2 = np.maximum(most_2, cloud.xyz_N3[:, :2].max(axis=0))
+        ground += float(np.prod(most_2 - least_2))
+    ignored = {code for code in codes if code < 0} | set(ignore_values)
+    classes = {code: str(code) for code in sorted(codes - ignored)}
+    if len(classes) < 2:
+        raise DataError(
+            f"{source}: must hold at least 2 classes, got the codes {sorted(codes)[:8]}; name "
+            "scans that are labelled"
+        )
+    voxel = float(f"{2 * math.sqrt(max(ground, 1e-9) / num_points):.1g}")
+    return _card(source, classes, sorted(ignored), voxel)
+
+
+def _card(
+    source: Path, classes: dict[int, str], ignore_values: Sequence[int], voxel: float
+) -> PointCard:
+    if source.is_dir() and not any(source.glob("*.npy")):
+        root, kinds = source, [pattern for pattern in _PATTERNS if any(source.glob(pattern))]
+        points = "".join(kinds)
+    else:  # a file, or a folder that is one scan
+        root, points = source.parent, glob.escape(source.name)
+        kinds = [pattern for pattern in _PATTERNS if source.match(pattern)]
+        kinds = ["*.npz"] if source.is_dir() else kinds
+    if len(kinds) != 1:
+        raise DataError(
+            f"{source}: must be masks, a LAS, LAZ, PLY or NPZ file, or a folder of files of one of "
+            f"these kinds, got {' and '.join(kinds) or 'none of them'}; for other data write a "
+            "card (docs/data.md)"
+        )
+    return PointCard(
+        name=source.stem,
+        classes=classes,
+        ignore_values=ignore_values,
+        ignore_index=max(255, len(classes)),
+        root=str(root),
+        form=_PATTERNS[kinds[0]],
+        points=points.replace("{", "{{").replace("}", "}}"),
+        splits={ALL: ""},
+        voxel=voxel,
+    )

@@ -1,0 +1,1 @@
+"""Built-in data: pictures of rooms and scans of rooms."""

@@ -1,0 +1,154 @@
+"""Built-in scenes: seeded pictures of rooms with a long tail, and two dials that do not touch.
+
+`imbalance` sets how many times more pixels the commonest class has than the rarest; `context` sets
+how strongly a thing's neighbours and place give its class away. docs/scenes.md tells the model.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from equiseg.data.sample import Sample
+from equiseg.data.synthetic.pictures.drawing import finish
+from equiseg.data.synthetic.pictures.layout import KINDS, WALL, Plan, compose, paint
+from equiseg.data.synthetic.streams import (
+    BLOCK,
+    CALIBRATION,
+    SPLITS,
+    check_dials,
+    generator,
+    long_tail,
+    strata,
+)
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """The dials of the built-in scenes.
+
+    Attributes:
+        num_classes: 4 to 20; the first so many of wall, floor, ceiling, window, ... remote.
+        image_size: Height and width in pixels, at least 48 each. At the default an image takes a
+            few milliseconds and the rarest things are some 50 pixels large.
+        imbalance: Pixels of the commonest class over those of the rarest, 10 to 3000; the classes
+            between follow a geometric series. The default, 300, lies near Cityscapes (374) and
+            leaves each class on enough of a few hundred images to be learned at all.
+        context: Share of things that keep to their host, 0 (anywhere) to 1 (never elsewhere). The
+            default, 0.9, lets the place help without telling all.
+        seed: Picks the rooms; changes neither the frequencies nor the context.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    num_classes: int = len(KINDS)
+    image_size: tuple[int, int] = (96, 128)
+    imbalance: float = 300.0
+    context: float = 0.9
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.num_classes <= len(KINDS):
+            raise ValueError(
+                f"num_classes must be 4 to {len(KINDS)} (the scenes know {len(KINDS)} classes), "
+                f"got {self.num_classes}; use image folders for data of your own"
+            )
+        if len(self.image_size) != 2 or min(self.image_size) < 48:
+            raise ValueError(
+                "image_size must be (height, width) of at least 48 pixels each, got "
+                f"{self.image_size}; below that a mug is a dot, the default is (96, 128)"
+            )
+        check_dials(self.imbalance, self.context, self.seed)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of pixels meant for each class, (K,) float64: geometric, summing to 1."""
+        return long_tail(self.num_classes, self.imbalance)
+
+
+def _picture(
+    config: SceneConfig, plan: Plan, stream: int, index: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.random.Generator]:
+    """Canvas (3, H, W), labels (H, W), the area asked for each class (K,), and the generator."""
+    rng = generator(config.seed, stream, index, 1)
+    strata_2K = strata(len(KINDS), config.seed, stream, index // BLOCK)[index % BLOCK]
+    scene = compose(plan, config.image_size, config.context, strata_2K, rng)
+    return *paint(scene, config.image_size, rng), scene.asked_K, rng
+
+
+@lru_cache(maxsize=64)
+def _calibrated(config: SceneConfig) -> Plan:
+    """The plan whose painted labels have the wanted shares.
+
+    Only part of the area asked for a class is seen: shapes do not fill their boxes, things cover
+    one another and leave the frame. So rounds of pictures are painted, in a stream of their own,
+    and the part that shows is measured; rounds of older plans fade by 0.85 a round.
+    """
+    shares = config.shares
+    shown_K = 6.0 * np.ones(config.num_classes)  # a weak guess: 60 % of ten pixels
+    asked_K = 10.0 * np.ones(config.num_classes)
+    for block in range(10):
+        plan = Plan.of(shares * asked_K / shown_K)
+        shown_K, asked_K = 0.85 * shown_K, 0.85 * asked_K
+        for index in range(block * BLOCK, (block + 1) * BLOCK):
+            _, labels, asked, _ = _picture(config, plan, CALIBRATION, index)
+            shown_K += np.bincount(labels.ravel(), minlength=config.num_classes)
+            asked_K += asked
+        asked_K[WALL] = shown_K[WALL]  # the wall is what is left over
+    return Plan.of(shares * asked_K / shown_K)
+
+
+class SceneData:
+    """Pictures of rooms, each a pure function of the config, the split and its index.
+
+    Any order, any worker and any number of images give the same image at the same index. The first
+    use of a combination of dials in a process measures them, about a second.
+
+    Args:
+        config: The dials.
+        split: "train", "val" or "test": streams that share no random number.
+        num_images: Length of the data set, at least 1.
+
+    Attributes:
+        classes: K names, from the commonest to the rarest.
+        ignore_index: 255; no pixel carries it.
+
+    Raises:
+        ValueError: If `split` is unknown or `num_images` is below 1.
+
+    Example:
+        >>> data = SceneData(SceneConfig(num_classes=6), "train", num_images=2)
+        >>> data.classes
+        ('wall', 'floor', 'ceiling', 'window', 'rug', 'sofa')
+        >>> data[0].image.shape, data[0].labels.shape, data[1].name
+        (torch.Size([3, 96, 128]), torch.Size([96, 128]), 'train-00001')
+    """
+
+    ignore_index = 255
+    background: int | None = None
+
+    def __init__(self, config: SceneConfig, split: str, num_images: int) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+        if num_images < 1:
+            raise ValueError(f"num_images must be at least 1, got {num_images}; a demo uses 300")
+        self.config = config
+        self.split = split
+        self.num_images = num_images
+        self.classes = tuple(kind.name for kind in KINDS[: config.num_classes])
+        self._plan = _calibrated(replace(config, seed=0))  # the dials decide it, not the seed
+
+    def __len__(self) -> int:
+        return self.num_images
+
+    def __getitem__(self, index: int) -> Sample:
+        if not -self.num_images <= index < self.num_images:
+            raise IndexError(
+                f"index must be below {self.num_images}, the number of images, got {index}"
+            )
+        index %= self.num_images
+        canvas, labels, _, rng = _picture(self.config, self._plan, SPLITS.index(self.split), index)
+        image = torch.from_numpy(finish(canvas, rng))
+        return Sample(image, torch.from_numpy(labels), f"{self.split}-{index:05d}")

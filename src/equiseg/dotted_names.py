@@ -1,0 +1,95 @@
+"""Code of a user's own, by name: the one syntax for losses, models, data, transforms, formats."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def is_dotted(name: str) -> bool:
+    """Whether a name means code of a user's own: "my_module.MyThing" or "file.py:MyThing"."""
+    place, _, attribute = name.replace(":", ".").rpartition(".")
+    return bool(place) and attribute.isidentifier() and not name.endswith((".yaml", ".yml"))
+
+
+def find_object(name: str, what: str) -> Any:
+    """The object of a name.
+
+    Modules are searched in the current folder, then wherever Python finds them. A file may import
+    what lies in its own folder.
+
+    Args:
+        name: "my_module.MyThing", "package.module:MyThing" or "folder/file.py:MyThing".
+        what: What the name is for, as the user wrote it ("method", "model.name"); starts errors.
+
+    Raises:
+        ValueError: If the name has another form, the module cannot be imported, or the object is
+            not in it.
+    """
+    place, colon, attribute = name.rpartition(":")
+    if not colon:
+        place, _, attribute = name.rpartition(".")
+    if not place or not attribute.isidentifier():
+        raise ValueError(
+            f"{what} must be a dotted name (my_module.MyThing) or a file and a name "
+            f"(file.py:MyThing), got {name!r:.80}"
+        )
+    module = _file(Path(place), what) if place.endswith(".py") else _module(place, what)
+    if not hasattr(module, attribute):
+        raise ValueError(f"{what}: no {attribute!r} in {place}; check the spelling")
+    return getattr(module, attribute)
+
+
+def absolute_name(name: str) -> str:
+    """The name with the path of its file made absolute, so that it holds from any folder."""
+    place, colon, attribute = name.rpartition(":")
+    return f"{Path(place).resolve()}:{attribute}" if colon and place.endswith(".py") else name
+
+
+def _file(path: Path, what: str) -> ModuleType:
+    path = path.resolve()
+    if not path.is_file():
+        raise ValueError(f"{what}: no file {path}")
+    _search(path.parent)
+    # Worker processes look classes up by module, so the name is one that they can import; another
+    # module of that name (a file called random.py) must not be replaced.
+    name = path.stem
+    for name in (path.stem, f"{path.stem}_{path.parent.name}"):
+        known = sys.modules.get(name)
+        if known is None:
+            break
+        if getattr(known, "__file__", None) == str(path):
+            return known
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{what}: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[spec.name]
+        raise ValueError(f"{what}: {path} failed: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _module(name: str, what: str) -> ModuleType:
+    _search(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{what}: {error}; start in the folder of the module, put that folder on PYTHONPATH, "
+            "or give its file (file.py:MyThing)"
+        ) from error
+    except Exception as error:
+        raise ValueError(f"{what}: {name} failed: {type(error).__name__}: {error}") from error
+
+
+def _search(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))

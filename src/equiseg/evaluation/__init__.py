@@ -1,0 +1,1 @@
+"""A trained network on images and scans: inference, scores, prediction files."""

@@ -1,0 +1,1 @@
+"""Panels of images and scans with rare classes."""

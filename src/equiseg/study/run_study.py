@@ -1,0 +1,121 @@
+"""Study: a plan that is run, and what came of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
+from equiseg.runs.lock import held
+from equiseg.study.comparison import COMPARISON, Comparison
+from equiseg.study.parallel_runs import LOG, Report, Run, reason_of, train_all
+from equiseg.study.plan import Plan, Trial
+from equiseg.study.search_ranges import with_defaults
+from equiseg.study.variant import name_of
+
+
+@dataclass(frozen=True)
+class Study:
+    """Finished runs of the same methods on several tasks.
+
+    Attributes:
+        comparisons: The runs of each task; methods in the same order, the baseline first.
+        tuning: For each task and method what was tried; empty where there was nothing to choose.
+        select: The validation score that chose.
+    """
+
+    comparisons: dict[str, Comparison]
+    tuning: dict[str, dict[str, list[Trial]]]
+    select: str
+
+    @property
+    def methods(self) -> list[str]:
+        """Their names, the baseline first."""
+        return list(next(iter(self.comparisons.values())).runs)
+
+
+def run_study(
+    plan: Plan,
+    jobs: int = 1,
+    report: Callable[[int], Report] = lambda total: lambda folder, share: None,
+) -> Study:
+    """Tune every method on validation data, train the best setting with every seed, collect.
+
+    Whatever is finished is kept: started again, only what is missing is run. A trial that fails
+    counts as worst.
+
+    Args:
+        plan: What to run.
+        jobs: Runs beside each other.
+        report: Given the number of runs of a stage, returns whom to tell how far each is.
+
+    Raises:
+        ValueError: If the folder of the study holds other results, or another process is writing to
+            it.
+        RuntimeError: If all settings of a method fail, or runs that are compared, with the reasons
+            and where to read on, or runs were killed; the others are finished.
+    """
+    first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
+    check_outcome(plan.out, Outcome.COMPARISON)
+    with held(plan.out) if first else nullcontext():
+        return _run(plan, jobs, report, first)
+
+
+def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) -> Study:
+    """The same, in a folder that is held."""
+    if first:
+        mark_outcome(plan.out, Outcome.COMPARISON)
+    trials = plan.trial_runs()
+    train_all(trials, jobs, report(len(trials)))
+    for method in dict.fromkeys(run.folder.parent for run in trials):
+        tried = [run for run in trials if run.folder.parent == method]
+        if not any(run.is_finished for run in tried):
+            raise RuntimeError(f"no setting could be trained:\n{_reasons(plan.out, tried)}")
+    tuning = plan.choose()
+    if first:
+        plan.record(tuning)
+    chosen = {
+        (task.name, method): _chosen(tuning[task.name].get(name_of(method)), method)
+        for task in plan.tasks
+        for method in plan.methods
+    }
+    runs = plan.final_runs(chosen)
+    train_all(runs, jobs, report(len(runs)))
+    if failed := [run for run in runs if not run.is_finished]:
+        raise RuntimeError(
+            f"{len(failed)} of {len(runs)} runs failed:\n{_reasons(plan.out, failed)}\nAll others "
+            "are kept: start again with what was wrong mended, or without their method or seed"
+        )
+    comparisons = {}
+    for task in plan.tasks:
+        folders = {
+            name_of(method): [plan.folder(task, method) / f"seed{seed}" for seed in task.seeds]
+            for method in plan.methods
+        }
+        comparisons[task.name] = Comparison.collect(folders, task.seeds, plan.split)
+        if first:
+            comparisons[task.name].save(plan.out / task.name / COMPARISON)
+    return Study(comparisons, tuning, plan.select)
+
+
+def _reasons(out: Path, failed: Sequence[Run]) -> str:
+    """Why runs failed, each reason once, with the log of the first that did."""
+    folders: dict[str, list[Path]] = {}
+    for run in failed:
+        folders.setdefault(reason_of(run.folder), []).append(run.folder)
+    lines = []
+    for reason, alike in folders.items():
+        names = ", ".join(str(folder.relative_to(out)) for folder in alike[:3])
+        more = f" and {len(alike) - 3} more" * (len(alike) > 3)
+        lines.append(f"  {names}{more}: {reason} ({alike[0] / LOG})")
+    return "\n".join(lines)
+
+
+def _chosen(trials: list[Trial] | None, method: str) -> str:
+    """The setting that was best, or the only one."""
+    if trials is None:
+        return with_defaults(method)
+    return next(trial.changes for trial in trials if trial.chosen)

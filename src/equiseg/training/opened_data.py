@@ -1,0 +1,101 @@
+"""Opening the data a run names: checked, counted and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from equiseg.data import CachedData, DataError, PointCard, load_card, survey
+from equiseg.data.config import BUILT_IN, DataConfig
+from equiseg.data.sample import DataSpec
+from equiseg.data.sources import open_split, split_names
+from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.runs.weights import ScanReading
+
+
+@dataclass(frozen=True)
+class OpenedData:
+    """The splits of a data set that a run needs, every file read once.
+
+    Attributes:
+        splits: The samples of each split.
+        counts_SK: (S, K) int64 labels of each class in each of the S training samples.
+        spec: What the data are.
+    """
+
+    splits: dict[str, CachedData]
+    counts_SK: Tensor
+    spec: DataSpec
+
+    @cached_property
+    def statistics(self) -> ClassStatistics:
+        """Of the training split."""
+        return ClassStatistics.from_counts(self.counts_SK)
+
+    @property
+    def groups(self) -> FrequencyGroups:
+        """Head, common and tail."""
+        return frequency_groups(self.spec, self.statistics.pixels_K)
+
+
+def frequency_groups(spec: DataSpec, pixels_K: Tensor) -> FrequencyGroups:
+    """Head, common and tail: the benchmark's own, or thirds by frequency.
+
+    Args:
+        spec: What the data are.
+        pixels_K: (K,) labels of each class in training.
+    """
+    if spec.groups is None:
+        return FrequencyGroups.from_counts(pixels_K)
+    ids = {name: k for k, name in enumerate(spec.classes)}
+    by_id = {
+        group: sorted((ids[name] for name in names), key=lambda k: -int(pixels_K[k]))
+        for group, names in spec.groups.items()
+    }
+    return FrequencyGroups.from_mapping(by_id)
+
+
+def scan_reading(config: DataConfig) -> ScanReading | None:
+    """How the scans of these data are read; None for images."""
+    if config.card == "rooms":
+        from equiseg.data.synthetic.scans.dataset import RoomData
+
+        voxel, codes = RoomData.voxel_size, tuple(range(config.rooms.num_classes))
+        return ScanReading("ply", ("rgb",), voxel, None, 0.0, codes)
+    card = None if config.card in BUILT_IN else load_card(config.card, config.root)
+    return ScanReading.of(card) if isinstance(card, PointCard) else None
+
+
+def open_data(
+    config: DataConfig,
+    track: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
+) -> OpenedData:
+    """Open all splits, read every file once, keep what fits in memory.
+
+    Args:
+        config: Which data.
+        track: Wraps (samples or scans, what is done), to show progress.
+
+    Raises:
+        DataError: Listing everything that cannot be used.
+    """
+    splits: dict[str, CachedData] = {}
+    counts: dict[str, Tensor] = {}
+    problems: list[str] = []
+    budget = int(config.cache_gb * 1e9)
+    for name in split_names(config):
+        try:
+            cached = CachedData(open_split(config, name, track), budget)
+            counts[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        budget -= cached.kept_bytes
+        splits[name] = cached
+    if problems:
+        raise DataError("\n".join(dict.fromkeys(problems)))
+    return OpenedData(splits, counts["train"], next(iter(splits.values())).spec)

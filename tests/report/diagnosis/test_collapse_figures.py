@@ -1,0 +1,78 @@
+import itertools
+
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from diagnoses import Stripes, tiny_diagnosis
+from equiseg.report.diagnosis.figures import (
+    cosine_illustrations,
+    curve_illustration,
+    frequency_figure,
+    frequency_illustration,
+    gradient_illustration,
+)
+
+
+@pytest.fixture(scope="module")
+def diagnoses():
+    return {"before": tiny_diagnosis(seed=1), "after": tiny_diagnosis()}
+
+
+def test_every_group_has_its_own_mark_and_colour(diagnoses):
+    axes = frequency_figure(diagnoses).axes[0]
+    marks = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert len(marks) == 3
+    for look in ("get_marker", "get_color"):
+        assert len({getattr(line, look)() for line in marks}) == 3
+    shown = sum(len(line.get_xdata()[~torch.tensor(line.get_ydata()).isnan()]) for line in marks)
+    iou_K = diagnoses["before"].evaluation.score.iou_K
+    assert shown >= int((~iou_K[:6].isnan()).sum())
+
+
+def test_names_overlap_neither_each_other_nor_leave_the_panel():
+    figure = frequency_figure({"many": tiny_diagnosis(data=Stripes(num_classes=30))})
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) > 5
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+
+
+def test_numbers_and_caption_of_frequency(diagnoses):
+    illustration = frequency_illustration(diagnoses)
+    assert [row["class"] for row in illustration.numbers][:2] == ["class 0", "class 1"]
+    assert set(illustration.numbers[0]) == {
+        "class", "group", "training share", "IoU before", "IoU after",
+    }  # fmt: skip
+    assert "before: Pearson r = " in illustration.caption
+    assert "not in this split: one class." in illustration.caption
+
+
+def test_maps_of_centers_and_of_the_classifier(diagnoses):
+    centers, classifier = cosine_illustrations(diagnoses)
+    assert (centers.name, classifier.name) == ("centers", "classifier")
+    titles = [axes.get_title(loc="left") for axes in centers.figure.axes[:3]]
+    assert titles == ["before", "after", "ideal"]
+    rows = classifier.numbers
+    assert len(rows) == 2 * 7
+    expected = float(diagnoses["before"].measures.classifier.cosines_KK[0, 1])
+    assert rows[0]["class 1"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_gradients_with_their_numbers(diagnoses):
+    illustration = gradient_illustration("after", diagnoses["after"])
+    assert {row["branch"] for row in illustration.numbers} == {
+        "pixel cross entropy", "center branch",
+    }  # fmt: skip
+    assert "Gradient mass of after" in illustration.caption
+
+
+def test_curves_only_where_training_logged_them(tmp_path):
+    assert curve_illustration({"after": tmp_path}) is None
+    logs = tmp_path / "logs" / "version_0"
+    logs.mkdir(parents=True)
+    (logs / "metrics.csv").write_text("epoch,step,collapse/nc1_ratio\n0,9,4.0\n1,19,3.5\n")
+    illustration = curve_illustration({"after": tmp_path})
+    assert [row["collapse/nc1_ratio"] for row in illustration.numbers] == [4.0, 3.5]
