@@ -113,15 +113,16 @@ def run_comparison(
     select: str = "miou",
 ) -> None:
     """Train, show how far each run is, print the tables, write the pages."""
-    from equiseg.report.comparison.page import report_comparison
-    from equiseg.report.study.page import PAGE, UNNAMED_PAGE, report_study, save_rows
+    from equiseg.commands.report import report as draw
+    from equiseg.report.study.page import UNNAMED_PAGE, save_rows
+    from equiseg.study.networks import record_networks
 
     first = int(os.environ.get("RANK", 0)) == 0
     console = Console(quiet=not first)  # one voice under torchrun
     plan = Plan(tasks, methods, out, trials=trials, select=select, split=split)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
     with _bars(console, out) as report:
-        study = run_study(plan, jobs, report)
+        study = run_study(plan, jobs, report, command)
     if not first:
         return
     save_rows(out, study)
@@ -133,18 +134,17 @@ def run_comparison(
                 reason = f"it has no {select} on val" if ended else reason_of(folder)
                 text = f"not chosen: {trial.changes}: {reason} ({folder})"
                 console.print(Text(text, style="yellow"))
-    pages = []
     for name, comparison in study.comparisons.items():
         if len(study.comparisons) > 1:
             console.rule(name)
         console.print(comparison_table(comparison))
-        with console.status(f"drawing the page of {name}" if name != "." else "drawing the page"):
-            pages.append(report_comparison(out / name, comparison, command))
-    if len(pages) > 1 or any(study.tuning.values()):
-        pages.append(report_study(out, study, command))
-    for page in {out / PAGE, out / UNNAMED_PAGE}.difference(pages):
-        page.unlink(missing_ok=True)  # of a comparison that was made here before
-    console.print(f"page: [bold]{pages[-1]}[/bold]")
+        with console.status("diagnosing the networks of the first seed"):
+            record_networks(out / name, comparison)
+    with console.status("drawing the pages"):
+        page = draw(out)
+    if page.name != UNNAMED_PAGE:
+        (out / UNNAMED_PAGE).unlink(missing_ok=True)  # of an earlier comparison in this folder
+    console.print(f"page: [bold]{page}[/bold]")
 
 
 def _with(method: str, search: Sequence[str]) -> str:

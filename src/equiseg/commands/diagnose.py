@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from equiseg.diagnosis.networks import TrainedNetwork
     from equiseg.diagnosis.result import Diagnosis
     from equiseg.imbalance import ClassStatistics, FrequencyGroups
+    from equiseg.records.diagnosis import DiagnosisRecord
 
 
 def diagnose(
@@ -71,6 +72,7 @@ def diagnose(
     from equiseg.diagnosis.networks import is_run, open_network
     from equiseg.diagnosis.passes import diagnose as look_into
     from equiseg.diagnosis.result import record
+    from equiseg.records.diagnosis import DIAGNOSIS, DiagnosisRecord
     from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 
     console = Console(stderr=json)
@@ -119,48 +121,55 @@ def diagnose(
                 raise ValueError(f"{error}\nname it with --layer") from error
             raise
         shown[names[key]] = model, opened
-    diagnosis = diagnoses[names[""]]
-    known = {"run": str(run), "data": config.card, "split": split} | record(diagnosis)
+    records = {name: record(found) for name, found in diagnoses.items()}
+    known = {"run": str(run), "data": config.card, "split": split} | records[names[""]]
     if baseline is not None:
-        known["baseline"] = {"run": str(baseline)} | record(diagnoses[names["baseline"]])
+        known["baseline"] = {"run": str(baseline)} | records[names["baseline"]]
     if json:
         print(dumps(known))
     else:
-        show(diagnoses, console)
+        show({name: DiagnosisRecord.of(values) for name, values in records.items()}, console)
     if out is None:
         return
-    from equiseg.report.diagnosis.page import report_run
-    from equiseg.report.examples.networks import example_illustration
+    from equiseg.commands.report import report
+    from equiseg.data.title import data_title
+    from equiseg.diagnosis.examples import example_panels
+    from equiseg.records.envelope import write_record
+    from equiseg.records.examples import EXAMPLES
+    from equiseg.records.history import read_histories
+    from equiseg.records.json_values import without_nan
 
     branch = "as in training" if branches[""] else "with default arguments"
     mark_outcome(out, Outcome.DIAGNOSIS)
-    (out / "diagnosis.json").write_text(dumps(known, indent=1), encoding="utf-8")
-    title = names[""] if baseline is None else f"{names['']} beside {names['baseline']}"
-    kind = "images" if diagnosis.unit == "pixel" else "blocks or scans"
-    page = report_run(
-        out,
-        f"{title}, looked into",
-        diagnoses,
-        {names[key]: n.folder for key, n in networks.items() if n.folder is not None},
-        example_illustration(shown, diagnosis.groups, samples, erring=list(shown)[-1:]),
-        eyebrow=f"{Path(config.card).stem}, {split} split, {diagnosis.num_samples} {kind}, "
-        f"{len(diagnosis.classes)} classes",
-        made={"network": str(run), "class frequencies": origin, "center branch": branch},
-        command=f"equiseg {shlex.join(sys.argv[1:])}",
-    )
+    known["name"] = names[""]
+    if baseline is not None:
+        known["baseline"]["name"] = names["baseline"]
+    folders = {names[key]: [n.folder] for key, n in networks.items() if n.folder is not None}
+    known |= {
+        "data_name": data_title(config.card, config.root),
+        "made": {"network": str(run), "class frequencies": origin, "center branch": branch},
+        "command": f"equiseg {shlex.join(sys.argv[1:])}",
+        "curves": without_nan(read_histories(folders)),
+    }
+    write_record(out / DIAGNOSIS, "diagnosis", known)
+    (out / EXAMPLES).unlink(missing_ok=True)
+    groups = diagnoses[names[""]].groups
+    if (panels := example_panels(shown, groups, samples, list(shown)[-1:])) is not None:
+        panels.save(out / EXAMPLES)
+    page = report(out)
     if not json:
         console.print(f"page: [bold]{page}[/bold]")
 
 
-def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
+def show(networks: Mapping[str, DiagnosisRecord], console: Console) -> None:
     """Print measures, groups, correlation and closest pairs."""
-    from equiseg.report.diagnosis.page import MEASURES
+    from equiseg.metrics.catalogue import MEASURES
     from equiseg.report.diagnosis.wording import ledes
     from equiseg.report.wording import number
 
-    *_, (name, diagnosis) = diagnoses.items()
-    numbers = {n: d.numbers for n, d in diagnoses.items()}
-    groups = diagnosis.group_numbers
+    *_, (name, record) = networks.items()
+    numbers = {n: d.numbers for n, d in networks.items()}
+    groups = record.group_numbers
     of = f"; {', '.join(groups)} of {name}" if len(numbers) > 1 else ""
     table = Table(
         title="neural collapse [dim](0 at collapse, but for cosine, margin and agreement"
@@ -179,26 +188,29 @@ def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
             table.add_row(measure.replace("_", " "), *cells)
     table.add_section()
     for metric, label in (("miou", "IoU, %"), ("mean_accuracy", "accuracy, %")):
-        cells = [percent(getattr(d.evaluation.score, metric)) for d in diagnoses.values()]
+        cells = [percent(d.scores[metric]) for d in networks.values()]
         kind = "" if metric == "miou" else "_accuracy"
-        cells += [percent(getattr(diagnosis.evaluation.score, f"{g}{kind}")) for g in groups]
+        cells += [percent(record.scores[f"{g}{kind}"]) for g in groups]
         table.add_row(label, *cells)
-    for index, label in enumerate(("IoU and log frequency, Pearson r", "Spearman r")):
-        cells = [number(d.correlation[index], 1, 2) for d in diagnoses.values()]
+    for kind, label in (
+        ("pearson", "IoU and log frequency, Pearson r"),
+        ("spearman", "Spearman r"),
+    ):
+        cells = [number(d.correlation[kind], 1, 2) for d in networks.values()]
         table.add_row(label, *cells, *[""] * len(groups))
     console.print(table)
-    pairs = Table(title=f"{name}: classes whose centers lie closest")
+    pairs = Table(title=f"{name}: classes with the closest centers")
     pairs.add_column("class")
     pairs.add_column("and")
     pairs.add_column("cosine", justify="right")
     pairs.add_column("first as second", justify="right")
     pairs.add_column("second as first", justify="right")
-    for first, second, cosine, *mistaken in diagnosis.pairs[:8]:
-        classes = diagnosis.classes[first], diagnosis.classes[second]
-        shares = (f"{percent(share)} %" for share in mistaken)
-        pairs.add_row(*classes, number(cosine, 1, 2), *shares)
+    for first, second, cosine, *shares in record.pairs[:8]:
+        classes = record.classes[first], record.classes[second]
+        cells = [f"{percent(share)} %" for share in shares]
+        pairs.add_row(*classes, number(cosine, 1, 2), *cells)
     console.print(pairs)
-    for line in ledes(diagnoses):
+    for line in ledes(networks):
         console.print(line, highlight=False)
 
 

@@ -106,7 +106,7 @@ def _predict_scans(
 
     assert card.scans is not None
     files = scan_files(sources)
-    rgb_K3 = class_colors(len(card.classes)).numpy()
+    rgb_K3 = class_colors(len(card.classes))
     codes_K = np.array(card.scans.codes)
     (out / "scans").mkdir(parents=True, exist_ok=True)
     (out / "views").mkdir(exist_ok=True)

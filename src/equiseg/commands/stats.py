@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from equiseg.commands.report import report
 from equiseg.commands.tables import GROUP_STYLE
 from equiseg.data.statistics.by_name import open_named
 from equiseg.data.statistics.counting import count_data
@@ -19,10 +20,12 @@ from equiseg.data.statistics.profile import DataProfile
 from equiseg.data.synthetic.pictures.dataset import SceneConfig
 from equiseg.data.synthetic.scans.dataset import RoomConfig
 from equiseg.imbalance import ClassTable
+from equiseg.records.data_statistics import STATISTICS, DataStatistics
 from equiseg.report.dataset.wording import caveats, factor, ledes, share
 from equiseg.report.wording import number
 from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.progress import tracked
+from equiseg.runs.provenance import provenance
 
 _BATCH_SIZE = 8  # as in training
 _UNFINISHED = "counting.json"
@@ -90,52 +93,54 @@ def stats(
             num_samples=num_scenes,
             **options,
         )
+    statistics = DataStatistics.of(profile.record())
     if json:
         print(dumps(profile.summary()))
     else:
-        show(profile, Console())
+        show(statistics, Console())
     if out is not None:
-        from equiseg.report.dataset.page import report_data
-
         mark_outcome(out, Outcome.COUNTS)
-        page = report_data(out, profile, "equiseg " + shlex.join(sys.argv[1:]))
+        command = f"equiseg {shlex.join(sys.argv[1:])}"
+        profile.save(out / STATISTICS, command=command, made=provenance())
+        profile.table().write_csv(out / "classes.csv")
+        page = report(out)
         (out / _UNFINISHED).unlink(missing_ok=True)
         if not json:
             Console().print(f"page: [bold]{page}[/bold]")
 
 
-def show(profile: DataProfile, console: Console) -> None:
-    """Print what was counted."""
-    console.print(class_table(profile))
-    console.print(level_table(profile))
-    for line in (*ledes(profile), *caveats(profile)):
+def show(data: DataStatistics, console: Console) -> None:
+    """Print the counts."""
+    console.print(class_table(data))
+    console.print(level_table(data))
+    for line in (*ledes(data), *caveats(data)):
         console.print(line, highlight=False)
 
 
-def class_table(profile: DataProfile) -> Table:
+def class_table(data: DataStatistics) -> Table:
     """Every class, by group, the most frequent first."""
-    levels = [level.name for level in profile.levels]
-    where = f"{profile.title}, {profile.split}" if profile.split else profile.title
-    samples = f"{profile.statistics.num_images:,} {profile.sample}s"
+    levels = [level.name for level in data.levels]
+    where = f"{data.title}, {data.split}" if data.split else data.title
+    samples = f"{data.num_samples:,} {data.sample}s"
     table = Table(title=f"{where}: {samples}, most frequent class first")
     table.add_column("class")
     for column in ("group", "share", *levels):
         table.add_column(column, justify="right")
-    for row in profile.class_rows():
+    for row in data.class_rows:
         counts = [f"{row[n]:.3f}" if n == "centers" else f"{row[n]:,}" for n in levels]
         style = GROUP_STYLE[row["group"]]
         table.add_row(row["name"], row["group"], share(row["share"]), *counts, style=style)
     return table
 
 
-def level_table(profile: DataProfile) -> Table:
-    """How uneven the classes are, counted in each unit."""
-    batch = f"a batch of {profile.batch_size} {profile.sample}s"
+def level_table(data: DataStatistics) -> Table:
+    """The imbalance of the classes, counted in each unit."""
+    batch = f"a batch of {data.batch_size} {data.sample}s"
     table = Table(title=f"imbalance [dim](centers: expected in {batch})[/dim]")
     table.add_column("counted in")
-    for column in ("commonest : rarest", "Gini", f"effective of {len(profile.classes)} classes"):
+    for column in ("most frequent : rarest", "Gini", f"effective of {len(data.classes)} classes"):
         table.add_column(column, justify="right")
-    for level in profile.levels:
+    for level in data.levels:
         classes = number(level.effective_num_classes, 1)
         ratio = factor(level.imbalance_factor)
         table.add_row(level.name, ratio, number(level.gini, 1, 2), classes)

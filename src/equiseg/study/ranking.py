@@ -1,4 +1,4 @@
-"""The statistics of several methods on several tasks: ranks, which are told apart, intervals."""
+"""The statistics of several methods on several tasks: ranks, significance, intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from equiseg.study.interval import Interval
 
 
 def mean_ranks(scores_TM: Sequence[Sequence[float]]) -> list[float]:
-    """Mean rank of each method over the tasks: 1 is best, those with one score share their ranks.
+    """Mean rank of each method over the tasks: 1 is best, equal scores share their ranks.
 
     Args:
         scores_TM: Score of each of M methods on each of T tasks, higher is better.
@@ -58,14 +58,14 @@ def _even(methods: int) -> float:
 
 
 def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -> float:
-    """Difference of mean ranks from which on two methods are told apart (Nemenyi's test).
+    """Least difference of mean ranks that is significant (Nemenyi's test).
 
     Demšar 2006, section 3.2.2: q * sqrt(M (M + 1) / (6 T)), q the studentized range over sqrt(2).
 
     Args:
         num_methods: Methods M.
         num_tasks: Tasks T.
-        alpha: Probability of telling any two apart that do not differ.
+        alpha: Probability that any two methods differ significantly by chance.
 
     Raises:
         ValueError: If there are fewer than two methods, or no task.
@@ -81,7 +81,7 @@ def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -
 
 
 def cliques(ranks: Sequence[float], difference: float) -> list[list[int]]:
-    """Groups of methods that are not told apart, the largest ones, in order of rank.
+    """The largest groups of methods that do not differ significantly, in order of rank.
 
     Args:
         ranks: Mean rank of each method.
