@@ -8,6 +8,7 @@ from torch import nn
 from diagnoses import Stripes, TinyNetwork
 from equiseg.data import PointCard
 from equiseg.data.points.folder import PointFolder
+from equiseg.data.points.reading import ScanReading
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
 from equiseg.evaluation.config import EvaluationConfig
@@ -16,7 +17,6 @@ from equiseg.evaluation.scan_inference import predict_scan_classes
 from equiseg.evaluation.scoring import evaluate
 from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics import CalibrationError, SegmentationScore
-from equiseg.runs.weights import ScanReading
 
 VIEWS = [EvaluationConfig(), EvaluationConfig(flip=True), EvaluationConfig(window=(16, 16))]
 

@@ -96,16 +96,16 @@ def _predict_scans(
     from PIL import Image
 
     from equiseg.data.errors import DataError
-    from equiseg.data.points.formats.las import write_classification
     from equiseg.data.points.formats.ply import write_ply
-    from equiseg.data.points.formats.scannet_submission import write_submission
-    from equiseg.evaluation.scan_files import form_of, predict_scan_file, scan_files
+    from equiseg.data.points.formats.table import find_format, format_of_file
+    from equiseg.evaluation.scan_files import predict_scan_file, scan_files
     from equiseg.report.colors import class_colors
     from equiseg.report.points.render import render
     from equiseg.report.wording import count
 
     assert card.scans is not None
-    files = scan_files(sources)
+    trained_on = find_format(card.scans.form)
+    files = scan_files(sources, trained_on.name)
     rgb_K3 = class_colors(len(card.classes)).numpy()
     codes_K = np.array(card.scans.codes)
     (out / "scans").mkdir(parents=True, exist_ok=True)
@@ -118,15 +118,15 @@ def _predict_scans(
                 xyz_N3, ids_N = predict_scan_file(model, card, file, evaluation, Path(cache))
             codes_N, rgb_N3 = codes_K[ids_N], rgb_K3[ids_N]
             write_ply(out / "scans" / f"{name}.ply", xyz_N3, rgb_N3=rgb_N3, labels_N=codes_N)
-            if card.scans.form == "scannet200":
-                scene = name.removesuffix("_vh_clean_2")
-                write_submission(out / "submission" / f"{scene}.txt", codes_N)
+            if trained_on.submit is not None:
+                trained_on.submit(out / "submission", name, codes_N)
             for view in ("above", "oblique"):
                 Image.fromarray(render(xyz_N3, rgb_N3, view=view, size=1200)).save(
                     out / "views" / f"{name}_{view}.png"
                 )
-            if form_of(file) == "las":
-                write_classification(file, out / "scans" / f"{name}{file.suffix}", codes_N)
+            form = format_of_file(file, trained_on.name)
+            if form is not None and form.write is not None:
+                form.write(file, out / "scans" / f"{name}{file.suffix}", codes_N)
         except DataError as error:
             problems.append(str(error))  # the others are predicted all the same
     if problems:

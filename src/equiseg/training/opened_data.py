@@ -11,10 +11,10 @@ from torch import Tensor
 
 from equiseg.data import CachedData, DataError, PointCard, load_card, survey
 from equiseg.data.config import BUILT_IN, DataConfig
+from equiseg.data.points.reading import ScanReading
 from equiseg.data.sample import DataSpec
 from equiseg.data.sources import open_split, split_names
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
-from equiseg.runs.weights import ScanReading
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ import torch
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scans import Scan, channel_names, find_scans
+from equiseg.data.points.formats.table import find_format
 from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store.scan_store import CacheError, ScanStore, cache_folder
 from equiseg.data.points.store.split_blocks import deal_blocks
 
 _NO_LABELS = (
-    "{}: has no labels, which training and scoring need; add them, or leave the scan to prediction"
+    "{}: has no labels{}, which training and scoring need; add them, or leave the scan to "
+    "prediction"
 )
 
 
@@ -107,7 +109,8 @@ def _opened(card: PointCard, split: str, scans: Iterable[Scan], folder: Path) ->
             continue
         stores.append(store)
         if store.labels_N is None:
-            problems.append(_NO_LABELS.format(scan.path))
+            names = " or ".join(find_format(card.form).label_names)
+            problems.append(_NO_LABELS.format(scan.path, f" ({names})" if names else ""))
     if problems:
         raise DataError.listing(f"{card.name}/{split}: scans that cannot be used", problems)
     return stores

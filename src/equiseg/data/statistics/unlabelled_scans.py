@@ -6,21 +6,17 @@ import glob
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scans import Scan, chunks, find_scans
+from equiseg.data.points.formats.table import FORMATS
 
 ALL = "all"  # the one split
-# The files of SemanticKITTI and ScanNet keep their labels elsewhere: those need their cards.
-_PATTERNS: dict[str, Literal["las", "ply", "arrays"]] = {
-    "*.la[sz]": "las",
-    "*.ply": "ply",
-    "*.npz": "arrays",
-}
+# Labels of other formats lie in files of their own: those need their cards.
+_FORMS = {row.pattern: row.name for row in FORMATS.values() if row.pattern}
 
 
 def card_of_scans(
@@ -71,11 +67,11 @@ def _card(
     source: Path, classes: dict[int, str], ignore_values: Sequence[int], voxel: float
 ) -> PointCard:
     if source.is_dir() and not any(source.glob("*.npy")):
-        root, kinds = source, [pattern for pattern in _PATTERNS if any(source.glob(pattern))]
+        root, kinds = source, [pattern for pattern in _FORMS if any(source.glob(pattern))]
         points = "".join(kinds)
     else:  # a file, or a folder that is one scan
         root, points = source.parent, glob.escape(source.name)
-        kinds = [pattern for pattern in _PATTERNS if source.match(pattern)]
+        kinds = [pattern for pattern in _FORMS if source.match(pattern)]
         kinds = ["*.npz"] if source.is_dir() else kinds
     if len(kinds) != 1:
         raise DataError(
@@ -89,7 +85,7 @@ def _card(
         ignore_values=ignore_values,
         ignore_index=max(255, len(classes)),
         root=str(root),
-        form=_PATTERNS[kinds[0]],
+        form=_FORMS[kinds[0]],
         points=points.replace("{", "{{").replace("}", "}}"),
         splits={ALL: ""},
         voxel=voxel,
