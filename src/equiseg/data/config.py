@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from equiseg.data.images.transforms import AugmentConfig
-from equiseg.data.points.training_view import PointCropConfig
-from equiseg.data.points.transforms import PointAugmentConfig
-from equiseg.data.sampling import SamplingConfig
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
-from equiseg.data.synthetic.scans.dataset import RoomConfig
+from equiseg.data.images.config import AugmentConfig
+from equiseg.data.points.config import PointAugmentConfig, PointCropConfig
+from equiseg.data.sampling_config import SamplingConfig
+from equiseg.data.synthetic.pictures.config import SceneConfig
+from equiseg.data.synthetic.scans.config import RoomConfig
 
 BUILT_IN = ("scenes", "rooms")
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from inspect import isclass
 from typing import Literal
 
 from equiseg.data.config import DataConfig
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.losses import LogitAdjustedLoss
-from equiseg.training.methods import parse_method
 
 
 @dataclass(frozen=True)
@@ -125,6 +122,12 @@ class TrainConfig:
     log_collapse: bool = True
 
     def __post_init__(self) -> None:
+        # Options are listed and read without torch; the losses of a method need it.
+        from inspect import isclass
+
+        from equiseg.losses import LogitAdjustedLoss
+        from equiseg.training.methods import parse_method
+
         for term in parse_method(self.method):
             if self.adjust and isclass(term.build) and issubclass(term.build, LogitAdjustedLoss):
                 raise ValueError(
