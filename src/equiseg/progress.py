@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
-
-Item = TypeVar("Item")
+from typing import Any, Protocol
 
 
 class Track(Protocol):
@@ -22,11 +20,11 @@ class Track(Protocol):
         7
     """
 
-    def __call__(self, items: Iterable[Item], what: str) -> Iterable[Item]:
+    def __call__(self, items: Iterable[Any], what: str, /) -> Iterable[Any]:
         """The same items in the same order; ``what`` names the work, as in "reading train"."""
         ...
 
 
-def untracked(items: Iterable[Item], what: str) -> Iterable[Item]:
+def untracked(items: Iterable[Any], what: str, /) -> Iterable[Any]:
     """The items as they are: no progress is shown."""
     return items

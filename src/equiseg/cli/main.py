@@ -25,7 +25,7 @@ _RESUMED = ("demo", "train", "compare")
 _OPTIONAL = {
     "diagnose": {
         "data": "Name of a card that comes with equiseg, path of a card (.yaml), or the built-in "
-        '"scenes" or "rooms"; the data of the run if not said otherwise.'
+        '"pictures" or "scans"; the data of the run if not said otherwise.'
     }
 }
 _DESCRIPTION = "Semantic segmentation of imbalanced data with center collapse regularization."
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A verb is a function; its docstring is its help. Where its first parameter is ``config``, the
     fields of :class:`TrainConfig` become options of their own, over a YAML file (``--config``).
     """
-    given = sys.argv[1:] if arguments is None else arguments
+    given = [_renamed(text) for text in (sys.argv[1:] if arguments is None else arguments)]
     called = [name for name in given[:1] if name in VERBS]  # others need not be imported
     try:
         from equiseg.cli.parser import ConfigFile, Parser
@@ -88,6 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         again = "; the same command goes on where it stopped" if kept else ""
         print(f"equiseg {name}: interrupted{again}", file=sys.stderr)
         sys.exit(130)
+
+
+def _renamed(text: str) -> str:
+    """An option with an older name, by its present one."""
+    from equiseg.training.renamed import new_name
+
+    option, sign, value = text.partition("=")
+    return f"--{new_name(option[2:])}{sign}{value}" if text.startswith("--") else text
 
 
 def _verb(name: str) -> Callable[..., None]:

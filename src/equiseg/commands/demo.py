@@ -6,17 +6,20 @@ from pathlib import Path
 
 from equiseg.commands.compare import run_comparison
 from equiseg.data.config import DataConfig
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
-from equiseg.data.synthetic.scans.dataset import RoomConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.study.plan import Task
 from equiseg.training.config import OptimizerConfig, TrainConfig
 
 # Twelve classes in small rooms: what two cores can teach a network from nothing in two minutes.
 DEMO = TrainConfig(
     data=DataConfig(
-        card="scenes",
-        scenes=SceneConfig(num_classes=12, image_size=(64, 80), imbalance=100.0),
-        num_scenes=(400, 100, 200),
+        card="pictures",
+        synthetic=SyntheticConfig(
+            pictures=PicturesConfig(num_classes=12, image_size=(64, 80), imbalance=100.0),
+            num_samples=(400, 100, 200),
+        ),
     ),
     optimizer=OptimizerConfig(lr=2e-3),
     epochs=15,
@@ -27,9 +30,10 @@ DEMO = TrainConfig(
 # The same for scans: forty classes, thinly sampled.
 POINTS_DEMO = TrainConfig(
     data=DataConfig(
-        card="rooms",
-        rooms=RoomConfig(num_classes=40, points=4000),
-        num_scenes=(240, 40, 80),
+        card="scans",
+        synthetic=SyntheticConfig(
+            scans=ScansConfig(num_classes=40, points=4000), num_samples=(240, 40, 80)
+        ),
     ),
     optimizer=OptimizerConfig(lr=4e-3),
     epochs=8,

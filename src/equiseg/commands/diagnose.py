@@ -51,8 +51,8 @@ def diagnose(
 
     Args:
         run: What to look into.
-        data: Name of a card that comes with equiseg, path of a card (.yaml), or "scenes" or
-            "rooms"; those of the run if not said otherwise.
+        data: Name of a card that comes with equiseg, path of a card (.yaml), "pictures" or
+            "scans"; those of the run if not said otherwise.
         split: The split to look at.
         root: Folder of the data; overrides that of the run and of the card.
         loader: "file.py:function" or "package.module:function" that loads the checkpoint.
@@ -211,7 +211,7 @@ def _data_config(network: TrainedNetwork, data: str | None, root: str | None) ->
         if own is None:
             raise ValueError(
                 f"data must be named for {network.name}, which does not say what it was trained "
-                'on; give a card, or "scenes" or "rooms"'
+                'on; give a card, or "pictures" or "scans"'
             )
         return replace(own, root=root or own.root)
     named = DataConfig(card=data, root=root)
@@ -222,22 +222,21 @@ def _data_config(network: TrainedNetwork, data: str | None, root: str | None) ->
 
 def _size(network: TrainedNetwork, config: DataConfig) -> tuple[int, int] | None:
     """The size a network reads images at."""
-    from equiseg.data.config import BUILT_IN
+    from equiseg.data.sources import find_source
 
-    return None if config.card in BUILT_IN or network.card is None else network.card.size
+    return network.card.size if network.card and find_source(config).takes_size else None
 
 
 def _opened(network: TrainedNetwork, config: DataConfig, split: str) -> Any:
     """The split, after a check that the network is one of these classes."""
     from equiseg.data.images.transforms import to_tensors
-    from equiseg.data.sources import open_split
+    from equiseg.data.sources import find_source
     from equiseg.diagnosis.networks import check_logits
-    from equiseg.training.opened_data import scan_reading
 
-    opened = open_split(config, split)
-    name = Path(config.card).stem
+    source = find_source(config)
+    opened, name = source.open(split), source.title
     if network.card is None:
-        if scan_reading(config) is not None:
+        if source.reading() is not None:
             raise ValueError(f"loader is for networks of images, got the scans of {name}")
         check_logits(network, to_tensors(opened[0])[0], len(opened.classes))
         return opened
@@ -247,7 +246,7 @@ def _opened(network: TrainedNetwork, config: DataConfig, split: str) -> Any:
             f"{network.name} tells {len(ours)} classes apart, {name} has {len(theirs)}; name the "
             "data it was trained on, or leave data out"
         )
-    if ours != theirs or network.card.scans != scan_reading(config):
+    if ours != theirs or network.card.scans != source.reading():
         raise ValueError(
             f"{name}: classes (in their order), features, voxel and block must be those that "
             f"{network.name} was trained with; take the card of its training"
@@ -273,7 +272,7 @@ def _statistics(
         counted,
         num_workers=num_workers,
         context=False,
-        track=partial(tracked, what="counting classes", console=console),
+        track=partial(tracked, console=console),
     )
     return counts.statistics, origin
 

@@ -33,7 +33,7 @@ def doctor(
 
     Args:
         data: Name of a card that comes with equiseg, path of a card (.yaml), or the built-in
-            "scenes" or "rooms".
+            "pictures" or "scans".
         root: Folder of the data; overrides the card's own.
         model: The network to train; as model.name of training.
         batch_size: Images or blocks a step.
@@ -42,19 +42,13 @@ def doctor(
         num_workers: Worker processes that read.
         json: Print findings as JSON, for machines.
     """
-    from equiseg.data.card import load_card
-    from equiseg.data.config import BUILT_IN, DataConfig
-    from equiseg.data.doctor import SEVERITIES, Finding, by_severity, examine, open_splits
-    from equiseg.data.sources import SPLITS, open_split
+    from equiseg.data.config import DataConfig
+    from equiseg.data.doctor import SEVERITIES, by_severity, examine, open_splits
+    from equiseg.data.sources import find_source
 
     console = Console()
     shown = partial(tracked, console=Console(stderr=True))
-    findings: list[Finding] = []
-    if data in BUILT_IN:
-        config = DataConfig(card=data, root=root)
-        splits = {name: open_split(config, name) for name in SPLITS}
-    else:
-        splits, findings = open_splits(load_card(data, root), shown)
+    splits, findings = open_splits(find_source(DataConfig(card=data, root=root)), shown)
     if splits:
         findings = by_severity(
             findings

@@ -16,8 +16,9 @@ from equiseg.commands.tables import GROUP_STYLE
 from equiseg.data.statistics.by_name import open_named
 from equiseg.data.statistics.counting import count_data
 from equiseg.data.statistics.profile import DataProfile
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
-from equiseg.data.synthetic.scans.dataset import RoomConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.imbalance import ClassTable
 from equiseg.report.dataset.wording import caveats, factor, ledes, share
 from equiseg.report.wording import number
@@ -37,17 +38,18 @@ def stats(
     out: Path | None = None,
     json: bool = False,
     ignore_values: list[int] | None = None,
-    scenes: SceneConfig = SceneConfig(),  # noqa: B008 - frozen
-    rooms: RoomConfig = RoomConfig(),  # noqa: B008 - frozen
-    num_scenes: int = 400,
+    pictures: PicturesConfig = PicturesConfig(),  # noqa: B008 - frozen
+    scans: ScansConfig = ScansConfig(),  # noqa: B008 - frozen
+    num_samples: int = 400,
 ) -> None:
     """Count the classes of a data set: how uneven they are, and how they lie together.
 
     Shows every class with its pixels, images, regions and its centers in a batch; the imbalance
     counted in each; and how much a pixel's neighbour tells of its class. DATA may be the name of a
-    card (camvid, ccp, ...) or a card of your own (.yaml); "scenes" or "rooms"; a folder of masks, a
-    scan (LAS, LAZ, PLY, NPZ) or a folder of scans, whose values are then the classes; a CSV file
-    of counts with the columns class_id, name, pixels, images; or a statistics.json of this command.
+    card (camvid, ccp, ...) or a card of your own (.yaml); "pictures" or "scans"; a class of your
+    own (my_module.MyData); a folder of masks, a scan (LAS, LAZ, PLY, NPZ) or a folder of scans,
+    whose values are then the classes; a CSV file of counts with the columns class_id, name,
+    pixels, images; or a statistics.json of this command.
 
     Args:
         data: What to count.
@@ -61,12 +63,12 @@ def stats(
         json: Print JSON for machines, and nothing else.
         ignore_values: Values of masks or scans without a card that mean "not labelled"; 255 if
             not said otherwise.
-        scenes: The dials of "scenes".
-        rooms: The dials of "rooms".
-        num_scenes: How many built-in scenes or rooms to count.
+        pictures: The built-in pictures.
+        scans: The built-in scans.
+        num_samples: How many built-in pictures or scans to count.
     """
     least = {"batch_size": (batch_size, 1), "num_workers": (num_workers, 0)}
-    for name, (given, lowest) in (least | {"num_scenes": (num_scenes, 1)}).items():
+    for name, (given, lowest) in (least | {"num_samples": (num_samples, 1)}).items():
         if given is not None and given < lowest:
             raise ValueError(f"{name} must be at least {lowest}, got {given}")
     unfinished = None if out is None else out / _UNFINISHED
@@ -80,14 +82,12 @@ def stats(
         profile = _counted_before(path, batch_size)
     else:
         options = {"split": split, "root": root, "ignore_values": ignore_values}
-        built_in = scenes if data == "scenes" else rooms
         profile = _counted(
             data,
             batch_size or _BATCH_SIZE,
             num_workers,
             unfinished,
-            built_in=built_in,
-            num_samples=num_scenes,
+            synthetic=SyntheticConfig(pictures, scans, (num_samples,) * 3),
             **options,
         )
     if json:
@@ -160,6 +160,6 @@ def _counted(
         named.data,
         num_workers=num_workers,
         progress_file=unfinished,
-        track=lambda parts: shown(parts, f"counting {named.title}"),
+        track=shown,
     )
     return DataProfile.of(named, counts, batch_size)

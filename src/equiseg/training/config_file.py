@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from equiseg.data.yaml_file import read_yaml
 from equiseg.training.config import TrainConfig
+from equiseg.training.renamed import with_new_names
 
 
 def write_config(config: TrainConfig, path: Path) -> None:
@@ -39,6 +41,9 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
         raise ValueError(  # noqa: TRY004 - of the file, not of an argument
             f"{path}: must hold options, as 'epochs: 12', got {said!r:.60}"
         )
+    said, notes = with_new_names(said)
+    if notes:
+        warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=2)
     try:
         values = parser.parse_object({"config": said if base is None else _over(plain(base), said)})
     except ArgumentError as error:
