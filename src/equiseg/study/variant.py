@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from equiseg.study.search_ranges import split_outside
 from equiseg.training.config import TrainConfig
+from equiseg.typed_options import OptionError, read_options, text_value
 
 
 def name_of(text: str) -> str:
@@ -78,14 +79,7 @@ def _changed(config: Any, values: dict[str, str], text: str) -> Any:
 
 
 def _parsed(field: str, value: str, type_: Any, text: str) -> Any:
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--value", type=type_)
     try:
-        return parser.parse_args([f"--value={value}"]).value
-    except ArgumentError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(
-            f"methods: {field}={value!r} in {text!r} does not fit: {reason}"
-        ) from error
+        return read_options(type_, text_value(value, type_), field)
+    except OptionError as error:
+        raise ValueError(f"methods: in {text!r}: {error}") from None
