@@ -95,6 +95,12 @@ def test_lists_and_mappings(tmp_path):
     }
 
 
+def test_a_mapping_is_replaced_as_a_whole(tmp_path):
+    (tmp_path / "study.yaml").write_text("tasks:\n  one: {config: one.yaml}\n")
+    words = ("--config", str(tmp_path / "study.yaml"), "--tasks", "{two: {config: two.yaml}}")
+    assert list(read("compare", *words)["options"].tasks) == ["two"]
+
+
 def test_one_path_or_several():
     assert read("predict", "--inputs", "a")["inputs"] == Path("a")
     assert read("predict", "--inputs", "[a, b/]")["inputs"] == [Path("a"), Path("b")]

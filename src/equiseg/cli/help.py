@@ -88,7 +88,8 @@ def _sections(options: Sequence[Option]) -> dict[str, list[Option]]:
 def _rows(option: Option, everything: bool) -> Iterator[str]:
     """An option with its explanation, which starts in a column of its own."""
     text = option.help if everything else f"{option.help.partition('. ')[0].rstrip('.')}."
-    if not option.required and option.default not in (None, (), [], {}, False):
+    empty = option.default is None or option.default is False or option.default in ((), [], {})
+    if not option.required and not empty:
         text += f" Default: {_written(option.default)}."
     head = f"  {shown_name(option)}"
     if not option.positional and option.default is not False:

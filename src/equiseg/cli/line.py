@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,13 @@ def read_line(words: Sequence[str], options: Sequence[Option]) -> dict[str, Any]
         DataError: If a file is no YAML.
     """
     given: dict[str, Any] = {}
+    names = {option.name for option in options}
     for option, text in _pairs(words, options):
         if option.name == CONFIG:
-            _lay_over(given, _file(Path(text), options))
+            above = _file(Path(text), options)
         else:
-            _lay_over(given, _nested(option.name, text_value(text, option.kind)))
+            above = _nested(option.name, text_value(text, option.kind))
+        _lay_over(given, above, names)
     return given
 
 
@@ -116,10 +118,14 @@ def _nested(name: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
-    """Nested options, one laid over the other."""
+def _lay_over(
+    below: dict[str, Any], above: Mapping[str, Any], names: Collection[str], before: str = ""
+) -> None:
+    """Nested options, one laid over the other; the value of an option is replaced as a whole."""
     for key, value in above.items():
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
+        name = f"{before}{key}"
+        old = below.get(key)
+        if name not in names and isinstance(value, dict) and isinstance(old, dict):
+            _lay_over(old, value, names, f"{name}.")
         else:
             below[key] = value
