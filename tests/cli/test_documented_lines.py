@@ -1,5 +1,6 @@
 """Every command line in the documentation and in the benchmarks is one that the parser takes."""
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,8 @@ from equiseg.cli.verbs import Verb
 from places import ROOT
 
 _LINE = re.compile(rf"equiseg +((?:{'|'.join(VERBS)}) .*)", re.DOTALL)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_SHELLS = ("", "sh", "bash", "console", "shell")
 
 
 def documented_lines():
@@ -24,9 +27,7 @@ def documented_lines():
         if file.suffix == ".yaml":
             text = "\n".join(re.findall(r"^#(.*)", text, re.MULTILINE))
         else:
-            text = "\n".join(
-                re.findall(r"```(?:sh|bash|console|shell)?\n(.*?)```", text, re.DOTALL)
-            )
+            text = "\n".join(code for kind, code in _BLOCK.findall(text) if kind in _SHELLS)
         for words in commands(text.replace("\\\n", " ").splitlines()):
             found.append(pytest.param(words, id=f"{file.name}: {' '.join(words)[:70]}"))
     return found
@@ -52,8 +53,8 @@ def test_lines_are_valid(words, monkeypatch):
     for folder in ("benchmarks/study", "examples"):
         monkeypatch.syspath_prepend(ROOT / folder)
     name, *words = words
-    for option, value in zip(words, words[1:]):  # noqa: B905 - neighbours
-        if option == "--help" or (option == "--config" and not Path(value).is_file()):
-            pytest.skip("stands for files of the reader")
+    for option, value in itertools.pairwise(words):
+        if option == "--config" and not Path(value).is_file():
+            pytest.skip("names a file of the reader")
     verb = Verb.of(name, VERBS[name])
     typed_arguments(verb.function, read_line(words, verb.options()))
