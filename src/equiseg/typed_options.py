@@ -47,12 +47,12 @@ def read_options(kind: Any, given: Any, name: str = "") -> Any:
         ImportError: Without pydantic.
     """
     try:
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
     except ImportError as error:
         raise ImportError('options need pydantic: pip install "equiseg[train]"') from error
     fitting = _fitting(kind, given, name)
     try:
-        return _adapter(TypeAdapter, kind).validate_python(fitting)
+        return _adapter(kind).validate_python(fitting)
     except ValidationError as error:
         problems = {}  # a union has an error for each of its types
         for found in error.errors(include_url=False):
@@ -94,8 +94,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 @functools.cache
-def _adapter(adapter: Any, kind: Any) -> Any:
-    return adapter(kind)
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 @functools.cache
