@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from equiseg.study.search_ranges import split_outside
 from equiseg.training.config import TrainConfig
+from equiseg.training.renamed import new_name
 from equiseg.typed_options import OptionError, read_options, text_value
 
 
@@ -54,7 +55,7 @@ class Variant:
             key, equals, value = change.partition("=")
             if not equals:
                 raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
-            values[key.strip()] = value.strip()
+            values[new_name(key.strip())] = value.strip()
         if "seed" in values:
             raise ValueError(f"methods: {text!r} sets a seed; give them to all methods by --seeds")
         return cls(name, _changed(base, values, text))
