@@ -14,7 +14,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from equiseg.commands.demo import DEMO
+from equiseg.commands.demo import demo_config
 from equiseg.data.synthetic.config import SyntheticConfig
 from equiseg.data.synthetic.pictures.config import PicturesConfig
 from equiseg.study.parallel_runs import Run, train_all
@@ -37,17 +37,18 @@ def variants() -> list[Variant]:
     found = []
     for num_classes, imbalance, context in CELLS:
         pictures = PicturesConfig(num_classes, (64, 80), imbalance, context)
-        data = replace(DEMO.data, synthetic=SyntheticConfig(pictures))
+        data = replace(demo_config().data, synthetic=SyntheticConfig(pictures))
         for method in METHODS:
             name = name_of(num_classes, imbalance, context, method)
-            found.append(Variant(name, replace(DEMO, data=data, method=method)))
+            found.append(Variant(name, replace(demo_config(), data=data, method=method)))
     return found
 
 
 def curves() -> list[Variant]:
     """The middle of the grid, trained four times as long."""
-    data = replace(DEMO.data, synthetic=SyntheticConfig(PicturesConfig(10, (64, 80), 100, 0.5)))
-    config = replace(DEMO, data=data, epochs=60, val_every=4)
+    pictures = PicturesConfig(10, (64, 80), 100, 0.5)
+    data = replace(demo_config().data, synthetic=SyntheticConfig(pictures))
+    config = replace(demo_config(), data=data, epochs=60, val_every=4)
     return [Variant(method, replace(config, method=method)) for method in METHODS]
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from diagnoses import TinyNetwork
-from equiseg.commands.diagnose import diagnose
+from equiseg import commands
+from equiseg.commands import DiagnoseOptions
 from runs import write_street
 
 # An own network: a function that is given the path and makes logits of images in [0, 1].
@@ -42,6 +43,10 @@ def load(folder):
 def outputs(folder):
     return SegformerForSemanticSegmentation.from_pretrained(folder)
 """
+
+
+def diagnose(run, data=None, **options):
+    commands.diagnose(run, DiagnoseOptions(data=data, **options))
 
 
 @pytest.fixture
@@ -163,16 +168,16 @@ def test_what_cannot_be_looked_into_is_said(own, street, finished_run, tmp_path)
         diagnose(path, street, layer="tail", **given)
     with pytest.raises(ValueError, match="out must name a folder"):
         diagnose(path, street, **given | {"json": False})
-    with pytest.raises(ValueError, match="got the scans of rooms"):
-        diagnose(path, "rooms", **given)
+    with pytest.raises(ValueError, match="got scans, which holds scans"):
+        diagnose(path, "scans", **given)
 
 
 @pytest.mark.parametrize(
     ("loader", "message"),
     [
-        ("own.py", "must be file.py:function"),
+        ("own.py", "no 'py' in own"),
         ("nowhere.py:load", "no file"),
-        ("own.py:missing", "no function 'missing'"),
+        ("own.py:missing", "no 'missing' in own.py"),
         ("own.py:unfinished", "must return a torch.nn.Module, got dict"),
     ],
 )

@@ -168,9 +168,9 @@ def test_scannet200_from_the_download_to_a_checked_submission(tmp_path: Path, ca
     assert [file.stem for file in (predicted / "submission").iterdir()] == ["scene0707_00"]
     check = ["submission", "--folder", str(predicted / "submission"), "--root", str(root)]
     main(check)
-    assert "every line an id of the benchmark" in " ".join(capsys.readouterr().out.split())
+    assert "every line is an id of the benchmark" in " ".join(capsys.readouterr().out.split())
     (predicted / "submission/scene0707_00.txt").write_text("1\n2\n")
-    with pytest.raises(SystemExit, match=r"cannot be handed in \(1\)"):
+    with pytest.raises(SystemExit, match=r"cannot be submitted \(1\)"):
         main(check)
 
 

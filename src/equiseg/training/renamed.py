@@ -13,10 +13,6 @@ RENAMED = {
     "data.scenes": "data.synthetic.pictures",
     "data.rooms": "data.synthetic.scans",
     "data.num_scenes": "data.synthetic.num_samples",
-    # of "equiseg stats"
-    "scenes": "pictures",
-    "rooms": "scans",
-    "num_scenes": "num_samples",
 }
 
 
