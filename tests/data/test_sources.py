@@ -54,7 +54,7 @@ def test_what_is_refused(given, message):
 
 
 def test_an_unknown_split_of_built_in_data():
-    with pytest.raises(DataError, match="the built-in pictures have the splits .* got 'dev'"):
+    with pytest.raises(DataError, match=r"the built-in pictures have the splits .* got 'dev'"):
         open_split(DataConfig(synthetic=SMALL), "dev")
 
 

@@ -107,7 +107,7 @@ def test_logits_larger_than_the_image_are_resized():
 
 
 def test_options_of_other_networks():
-    with pytest.raises(ValueError, match="weights must be None for .*let your function load"):
+    with pytest.raises(ValueError, match=r"weights must be None for .*let your function load"):
         build_model(EXAMPLE, 4, weights="resnet")
     with pytest.raises(ValueError, match="layer is for networks of your own"):
         build_model("fpn-small", 4, layer="head")
