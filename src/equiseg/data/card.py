@@ -1,4 +1,4 @@
-"""Data cards: a folder of images and masks, or of point clouds, on half a page of YAML."""
+"""Data cards: half a page of YAML that describes a folder of images or of point clouds."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class DataCard:
-    """What the files of a data set mean; a card is of images or of point clouds.
+    """The meaning of the files of a data set; a card describes images or point clouds.
 
     Attributes:
         name: Name of the data set.
-        classes: What each value in a mask (each code of a point) stands for: a list of names
+        classes: The class of each value in a mask (each code of a point): a list of names
             (values 0, 1, ...), a mapping from value to name, or the name of a text file under the
             root with one name a line. In a mapping, values may share a name: they become one
             class. Classes are numbered in the order given.
-        ignore_values: Values that mean "not labelled", besides ``ignore_index``.
+        ignore_values: Values that mean "not labelled", in addition to ``ignore_index``.
         ignore_index: The label given to them.
-        background: Name of the class that stands for "nothing named", if there is one.
+        background: Name of the class for "nothing named", if there is one.
         root: Folder of the data, relative to the card's own file; usually given when it is opened.
         about: Source, licence, citation: whatever a reader should know.
 
@@ -54,7 +54,7 @@ class DataCard:
             raise DataError.listing(f"card {self.name}: fields that cannot work", problems)
 
     def _own_problems(self) -> Iterator[str]:
-        """What is wrong with the fields of this kind of card."""
+        """Problems of the fields of this kind of card."""
         raise NotImplementedError
 
     @property
@@ -149,7 +149,7 @@ class ImageCard(DataCard):
     annotations: str = "annotations/{split}"
 
     def ids_by_value(self) -> dict[int, int]:
-        """As of any card; ``ignore_index`` itself may stand in a mask."""
+        """As for any card; a mask may also hold ``ignore_index`` itself."""
         return {self.ignore_index: self.ignore_index} | super().ids_by_value()
 
     def _own_problems(self) -> Iterator[str]:
@@ -181,9 +181,9 @@ class PointCard(DataCard):
             its scans' names without suffix. Or a list of split names, such as
             ``[train, train, val, test]``: blocks are then dealt to the splits in this pattern,
             stratified by class (``equiseg.data.points.store.split_blocks``).
-        features: What the network sees of a point besides its place: rgb, nir, intensity, returns,
-            normal, height (above ground, computed), or a scalar of the files by its name. None of
-            them leaves a constant.
+        features: The network's input at each point, in addition to its place: rgb, nir, intensity,
+            returns, normal, height (above ground, computed), or an attribute of the files by its
+            name. Without any, the input is a constant.
         voxel: Side of a voxel, in meters.
         block: Side of the square blocks that scans are cut into, in meters. None takes each whole.
         margin: Width around a block, in meters, from which points are shown to the network but
@@ -257,7 +257,7 @@ def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard |
     """Read a card: of point clouds if it has the field ``form``, of images otherwise.
 
     Args:
-        source: Path of a YAML file, or the name of a card that comes with equiseg.
+        source: Path of a YAML file, or the name of a card in the package.
         root: Folder of the data; overrides the card's own.
 
     Raises:

@@ -108,7 +108,7 @@ def absent_classes(checkup: Checkup) -> Iterator[Finding]:
             "error",
             "classes",
             f"only class {checkup.spec.classes[anywhere.copy().pop()]!r} occurs",
-            "there is nothing to tell apart: check the values of the masks; where they are 0 and "
+            "only one class would be learned: check the values of the masks; where they are 0 and "
             "255, the card needs classes: {0: ..., 255: ...} and another ignore_index",
         )
         return

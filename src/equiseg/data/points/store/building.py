@@ -1,7 +1,7 @@
 """How a scan becomes the files of a ScanStore: read once, then sorted by block on disk.
 
-The file is streamed into a spool beside the store; from the spool, which is mapped and not held,
-points are scattered to their places. Memory is that of one part, whatever the size of the scan.
+The file is streamed into a spool next to the store; from the spool, which is mapped and not held,
+points are scattered to their places. Only one part is in memory, whatever the size of the scan.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from equiseg.data.points.store.ground import Ground
 
 _PART = 1_000_000  # points handled at a time
-_COARSEST = 0.01  # m: the float32 of a store must tell places apart as well as this
+_COARSEST = 0.01  # m: the float32 of a store must resolve places this well
 
 
 class Blocks(NamedTuple):
@@ -80,7 +80,7 @@ def build(card: PointCard, scan: scan_files.Scan, folder: Path, *, labels: bool)
 
 
 class _Spool(NamedTuple):
-    """A scan as records on disk, with what was seen on the way.
+    """A scan as records on disk, with its bounds.
 
     Attributes:
         points: (N,) mapped records of xyz, features and label.
@@ -101,7 +101,7 @@ class _Spool(NamedTuple):
 
 
 class _Grid:
-    """Square blocks from the origin on; what is left at the far side is never a mere strip.
+    """Square blocks from the origin on; the remainder at the far side is never a mere strip.
 
     Along each axis there are as many blocks as fit, rounded: the last is between half and one and
     a half of a block. (Tiles often hold points exactly on their far edge.)
