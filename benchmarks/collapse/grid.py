@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from equiseg.commands.demo import demo_config
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
 from equiseg.study.parallel_runs import Run, train_all
 from equiseg.study.variant import Variant
 
@@ -35,8 +36,8 @@ def variants() -> list[Variant]:
     """All cells with both methods, on the schedule of `equiseg demo`."""
     found = []
     for num_classes, imbalance, context in CELLS:
-        scenes = SceneConfig(num_classes, (64, 80), imbalance, context)
-        data = replace(demo_config().data, scenes=scenes)
+        pictures = PicturesConfig(num_classes, (64, 80), imbalance, context)
+        data = replace(demo_config().data, synthetic=SyntheticConfig(pictures))
         for method in METHODS:
             name = name_of(num_classes, imbalance, context, method)
             found.append(Variant(name, replace(demo_config(), data=data, method=method)))
@@ -45,7 +46,8 @@ def variants() -> list[Variant]:
 
 def curves() -> list[Variant]:
     """The middle of the grid, trained four times as long."""
-    data = replace(demo_config().data, scenes=SceneConfig(10, (64, 80), 100, 0.5))
+    pictures = PicturesConfig(10, (64, 80), 100, 0.5)
+    data = replace(demo_config().data, synthetic=SyntheticConfig(pictures))
     config = replace(demo_config(), data=data, epochs=60, val_every=4)
     return [Variant(method, replace(config, method=method)) for method in METHODS]
 

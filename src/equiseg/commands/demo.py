@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 
 from equiseg.data.config import DataConfig
-from equiseg.data.synthetic.pictures.config import SceneConfig
-from equiseg.data.synthetic.scans.config import RoomConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.training.config import OptimizerConfig, TrainConfig
 
 MAIN_OPTIONS = {"options": ("points", "out", "seeds")}
@@ -24,9 +25,10 @@ def demo_config(points: bool = False) -> TrainConfig:
     if points:
         return TrainConfig(
             data=DataConfig(
-                card="rooms",
-                rooms=RoomConfig(num_classes=40, points=4000),
-                num_scenes=(240, 40, 80),
+                card="scans",
+                synthetic=SyntheticConfig(
+                    scans=ScansConfig(num_classes=40, points=4000), num_samples=(240, 40, 80)
+                ),
             ),
             optimizer=OptimizerConfig(lr=4e-3),
             epochs=8,
@@ -36,9 +38,11 @@ def demo_config(points: bool = False) -> TrainConfig:
         )
     return TrainConfig(
         data=DataConfig(
-            card="scenes",
-            scenes=SceneConfig(num_classes=12, image_size=(64, 80), imbalance=100.0),
-            num_scenes=(400, 100, 200),
+            card="pictures",
+            synthetic=SyntheticConfig(
+                pictures=PicturesConfig(num_classes=12, image_size=(64, 80), imbalance=100.0),
+                num_samples=(400, 100, 200),
+            ),
         ),
         optimizer=OptimizerConfig(lr=2e-3),
         epochs=15,

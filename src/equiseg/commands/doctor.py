@@ -51,8 +51,8 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
     the exit status is 1. Warnings and hints do not stop it.
 
     Args:
-        data: The name of a card, the path of a card (.yaml), or the built-in "pictures" or
-            "scans".
+        data: The name of a card, the path of a card (.yaml), the built-in "pictures" or "scans",
+            or a class of your own (my_module.MyData).
         options: How the data will be trained on.
 
     Raises:
@@ -61,19 +61,14 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
     """
     from rich.console import Console
 
-    from equiseg.data.card import load_card
-    from equiseg.data.config import BUILT_IN, DataConfig
+    from equiseg.data.config import DataConfig
     from equiseg.data.doctor import by_severity, examine, open_splits
-    from equiseg.data.sources import SPLITS, open_split
+    from equiseg.data.sources import find_source
     from equiseg.runs.progress import tracked
 
     shown = partial(tracked, console=Console(stderr=True))
-    findings: list[Finding] = []
-    if data in BUILT_IN:
-        config = DataConfig(card=data, root=options.root)
-        splits = {name: open_split(config, name) for name in SPLITS}
-    else:
-        splits, findings = open_splits(load_card(data, options.root), shown)
+    source = find_source(DataConfig(card=data, root=options.root))
+    splits, findings = open_splits(source, shown)
     if splits:
         findings = by_severity(
             findings

@@ -105,16 +105,14 @@ def _scan_writer(card: ModelCard, out: Path) -> Callable[[PredictedScan], None]:
     import numpy as np
     from PIL import Image
 
-    from equiseg.data.points.formats.las import write_classification
     from equiseg.data.points.formats.ply import write_ply
-    from equiseg.data.points.formats.scannet_submission import write_submission
-    from equiseg.evaluation.scan_files import form_of
+    from equiseg.data.points.formats.table import find_format, format_of_file
     from equiseg.report.colors import class_colors
     from equiseg.report.points.render import render
 
     assert card.scans is not None
     reading, rgb_K3 = card.scans, np.asarray(class_colors(len(card.classes)))
-    codes_K = np.array(reading.codes)
+    codes_K, trained_on = np.array(reading.codes), find_format(reading.form)
     (out / "scans").mkdir(parents=True, exist_ok=True)
     (out / "views").mkdir(exist_ok=True)
 
@@ -122,14 +120,13 @@ def _scan_writer(card: ModelCard, out: Path) -> Callable[[PredictedScan], None]:
         name, xyz_N3 = found.name, found.xyz_N3
         codes_N, rgb_N3 = codes_K[found.ids_N], rgb_K3[found.ids_N]
         write_ply(out / "scans" / f"{name}.ply", xyz_N3, rgb_N3=rgb_N3, labels_N=codes_N)
-        if reading.form == "scannet200":
-            scene = name.removesuffix("_vh_clean_2")
-            write_submission(out / "submission" / f"{scene}.txt", codes_N)
+        if trained_on.submit is not None:
+            trained_on.submit(out / "submission", name, codes_N)
         for view in ("above", "oblique"):
             picture = Image.fromarray(render(xyz_N3, rgb_N3, view=view, size=1200))
             picture.save(out / "views" / f"{name}_{view}.png")
-        if form_of(found.file) == "las":
-            target = out / "scans" / f"{name}{found.file.suffix}"
-            write_classification(found.file, target, codes_N)
+        form = format_of_file(found.file, trained_on.name)
+        if form is not None and form.write is not None:
+            form.write(found.file, out / "scans" / f"{name}{found.file.suffix}", codes_N)
 
     return write

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from equiseg.data.synthetic.pictures.config import SceneConfig
-from equiseg.data.synthetic.scans.config import RoomConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,8 +57,8 @@ class StatsOptions:
     out: Path | None = None
     json: bool = False
     ignore_values: tuple[int, ...] | None = None
-    pictures: SceneConfig = field(default_factory=SceneConfig)
-    scans: RoomConfig = field(default_factory=RoomConfig)
+    pictures: PicturesConfig = field(default_factory=PicturesConfig)
+    scans: ScansConfig = field(default_factory=ScansConfig)
     num_samples: int = 400
 
     def __post_init__(self) -> None:
@@ -75,9 +75,9 @@ def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
     Shows every class with its pixels, images, regions and its centers in a batch; the imbalance in
     each of these; and how much a pixel's neighbour says about its class. DATA may be the name of a
     card (camvid, ccp, ...) or a card of your own (.yaml); the built-in "pictures" or "scans"; a
-    folder of masks, a scan (LAS, LAZ, PLY, NPZ) or a folder of scans, whose values are then the
-    classes; a CSV file of counts with the columns class_id, name, pixels, images; or a
-    statistics.json of this command.
+    class of your own (my_module.MyData); a folder of masks, a scan (LAS, LAZ, PLY, NPZ) or a
+    folder of scans, whose values are then the classes; a CSV file of counts with the columns
+    class_id, name, pixels, images; or a statistics.json of this command.
 
     Args:
         data: The data to count: a card, built-in data, a folder, a file or counts.
@@ -187,24 +187,24 @@ def _counted(name: str, options: StatsOptions, unfinished: Path | None) -> DataP
     from equiseg.data.statistics.by_name import open_named
     from equiseg.data.statistics.counting import count_data
     from equiseg.data.statistics.profile import DataProfile
+    from equiseg.data.synthetic.config import SyntheticConfig
     from equiseg.runs.progress import tracked
 
     # Standard output is for the counts.
     shown = partial(tracked, console=Console(stderr=True))
-    built_in: Any = options.pictures if name in ("scenes", "pictures") else options.scans
+    numbers = (options.num_samples,) * 3
     named = open_named(
         name,
         split=options.split,
         root=options.root,
         ignore_values=options.ignore_values,
-        built_in=built_in,
-        num_samples=options.num_samples,
+        synthetic=SyntheticConfig(options.pictures, options.scans, numbers),
         track=shown,
     )
     counts = count_data(
         named.data,
         num_workers=options.num_workers,
         progress_file=unfinished,
-        track=lambda parts: shown(parts, f"counting {named.title}"),
+        track=shown,
     )
     return DataProfile.of(named, counts, options.batch_size or _BATCH_SIZE)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from equiseg.data.config import BUILT_IN, DataConfig
+from equiseg.data.config import DataConfig
 from equiseg.data.errors import DataError
 from equiseg.data.images.transforms import to_tensors
 from equiseg.data.sample import DataSpec
-from equiseg.data.sources import open_split
+from equiseg.data.sources import find_source, open_split
 from equiseg.data.statistics.counting import count_data
 from equiseg.diagnosis.networks import TrainedNetwork, check_logits, is_run, open_network
 from equiseg.diagnosis.options import DiagnoseOptions
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.losses import CenterCollapseLoss
-from equiseg.training.opened_data import frequency_groups, scan_reading
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
+from equiseg.progress import Track, untracked
+from equiseg.training.opened_data import frequency_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +61,14 @@ class OpenedDiagnosis:
 def open_diagnosis(
     run: Path,
     options: DiagnoseOptions,
-    track: Track = lambda items, _: items,
+    track: Track = untracked,
 ) -> OpenedDiagnosis:
     """Open networks and find their data.
 
     Args:
         run: Folder of a run, its weights, or what ``options.loader`` reads.
         options: The baseline, the data and its split.
-        track: Wraps (samples, what is done), to show progress.
+        track: Shows the progress over samples.
 
     Raises:
         ValueError: If there is no network to open, or its data are not known.
@@ -98,7 +96,7 @@ def _data_config(network: TrainedNetwork, data: str | None, root: str | None) ->
         if own is None:
             raise ValueError(
                 f"data must be named for {network.name}, which does not say what it was trained "
-                'on; give a card, or "scenes" or "rooms"'
+                'on; give a card, or "pictures" or "scans"'
             )
         return replace(own, root=root or own.root)
     named = DataConfig(card=data, root=root)
@@ -109,16 +107,16 @@ def _data_config(network: TrainedNetwork, data: str | None, root: str | None) ->
 
 def _size(network: TrainedNetwork, config: DataConfig) -> tuple[int, int] | None:
     """The size a network reads images at."""
-    return None if config.card in BUILT_IN or network.card is None else network.card.size
+    return network.card.size if network.card and find_source(config).takes_size else None
 
 
 def _opened(network: TrainedNetwork, config: DataConfig, split: str) -> Any:
     """The split, after a check that the network is one of these classes."""
-    opened = open_split(config, split)
-    name = Path(config.card).stem
+    source = find_source(config)
+    opened, name = source.open(split), source.title
     if network.card is None:
-        if scan_reading(config) is not None:
-            raise ValueError(f"loader is for networks of images, got the scans of {name}")
+        if source.reading() is not None:
+            raise ValueError(f"loader is for networks of images, got {name}, which holds scans")
         check_logits(network, to_tensors(opened[0])[0], len(opened.classes))
         return opened
     ours, theirs = network.card.classes, tuple(opened.classes)
@@ -127,7 +125,7 @@ def _opened(network: TrainedNetwork, config: DataConfig, split: str) -> Any:
             f"{network.name} predicts {len(ours)} classes, {name} has {len(theirs)}; name the "
             "data it was trained on, or leave data out"
         )
-    if ours != theirs or network.card.scans != scan_reading(config):
+    if ours != theirs or network.card.scans != source.reading():
         raise ValueError(
             f"{name}: classes (in their order), features, voxel and block must be those that "
             f"{network.name} was trained with; use the card of its training"
@@ -150,6 +148,6 @@ def _statistics(
         counted,
         num_workers=num_workers,
         context=False,
-        track=lambda parts: track(parts, "counting classes"),
+        track=track,
     )
     return counts.statistics, origin

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -16,9 +16,8 @@ from equiseg.data.errors import DataError
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.image_files import image_files, predict_file
 from equiseg.evaluation.scan_files import predict_scan_file, scan_files
+from equiseg.progress import Track, untracked
 from equiseg.runs.weights import ModelCard
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 class PredictedImage(NamedTuple):
@@ -71,14 +70,14 @@ class FilePredictor:
         self,
         sources: list[Path],
         write: Callable[[PredictedImage], None],
-        track: Track = lambda items, _: items,
+        track: Track = untracked,
     ) -> int:
         """Predict the images among files and folders.
 
         Args:
             sources: Files and folders of images.
             write: Called with each prediction.
-            track: Wraps (files, what is done), to show progress.
+            track: Shows the progress over the files.
 
         Returns:
             Number of images.
@@ -100,7 +99,7 @@ class FilePredictor:
         sources: list[Path],
         write: Callable[[PredictedScan], None],
         cache: Path,
-        track: Track = lambda items, _: items,
+        track: Track = untracked,
     ) -> int:
         """Predict the scans among files and folders.
 
@@ -108,7 +107,7 @@ class FilePredictor:
             sources: Files and folders of scans.
             write: Called with each prediction.
             cache: Folder for temporary files.
-            track: Wraps (files, what is done), to show progress.
+            track: Shows the progress over the files.
 
         Returns:
             Number of scans.
@@ -125,7 +124,7 @@ class FilePredictor:
                 )
             write(PredictedScan(file, name, *predicted))
 
-        files = scan_files(sources)
+        files = scan_files(sources, self.card.scans.form if self.card.scans else None)
         _each(files, one, "scans that were not predicted, or not completely", track)
         return len(files)
 

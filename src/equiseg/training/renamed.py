@@ -6,7 +6,14 @@ from typing import Any
 
 # Dotted names, whole or the beginning of longer ones: "data.scenes.seed" begins with "data.scenes".
 # A shorter name ends in the new word; the others are old words, and their readers are told so.
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "data.pictures": "data.synthetic.pictures",
+    "data.scans": "data.synthetic.scans",
+    "data.num_samples": "data.synthetic.num_samples",
+    "data.scenes": "data.synthetic.pictures",
+    "data.rooms": "data.synthetic.scans",
+    "data.num_scenes": "data.synthetic.num_samples",
+}
 
 
 def new_name(option: str) -> str:

@@ -16,6 +16,7 @@ from equiseg.data.sample import Sample
 
 # Grey of natural images: what lies beyond the border should surprise the network least.
 _PADDING_RGB = (124, 116, 104)
+_PADDING_GREY = 116  # of images that are not RGB
 _GREY_RGB = (0.299, 0.587, 0.114)
 
 
@@ -43,7 +44,7 @@ def augment(
             needed where ``config.paste`` is above 0.
 
     Returns:
-        Image float32 in [0, 1], (3, h, w), and labels int64 (h, w).
+        Image float32 in [0, 1], (C, h, w), and labels int64 (h, w).
 
     Raises:
         ValueError: If ``rare`` or ``paste`` is needed and not given.
@@ -79,8 +80,38 @@ def augment(
 
 
 def to_tensors(sample: Sample) -> tuple[Tensor, Tensor]:
-    """The sample as it is: image float32 in [0, 1], (3, H, W), and labels int64 (H, W)."""
-    return sample.image.float() / 255, sample.labels.long()
+    """The sample without changes: image float32 in [0, 1], (C, H, W), and labels int64 (H, W)."""
+    return _unit(sample.image), sample.labels.long()
+
+
+def resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Image (bilinear, antialiased) and labels (nearest) at another size, their types kept.
+
+    Args:
+        image: (C, H, W), uint8 or floating point in [0, 1].
+        labels: (H, W).
+        size: New (H, W).
+    """
+    resized, labels = _resize(image, labels, size)
+    if image.dtype == torch.uint8:
+        return (255 * resized).round().to(torch.uint8), labels
+    return resized, labels
+
+
+def as_rgb(image: Tensor) -> Tensor:
+    """An image of any number of channels as uint8 RGB, to be looked at.
+
+    Args:
+        image: (C, H, W), uint8 or floating point in [0, 1]. The first three channels are shown;
+            of one or two, the first in grey.
+    """
+    shown = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    return shown if shown.dtype == torch.uint8 else (255 * shown).round().to(torch.uint8)
+
+
+def _unit(image: Tensor) -> Tensor:
+    """float32 in [0, 1]."""
+    return image.float() / 255 if image.dtype == torch.uint8 else image.float()
 
 
 def _uniform(generator: torch.Generator) -> float:
@@ -111,7 +142,10 @@ def _cut(
     Outside is grey and unlabelled.
     """
     height, width = sample.labels.shape
-    image = torch.tensor(_PADDING_RGB, dtype=torch.uint8).view(3, 1, 1).repeat(1, *window)
+    channels = len(sample.image)
+    color = torch.tensor(_PADDING_RGB if channels == 3 else (_PADDING_GREY,) * channels)
+    color = color.to(torch.uint8) if sample.image.dtype == torch.uint8 else color / 255
+    image = color.view(channels, 1, 1).repeat(1, *window)
     labels = torch.full(window, ignore_index, dtype=torch.int64)
     y0, x0 = max(top, 0), max(left, 0)
     y1, x1 = min(top + window[0], height), min(left + window[1], width)
@@ -123,8 +157,10 @@ def _cut(
 
 def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     if tuple(labels.shape) == size:
-        return image.float() / 255, labels
-    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0] / 255
+        return _unit(image), labels
+    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0]
+    if image.dtype == torch.uint8:
+        resized = resized / 255
     rows, columns = (
         ((torch.arange(to) + 0.5) * (of / to)).long()
         for of, to in zip(labels.shape, size, strict=True)
@@ -133,14 +169,21 @@ def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tenso
 
 
 def _recolour(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation, each a blend with black, mean grey and grey."""
+    """Brightness, contrast and saturation, each a blend with black, mean grey and grey.
+
+    Images that are not RGB have no saturation, and their grey is the mean of the channels.
+    """
     factors = [
         1 + strength * (2 * _uniform(generator) - 1)
         for strength in (config.brightness, config.contrast, config.saturation)
     ]
-    weights = torch.tensor(_GREY_RGB).view(3, 1, 1)
+    channels = len(image)
+    rgb = channels == 3
+    weights = torch.tensor(_GREY_RGB if rgb else [1 / channels] * channels).view(-1, 1, 1)
     image = image * factors[0]
     mean = (image.mean((1, 2), keepdim=True) * weights).sum(0, keepdim=True)
     image = mean + (image - mean) * factors[1]
+    if not rgb:
+        return image.clamp_(0, 1)
     grey = (image * weights).sum(0, keepdim=True)
     return (grey + (image - grey) * factors[2]).clamp_(0, 1)

@@ -11,7 +11,7 @@ from equiseg.data.synthetic.streams import check_dials, long_tail
 
 
 @dataclass(frozen=True)
-class SceneConfig:
+class PicturesConfig:
     """The dials of the built-in scenes.
 
     Attributes:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from equiseg.data.sample import Sample
-from equiseg.data.synthetic.pictures.config import SceneConfig as SceneConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig as PicturesConfig
 from equiseg.data.synthetic.pictures.drawing import finish
 from equiseg.data.synthetic.pictures.layout import KINDS, WALL, Plan, compose, paint
 from equiseg.data.synthetic.streams import (
@@ -24,7 +24,7 @@ from equiseg.data.synthetic.streams import (
 
 
 def _picture(
-    config: SceneConfig, plan: Plan, stream: int, index: int
+    config: PicturesConfig, plan: Plan, stream: int, index: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.random.Generator]:
     """Canvas (3, H, W), labels (H, W), the area asked for each class (K,), and the generator."""
     rng = generator(config.seed, stream, index, 1)
@@ -34,7 +34,7 @@ def _picture(
 
 
 @lru_cache(maxsize=64)
-def _calibrated(config: SceneConfig) -> Plan:
+def _calibrated(config: PicturesConfig) -> Plan:
     """The plan whose painted labels have the wanted shares.
 
     Only part of the area asked for a class is seen: shapes do not fill their boxes, things cover
@@ -55,7 +55,7 @@ def _calibrated(config: SceneConfig) -> Plan:
     return Plan.of(shares * asked_K / shown_K)
 
 
-class SceneData:
+class RoomPictures:
     """Pictures of rooms, each a pure function of the config, the split and its index.
 
     Any order, any worker and any number of images give the same image at the same index. The first
@@ -74,7 +74,7 @@ class SceneData:
         ValueError: If `split` is unknown or `num_images` is below 1.
 
     Example:
-        >>> data = SceneData(SceneConfig(num_classes=6), "train", num_images=2)
+        >>> data = RoomPictures(PicturesConfig(num_classes=6), "train", num_images=2)
         >>> data.classes
         ('wall', 'floor', 'ceiling', 'window', 'rug', 'sofa')
         >>> data[0].image.shape, data[0].labels.shape, data[1].name
@@ -84,7 +84,7 @@ class SceneData:
     ignore_index = 255
     background: int | None = None
 
-    def __init__(self, config: SceneConfig, split: str, num_images: int) -> None:
+    def __init__(self, config: PicturesConfig, split: str, num_images: int) -> None:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
         if num_images < 1:

@@ -12,7 +12,7 @@ from equiseg.data.synthetic.streams import check_dials, long_tail
 
 
 @dataclass(frozen=True)
-class RoomConfig:
+class ScansConfig:
     """The dials of the built-in rooms.
 
     Attributes:
