@@ -84,14 +84,15 @@ def _meant(name: str, known: Mapping[str, Option]) -> str:
 
 def _file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
     """The options of a file, by their present names."""
-    from equiseg.training.renamed import with_new_names
+    from equiseg.training.renamed import tell_once, with_new_names
 
     if not path.is_file():
         raise OptionError(CONFIG, f"--config {path}: no such file")
     said = read_yaml(path) or {}
     if not isinstance(said, dict):
         raise OptionError(CONFIG, f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}")
-    said, _ = with_new_names(said)
+    said, notes = with_new_names(said)
+    tell_once(notes, path)
     names = {option.name: option for option in options if option.name != CONFIG}
     for name in _leaves(said, names):
         if name not in names:
