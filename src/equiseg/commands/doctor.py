@@ -116,6 +116,7 @@ def _features(model: str | None, data: Any) -> int:
 
     from equiseg.data.sample import DataSpec
     from equiseg.models import rebuild_model
+    from equiseg.models.build import is_own_model
     from equiseg.tap import FeatureTap
     from equiseg.training.config import ModelConfig
     from equiseg.training.task import model_name
@@ -123,5 +124,6 @@ def _features(model: str | None, data: Any) -> int:
     spec = DataSpec.of(data)
     name = model_name(ModelConfig(name=model), spec)
     with torch.device("meta"):  # its shapes are enough: no weights are made or read
-        network: Any = rebuild_model(name, len(spec.classes))
+        known = {"in_channels": len(spec.channels)} if is_own_model(name) else None
+        network: Any = rebuild_model(name, len(spec.classes), known)
     return FeatureTap(network, layer=network.classifier_name).in_features

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from equiseg.data.cache import CachedData, survey
     from equiseg.data.card import DataCard, ImageCard, PointCard, load_card
     from equiseg.data.errors import DataError
+    from equiseg.data.points.cloud import PointCloud
     from equiseg.data.sample import Sample, SegmentationData
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DataError",
     "ImageCard",
     "PointCard",
+    "PointCloud",
     "Sample",
     "SegmentationData",
     "load_card",
@@ -30,6 +32,7 @@ __getattr__, __dir__ = lazy_names(
         "DataError": "equiseg.data.errors",
         "ImageCard": "equiseg.data.card",
         "PointCard": "equiseg.data.card",
+        "PointCloud": "equiseg.data.points.cloud",
         "Sample": "equiseg.data.sample",
         "SegmentationData": "equiseg.data.sample",
         "load_card": "equiseg.data.card",

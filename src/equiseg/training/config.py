@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from equiseg.data.config import DataConfig
+from equiseg.dotted_names import absolute_name
 from equiseg.evaluation.config import EvaluationConfig
 
 
@@ -18,7 +19,8 @@ class ModelConfig:
         name: Name of the network; by default the small one for the kind of data. For images:
             fpn-small, fpn-lite0, segformer-b0 to b5, upernet-swin-t/s/b, upernet-convnext-t/s/b,
             deeplabv3plus-mobilenetv2, beit-b/l, or smp/ARCHITECTURE/ENCODER. For point clouds:
-            minkunet-small, minkunet-14a, -18a, -34a or -34c.
+            minkunet-small, minkunet-14a, -18a, -34a or -34c. Your own: "my_module.build" or
+            "file.py:build", called as build(num_classes=K, in_channels=C).
         weights: Pretrained weights: a local folder or hub name for transformers architectures.
             None takes what the name implies.
         freeze: Encoder stages that keep their weights and batch statistics, counted from the
@@ -26,16 +28,21 @@ class ModelConfig:
         keep_views: Number of augmented views of each training image whose features of the frozen
             stages are stored. Training on these is faster and has less variety. 0 runs the frozen
             stages every time.
+        layer: Dotted name of the pixel classifier in a network of your own, where more than one
+            layer could be it. Default: search for it.
     """
 
     name: str | None = None
     weights: str | None = None
     freeze: int = 0
     keep_views: int = 0
+    layer: str | None = None
 
     def __post_init__(self) -> None:
         if self.keep_views < 0:
             raise ValueError(f"model.keep_views must be >= 0, got {self.keep_views}")
+        if self.name is not None:
+            object.__setattr__(self, "name", absolute_name(self.name))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from equiseg.data.rare_options import check_rare
+from equiseg.dotted_names import absolute_name, is_dotted
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class AugmentConfig:
             alone.
         paste_regions: Most regions to paste; from 1 to so many are drawn, all numbers alike, and
             pasted where they fit.
+        extra: A transform of your own, "my_module.transform" or "file.py:transform", called last
+            as ``transform(image, labels, generator)``: image float32 (C, H, W) in [0, 1], labels
+            int64 (H, W). It returns both in these shapes and draws from the generator alone.
     """
 
     crop: tuple[int, int] | None = None
@@ -44,8 +48,16 @@ class AugmentConfig:
     paste: float = 0.0
     paste_power: float = 0.5
     paste_regions: int = 3
+    extra: str | None = None
 
     def __post_init__(self) -> None:
+        if self.extra is not None:
+            if not is_dotted(self.extra):
+                raise ValueError(
+                    "extra must be a dotted name (my_module.transform) or a file and a name "
+                    f"(file.py:transform), got {self.extra!r:.80}"
+                )
+            object.__setattr__(self, "extra", absolute_name(self.extra))
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(
                 f"scale must be 0 < low <= high, got {self.scale}; (1, 1) does not resize"

@@ -40,7 +40,7 @@ def own_format(form: str) -> ScanFormat:
             ) from error
         if not isinstance(cloud, PointCloud):
             raise DataError(
-                f"{path}: form {form} must return an equiseg.data.points.cloud.PointCloud, got "
+                f"{path}: form {form} must return an equiseg.data.PointCloud, got "
                 f"{type(cloud).__name__}"
             )
         refuse_missing(wanted, cloud.attributes, path)
