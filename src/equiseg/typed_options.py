@@ -22,15 +22,7 @@ _ABSENT = object()
 
 
 class OptionError(ValueError):
-    """Options that cannot be taken.
-
-    Attributes:
-        option: Dotted name of the first one.
-    """
-
-    def __init__(self, option: str, message: str) -> None:
-        super().__init__(message)
-        self.option = option
+    """Options that cannot be taken; the message names them, their values and what is allowed."""
 
 
 def read_options(kind: Any, given: Any, name: str = "") -> Any:
@@ -54,11 +46,9 @@ def read_options(kind: Any, given: Any, name: str = "") -> Any:
     try:
         return _adapter(kind).validate_python(fitting)
     except ValidationError as error:
-        problems = {}  # a union has an error for each of its types
-        for found in error.errors(include_url=False):
-            option, message = _in_words(kind, fitting, name, found)
-            problems[message] = option
-        raise OptionError(next(iter(problems.values())), "; ".join(problems)) from None
+        told = (_in_words(kind, fitting, name, e) for e in error.errors(include_url=False))
+        # A union has an error for each of its types.
+        raise OptionError("; ".join(dict.fromkeys(told))) from None
 
 
 def text_value(text: str, kind: Any) -> Any:
@@ -155,19 +145,19 @@ def _fitting(kind: Any, given: Any, name: str) -> Any:
             option = f"{name}.{key}" if name else str(key)
             if inner is None and any(map(_is_dataclass, _members(kind))):
                 known = next(_hints(m) for m in _members(kind) if _is_dataclass(m))
-                raise OptionError(option, f"unknown option {option}{nearest(str(key), known)}")
+                raise OptionError(f"unknown option {option}{nearest(str(key), known)}")
             result[key] = value if inner is None else _fitting(inner, value, option)
         return result
     members = _members(kind)
     if isinstance(given, bool) and bool not in members and {int, float} & set(members):
-        raise OptionError(name, f"{name} must be {type_words(kind)}, got {given}")
+        raise OptionError(f"{name} must be {type_words(kind)}, got {given}")
     if isinstance(given, (int, float)) and any(str(given) in get_args(m) for m in members):
         return str(given)  # YAML reads 32 as a number where one of the words "32" and "bf16" is due
     return given
 
 
-def _in_words(kind: Any, given: Any, name: str, error: Any) -> tuple[str, str]:
-    """The option of an error and what is wrong with it."""
+def _in_words(kind: Any, given: Any, name: str, error: Any) -> str:
+    """An error of pydantic by its place and kind, not by its message."""
     for key in error["loc"]:
         inner = _inner(kind, key)
         if inner is None:
@@ -175,10 +165,10 @@ def _in_words(kind: Any, given: Any, name: str, error: Any) -> tuple[str, str]:
         name = f"{name}.{key}" if name else str(key)
         kind, given = inner, given.get(key, _ABSENT)
     if given is _ABSENT:
-        return name, f"{name} is required"
+        return f"{name} is required"
     if error["type"] == "value_error":
-        return name, _with_name(str(error["ctx"]["error"]), kind, name)
-    return name, f"{name} must be {type_words(kind)}, got {given!s:.80}"
+        return _with_name(str(error["ctx"]["error"]), kind, name)
+    return f"{name} must be {type_words(kind)}, got {given!s:.80}"
 
 
 def _with_name(message: str, kind: Any, name: str) -> str:

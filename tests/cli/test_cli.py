@@ -194,6 +194,7 @@ def test_a_file_of_options_that_cannot_be_read_is_named(text, message, tmp_path)
     [
         ("epoch: 3", "run.yaml: unknown option epoch (did you mean epochs?)"),
         ("data: {sise: [1, 2]}", "run.yaml: unknown option data.sise (did you mean data.size?)"),
+        ("epochs: many", "run.yaml: epochs must be a whole number, got many"),
         ("- 3", "run.yaml: must hold options, as 'epochs: 12', got [3]"),
     ],
 )

@@ -37,19 +37,26 @@ def test_nested_options_in_either_form():
     assert config.log_collapse is False
 
 
-def test_older_names_of_the_built_in_data_are_taken():
-    words = ("--data.scenes.num_classes", "12", "--data.num_scenes", "[40, 10, 20]")
-    config = read("train", "--data.card", "scenes", *words, "--data.rooms.points", "2000")["config"]
-    assert "'num_classes': 12" in str(vars_of(config.data))
-    assert "(40, 10, 20)" in str(vars_of(config.data))
-    assert "'points': 2000" in str(vars_of(config.data))
+def test_older_and_shorter_names_of_the_built_in_data_are_taken():
+    old = ("--data.scenes.num_classes", "12", "--data.num_scenes", "[40, 10, 20]")
+    short = ("--data.pictures.num_classes", "12", "--data.num_samples", "[40, 10, 20]")
+    configs = [
+        read("train", "--data.card", "scenes", *words, "--data.rooms.points", "2000")["config"]
+        for words in (old, short)
+    ]
+    assert configs[0] == configs[1]
+    data = configs[0].data.synthetic
+    assert data.pictures.num_classes == 12
+    assert data.num_samples == (40, 10, 20)
+    assert data.scans.points == 2000
 
 
-def vars_of(value):
-    """A dataclass as nested dictionaries."""
-    if not hasattr(value, "__dataclass_fields__"):
-        return value
-    return {name: vars_of(getattr(value, name)) for name in value.__dataclass_fields__}
+def test_older_names_of_the_counted_data_are_taken():
+    words = ("scenes", "--scenes.context", "0.5", "--rooms.points", "2000", "--num_scenes", "5")
+    options = read("stats", *words)["options"]
+    assert options.pictures.context == 0.5
+    assert options.scans.points == 2000
+    assert options.num_samples == 5
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,17 @@ def test_a_configuration_comes_back_as_it_was_written(tmp_path: Path):
 def test_yaml_may_write_a_precision_as_a_number(tmp_path: Path):
     (tmp_path / "task.yaml").write_text("precision: 16")
     assert read_config(tmp_path / "task.yaml").precision == "16"
+
+
+def test_old_names_are_read_with_one_note(tmp_path: Path, caplog):
+    text = "data: {card: scenes, scenes: {num_classes: 6}, num_scenes: [3, 2, 1]}"
+    (tmp_path / "old.yaml").write_text(text)
+    for _ in range(2):
+        data = read_config(tmp_path / "old.yaml").data
+        assert data.card == "pictures"
+        assert data.synthetic.pictures.num_classes == 6
+        assert data.synthetic.num_samples == (3, 2, 1)
+    assert caplog.messages == [
+        "old.yaml: data.scenes is now data.synthetic.pictures",
+        "old.yaml: data.num_scenes is now data.synthetic.num_samples",
+    ]

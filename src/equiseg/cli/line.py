@@ -8,7 +8,7 @@ from typing import Any
 
 from equiseg.cli.options import Option, meaning
 from equiseg.data.yaml_file import read_yaml
-from equiseg.typed_options import OptionError, nearest, text_value
+from equiseg.typed_options import OptionError, nearest, read_options, text_value
 
 CONFIG = "config"
 _CONFIG_HELP = "YAML file with any of the options. Of several, later ones count."
@@ -53,12 +53,12 @@ def _pairs(words: Sequence[str], options: Sequence[Option]) -> Iterator[tuple[Op
         word = left.pop(0)
         if not word.startswith("--"):
             if not places:
-                raise OptionError("", f"unexpected {word!r:.80}: options start with --")
+                raise OptionError(f"unexpected {word!r:.80}: options start with --")
             yield places.pop(0), word
             continue
         name, equals, text = word.partition("=")
         if (option := known.get(name)) is None:
-            raise OptionError(name, f"unknown option {name}{_meant(name, known)}")
+            raise OptionError(f"unknown option {name}{_meant(name, known)}")
         if not equals:
             follows = bool(left) and not left[0].startswith("--")
             if option.kind is bool and not (follows and _is_switch_value(left[0], places)):
@@ -66,7 +66,7 @@ def _pairs(words: Sequence[str], options: Sequence[Option]) -> Iterator[tuple[Op
             elif follows:
                 text = left.pop(0)
             else:
-                raise OptionError(name, f"{name} needs a value: {meaning(option)}")
+                raise OptionError(f"{name} needs a value: {meaning(option)}")
         yield option, text
 
 
@@ -84,32 +84,37 @@ def _meant(name: str, known: Mapping[str, Option]) -> str:
 
 def _file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
     """The options of a file, by their present names."""
-    from equiseg.training.renamed import with_new_names
+    from equiseg.training.renamed import tell_once, with_new_names
 
     if not path.is_file():
-        raise OptionError(CONFIG, f"--config {path}: no such file")
+        raise OptionError(f"--config {path}: no such file")
     said = read_yaml(path) or {}
     if not isinstance(said, dict):
-        raise OptionError(CONFIG, f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}")
-    said, _ = with_new_names(said)
-    names = {option.name: option for option in options if option.name != CONFIG}
-    for name in _leaves(said, names):
-        if name not in names:
-            raise OptionError(name, f"{path}: unknown option {name}{nearest(name, names)}")
+        raise OptionError(f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}")
+    said, notes = with_new_names(said)
+    tell_once(notes, path)
+    known = {option.name: option for option in options if option.name != CONFIG}
+    for name, value in _leaves(said, known):
+        if name not in known:
+            raise OptionError(f"{path}: unknown option {name}{nearest(name, known)}")
+        try:
+            read_options(known[name].kind, value, name)
+        except OptionError as error:
+            raise OptionError(f"{path}: {error}") from None
     return said
 
 
 def _leaves(
-    said: Mapping[Any, Any], names: Mapping[str, Option], before: str = ""
-) -> Iterator[str]:
-    """The dotted names of nested options."""
+    said: Mapping[Any, Any], known: Mapping[str, Option], before: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """The dotted names of nested options, with their values."""
     for key, value in said.items():
         name = f"{before}{key}"
-        inside = any(known.startswith(f"{name}.") for known in names)
-        if inside and isinstance(value, Mapping):
-            yield from _leaves(value, names, f"{name}.")
-        elif not inside:
-            yield name
+        section = any(option.startswith(f"{name}.") for option in known)
+        if section and isinstance(value, Mapping):
+            yield from _leaves(value, known, f"{name}.")
+        elif not section:
+            yield name, value
 
 
 def _nested(name: str, value: Any) -> dict[str, Any]:

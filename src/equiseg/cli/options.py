@@ -122,7 +122,7 @@ def check_required(options: Sequence[Option], given: Mapping[str, Any]) -> None:
     missing = [option for option in options if option.required and option.name not in given]
     if missing:
         told = (f"{shown_name(option)} is required: {meaning(option)}" for option in missing)
-        raise OptionError(missing[0].name, "; ".join(told))
+        raise OptionError("; ".join(told))
 
 
 def shown_name(option: Option) -> str:

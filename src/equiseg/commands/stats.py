@@ -47,7 +47,7 @@ class StatsOptions:
         num_samples: Number of built-in pictures or scans to count.
 
     Raises:
-        ValueError: If a number is below what it can be.
+        ValueError: If a number is too small.
     """
 
     split: str | None = None

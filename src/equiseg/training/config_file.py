@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import yaml
 
 from equiseg.data.yaml_file import read_yaml
 from equiseg.training.config import TrainConfig
-from equiseg.training.renamed import with_new_names
+from equiseg.training.renamed import tell_once, with_new_names
 from equiseg.typed_options import OptionError, read_options
 
 
@@ -39,8 +38,7 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
             f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}"
         )
     said, notes = with_new_names(said)
-    for note in notes:
-        warnings.warn(f"config.yaml: {note}", stacklevel=2)
+    tell_once(notes, path)
     given = said if base is None else _over(plain(base), said)
     try:
         config: TrainConfig = read_options(TrainConfig, given)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 # Dotted names, whole or the beginning of longer ones: "data.scenes.seed" begins with "data.scenes".
@@ -65,3 +69,14 @@ def _put(nested: dict[str, Any], path: list[str], value: Any) -> None:
         nested[last] |= value
     else:
         nested[last] = value
+
+
+def tell_once(notes: Iterable[str], file: Path) -> None:
+    """Log each note of a file; a study reads hundreds of files with the same ones."""
+    for note in notes:
+        _log(f"{file.name}: {note}")
+
+
+@functools.cache
+def _log(text: str) -> None:
+    logging.getLogger(__name__).warning(text)
