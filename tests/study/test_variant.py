@@ -1,6 +1,6 @@
 import pytest
 
-from equiseg.study.variant import Variant
+from equiseg.study.variant import Variant, changes_of, name_of
 from runs import tiny_config
 
 
@@ -23,6 +23,15 @@ def test_variants_change_the_base():
     assert Variant.parse("short:epochs=5,val_every=5", base).config.val_every == 5
 
 
+def test_a_loss_in_a_file_counts_by_its_own_name():
+    text = "cross_entropy + 2*my_losses.py:MyLoss"
+    assert name_of(text) == "cross_entropy+MyLoss"
+    assert changes_of(text) == {"method": text}
+    named = "mine:method=my_losses.py:MyLoss(scale=2), epochs=3"
+    assert name_of(named) == "mine"
+    assert changes_of(named) == {"method": "my_losses.py:MyLoss(scale=2)", "epochs": "3"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -30,7 +39,7 @@ def test_variants_change_the_base():
         ("a:method", "must read field=value"),
         (
             "a/b:epochs=3",
-            "a name is made of letters.* got 'a/b'; give it one, as in 'mine:epochs=3'",
+            "a name is made of letters.* got 'a/b'; write a name first, as in 'mine:epochs=3'",
         ),
         ("dice + 2*focal", r"got 'dice\+2\*focal'; .* as in 'mine:method=dice \+ 2\*focal'"),
         ("a:optimizer.wait=1", "is none of the fields"),

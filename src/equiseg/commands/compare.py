@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -26,6 +27,7 @@ from rich.text import Text
 
 from equiseg.commands.tables import comparison_table
 from equiseg.records.run_result import RESULT
+from equiseg.study.method_texts import method_texts
 from equiseg.study.parallel_runs import Report, reason_of
 from equiseg.study.plan import Plan, Task
 from equiseg.study.run_study import run_study
@@ -49,13 +51,13 @@ class TaskFile:
 def compare(
     config: TrainConfig,
     out: Path,
-    methods: list[str] = ["cross_entropy", "ceco"],  # noqa: B006 - read only; shown in --help
+    methods: list[str] | dict[str, Any] = ["cross_entropy", "ceco"],  # noqa: B006 - read only
     seeds: list[int] = [0, 1, 2, 3, 4],  # noqa: B006
     jobs: int = 1,
     split: str = "test",
     tasks: dict[str, TaskFile] = {},  # noqa: B006
     trials: int = 1,
-    search: list[str] = [],  # noqa: B006
+    search: list[str] | dict[str, Any] = [],  # noqa: B006
     select: str = "miou",
 ) -> None:
     """Train several methods with several seeds and compare them, paired by seed.
@@ -72,7 +74,7 @@ def compare(
             with changes to the configuration, as "strong:method=cross_entropy +
             center_collapse(weight=0.8)". A value to tune is written with its default and a range,
             as "focal:method=focal(gamma=2 or uniform(0.5, 5))"; ranges are uniform, loguniform and
-            choice.
+            choice. In a file also a mapping: the name of each with its method or its changes.
         seeds: Each method is trained with each of them.
         jobs: Runs beside each other; they share the cores unless --threads says otherwise.
         split: The split whose scores are compared. Settings are chosen on val.
@@ -80,7 +82,8 @@ def compare(
             on the data of this command.
         trials: Settings of each method that are tried on each task, with a seed of their own: the
             defaults, then random draws from the ranges. 1 tries nothing.
-        search: Ranges that every method is given, as "optimizer.lr=1e-3 or loguniform(5e-4,4e-3)".
+        search: Ranges that every method is given, as "optimizer.lr=1e-3 or loguniform(5e-4,4e-3)";
+            in a file also a mapping.
         select: Validation score by which the best setting is chosen.
     """
     from equiseg.training.config_file import read_config
@@ -91,7 +94,7 @@ def compare(
     ]
     run_comparison(
         opened or [Task(".", config, seeds)],
-        [_with(method, search) for method in methods],
+        method_texts(methods, search),
         out,
         command="equiseg " + shlex.join(sys.argv[1:]),
         jobs=jobs,
@@ -145,13 +148,6 @@ def run_comparison(
     for page in {out / PAGE, out / UNNAMED_PAGE}.difference(pages):
         page.unlink(missing_ok=True)  # of a comparison that was made here before
     console.print(f"page: [bold]{pages[-1]}[/bold]")
-
-
-def _with(method: str, search: Sequence[str]) -> str:
-    """A method with the ranges that all are given."""
-    if search and ":" not in method:
-        method = f"{name_of(method)}:method={method}"
-    return ",".join((method, *search))
 
 
 @contextmanager

@@ -10,10 +10,33 @@ from typing import Any, get_type_hints
 from equiseg.study.search_ranges import split_outside
 from equiseg.training.config import TrainConfig
 
+_FILE = re.compile(r"^[^:=+]*\.py:|(?<=[+*=])[^:=+]*\.py:")  # "my_losses.py:" before a loss
+
 
 def name_of(text: str) -> str:
-    """How a variant is called, as :meth:`Variant.parse` takes it: "cross_entropy+dice"."""
-    return "".join(text.partition(":")[0].split())
+    """The name of a variant: "dice" of "dice:epochs=3", "cross_entropy+dice" of the plain sum.
+
+    A loss in a file of your own (``my_losses.py:MyLoss``) counts by its own name.
+    """
+    return "".join(_FILE.sub("", text).partition(":")[0].split())
+
+
+def changes_of(text: str) -> dict[str, str]:
+    """The fields that a variant changes, each with its value as text.
+
+    Raises:
+        ValueError: If a change does not read field=value.
+    """
+    named, changes = _FILE.sub("", text), text.partition(":")[2]
+    if ":" not in named or not changes:
+        return {"method": text}
+    values: dict[str, str] = {}
+    for change in split_outside(changes):
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
+        values[key.strip()] = value.strip()
+    return values
 
 
 @dataclass(frozen=True)
@@ -42,18 +65,13 @@ class Variant:
         Raises:
             ValueError: If a change names no field, or its value has the wrong type.
         """
-        name, changes = name_of(text), text.partition(":")[2]
+        name, values = name_of(text), changes_of(text)
         if not re.fullmatch(r"[\w.+-]+", name):
+            changes = ", ".join(f"{field}={value}" for field, value in values.items())
             raise ValueError(
                 f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}; "
-                f"give it one, as in 'mine:{changes or 'method=' + text}'"
+                f"write a name first, as in 'mine:{changes}'"
             )
-        values: dict[str, str] = {} if changes else {"method": text}
-        for change in split_outside(changes):
-            key, equals, value = change.partition("=")
-            if not equals:
-                raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
-            values[key.strip()] = value.strip()
         if "seed" in values:
             raise ValueError(f"methods: {text!r} sets a seed; give them to all methods by --seeds")
         return cls(name, _changed(base, values, text))
