@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -12,42 +10,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.gpu.checking import EXACT, Check, Result, run_checks, without_waiting
 from benchmarks.gpu.section import Section
 from equiseg import CenterCollapseLoss, class_centers, label_side
 from equiseg.losses import CrossEntropyLoss
 
 IGNORED = 255
-EXACT, SUMS = 0.0, 2e-5  # relative to the largest value of the reference
+SUMS = 2e-5  # relative to the largest value of the reference
 BF16 = 2.0**-8 + SUMS  # a gradient in bf16 is rounded to it, once
 _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
-Result = tuple[float, float]  # the largest relative error, and the largest allowed
-
-
-class _NotHereError(Exception):
-    """The check needs what this machine has not."""
-
 
 def checks(section: Section) -> None:
-    """Run all of them; a failing one does not stop the others."""
-    for name, check in _all(section.device):
-        if not section.fits(name, 25 if "compile" in name and section.device == "cuda" else 1):
-            continue
-        try:
-            error, allowed = check()
-        except _NotHereError as missing:
-            section.skipped.append(f"{name}: {missing}")
-        except Exception as failure:
-            section.add({"check": name, "passed": False, "note": str(failure).split("\n")[0][:160]})
-            section.facts[f"traceback of {name}"] = traceback.format_exc().splitlines()[-25:]
-        else:
-            row = {"check": name, "passed": error <= allowed, "error": error, "allowed": allowed}
-            section.add(row)
-    failed = [row["check"] for row in section.rows if not row["passed"]]
-    section.facts["failed"] = failed or "none"
+    """Class centers, the loss and the score."""
+    run_checks(section, _all(section.device))
 
 
-def _all(device: str) -> Iterator[tuple[str, Callable[[], Result]]]:
+def _all(device: str) -> Iterator[tuple[str, Check]]:
     both = {"aligned corners": True, "corners free": False}
     cases: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
         "maps, ratio 4": ((2, 24, 24, 20), (2, 96, 80)),
@@ -221,29 +200,15 @@ def _twice(device: str, features: tuple, labels: tuple, ready: bool = False) -> 
 
 
 def _no_wait(device: str, features: tuple, labels: tuple, ready: bool = False) -> Result:
-    """Forward and backward with every wait for the device turned into an error."""
-    if device != "cuda":
-        raise _NotHereError("needs cuda")
-    return _without_waiting(_step(device, features, labels, ready))
+    """Forward and backward of the loss."""
+    return without_waiting(device, _step(device, features, labels, ready))
 
 
 def _no_wait_pixel_loss(device: str) -> Result:
-    """The same for the cross entropy that stands beside it."""
-    if device != "cuda":
-        raise _NotHereError("needs cuda")
+    """Forward and backward of cross entropy."""
     logits, labels = (t.to(device) for t in _inputs((2, 19, 24, 20), (2, 96, 80)))
     loss = CrossEntropyLoss(19)
-    return _without_waiting(lambda: loss(logits.requires_grad_(), labels).backward())
-
-
-def _without_waiting(step: Callable[[], object]) -> Result:
-    step()
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    with contextlib.ExitStack() as stack:
-        stack.callback(torch.cuda.set_sync_debug_mode, "default")
-        step()
-    return 0.0, EXACT
+    return without_waiting(device, lambda: loss(logits.requires_grad_(), labels).backward())
 
 
 def _compiled(device: str) -> Result:
