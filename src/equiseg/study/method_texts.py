@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from equiseg.study.search_ranges import split_outside
 from equiseg.study.variant import changes_of, name_of
 
 Methods = Sequence[str] | Mapping[str, Any]
@@ -17,12 +16,11 @@ def method_texts(methods: Methods, search: Search = ()) -> list[str]:
 
     A mapping says the same as a list of texts::
 
-        methods:
-          cross_entropy:                               # its own name is the method
-          focal: focal(gamma=2 or uniform(0.5, 4))     # a name for a method
-          sampled:                                     # a name for changes of the configuration
-            method: cross_entropy
-            data.sampling.by: rare_class               # or nested: data: {sampling: {by: ...}}
+        cross_entropy:                               # the name is the method
+        focal: focal(gamma=2 or uniform(0.5, 4))     # a name for a method
+        sampled:                                     # a name for changes of the configuration
+          method: cross_entropy
+          data.sampling.by: rare_class               # or nested: data: {sampling: {by: ...}}
 
     Args:
         methods: Texts, or a mapping from the name of each method to its text, to its changes, or
