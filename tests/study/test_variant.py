@@ -4,7 +4,7 @@ from equiseg.study.variant import Variant, changes_of, name_of
 from runs import tiny_config
 
 
-def test_variants_change_the_base():
+def test_variants_change_the_common_configuration():
     base = tiny_config()
     plain = Variant.parse("cross_entropy", base)
     assert (plain.name, plain.config.method) == ("cross_entropy", "cross_entropy")
@@ -48,6 +48,6 @@ def test_a_loss_in_a_file_counts_by_its_own_name():
         ("a:seed=1", "give them to all methods by --seeds"),
     ],
 )
-def test_variants_that_cannot_be_read(text, message):
+def test_invalid_variants_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         Variant.parse(text, tiny_config())

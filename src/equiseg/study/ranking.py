@@ -1,4 +1,4 @@
-"""The statistics of several methods on several tasks: ranks, which are told apart, intervals."""
+"""Statistics of several methods on several tasks: ranks, their significance, intervals."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def _even(methods: int) -> float:
 
 
 def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -> float:
-    """Difference of mean ranks from which on two methods are told apart (Nemenyi's test).
+    """Smallest significant difference of two mean ranks (Nemenyi's test).
 
     Demšar 2006, section 3.2.2: q * sqrt(M (M + 1) / (6 T)), q the studentized range over sqrt(2).
 
     Args:
         num_methods: Methods M.
         num_tasks: Tasks T.
-        alpha: Probability of telling any two apart that do not differ.
+        alpha: Probability of calling any two methods different that do not differ.
 
     Raises:
         ValueError: If there are fewer than two methods, or no task.
@@ -81,7 +81,7 @@ def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -
 
 
 def cliques(ranks: Sequence[float], difference: float) -> list[list[int]]:
-    """Groups of methods that are not told apart, the largest ones, in order of rank.
+    """Largest groups of methods that do not differ significantly, in order of rank.
 
     Args:
         ranks: Mean rank of each method.

@@ -1,4 +1,4 @@
-"""A variant: a method's text, with what else differs, on top of what all share."""
+"""Variant: a method and its other changes to the common configuration."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def changes_of(text: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the things compared.
+    """One of the variants that are compared.
 
     Attributes:
-        name: How tables call it, and the name of its folder.
+        name: Its name in tables, and of its folder.
         config: Its configuration, for any seed.
     """
 
@@ -60,7 +60,7 @@ class Variant:
                 changes to the base
                 configuration: "strong:method=cross_entropy + center_collapse(weight=0.8),
                 optimizer.lr=1e-3".
-            base: What the others share.
+            base: The common configuration.
 
         Raises:
             ValueError: If a change names no field, or its value has the wrong type.
