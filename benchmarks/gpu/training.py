@@ -101,7 +101,8 @@ def _config(section: Section, training: Training) -> TrainConfig:
     if section.tiny:
         config = replace(config, epochs=2, val_every=2)
         if not training.data:
-            data = replace(data, num_scenes=(16, 4, 4))
+            few = replace(data.synthetic, num_samples=(16, 4, 4))
+            data = replace(data, synthetic=few)
     return replace(config, data=data, threads=None)
 
 

@@ -9,6 +9,8 @@ from typing import Any, get_type_hints
 
 from equiseg.study.search_ranges import split_outside
 from equiseg.training.config import TrainConfig
+from equiseg.training.renamed import new_name
+from equiseg.typed_options import OptionError, read_options, text_value
 
 _FILE = re.compile(r"^[^:=+]*\.py:|(?<=[+*=])[^:=+]*\.py:")  # "my_losses.py:" before a loss
 
@@ -65,7 +67,8 @@ class Variant:
         Raises:
             ValueError: If a change names no field, or its value has the wrong type.
         """
-        name, values = name_of(text), changes_of(text)
+        name = name_of(text)
+        values = {new_name(field): value for field, value in changes_of(text).items()}
         if not re.fullmatch(r"[\w.+-]+", name):
             changes = ", ".join(f"{field}={value}" for field, value in values.items())
             raise ValueError(
@@ -96,14 +99,7 @@ def _changed(config: Any, values: dict[str, str], text: str) -> Any:
 
 
 def _parsed(field: str, value: str, type_: Any, text: str) -> Any:
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--value", type=type_)
     try:
-        return parser.parse_args([f"--value={value}"]).value
-    except ArgumentError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(
-            f"methods: {field}={value!r} in {text!r} does not fit: {reason}"
-        ) from error
+        return read_options(type_, text_value(value, type_), field)
+    except OptionError as error:
+        raise ValueError(f"methods: in {text!r}: {error}") from None
