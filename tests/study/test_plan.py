@@ -14,7 +14,7 @@ def plan(out: Path, **changes) -> Plan:
     return Plan(**{"tasks": tasks, "methods": ["cross_entropy", FOCAL], "out": out} | changes)
 
 
-def test_trials_have_seeds_of_their_own_and_seeds_come_in_turn(tmp_path: Path):
+def test_trials_use_other_seeds_and_final_runs_go_seed_by_seed(tmp_path: Path):
     """A study that is cut off has pairs to show; a choice has not seen the runs it is judged by."""
     chosen = plan(tmp_path, trials=2)
     trials = chosen.trial_runs()
@@ -82,6 +82,6 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ),
     ],
 )
-def test_plans_that_cannot_work(tmp_path, changes, message):
+def test_invalid_plans_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         plan(tmp_path, **changes)
