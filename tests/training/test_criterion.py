@@ -83,8 +83,8 @@ def test_ldam_is_reweighted_in_the_last_fifth():
 def test_a_fixed_classifier_becomes_the_networks(name):
     criterion, classifier = built(name), nn.Conv2d(C, K, 1)
     criterion.fix_classifier(classifier)
-    rows_KD = criterion.losses[name].rows_KD
-    assert torch.equal(classifier.weight.flatten(1), rows_KD)
+    classifier_rows = criterion.losses[name].rows_KD
+    assert torch.equal(classifier.weight.flatten(1), classifier_rows)
     assert not classifier.bias.any()
     assert not any(parameter.requires_grad for parameter in classifier.parameters())
     with pytest.raises(ValueError, match=f"{name} needs a classifier of one row a class"):

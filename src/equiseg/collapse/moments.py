@@ -121,8 +121,8 @@ class ClassMoments:
             )
         device = self.counts_K.device
         features, labels = features.to(device), labels.to(device)
-        check_labels(labels, num_classes, self.ignore_index)
-        self.counts_K += count_labels(labels, num_classes, self.ignore_index)
+        check_labels(labels, num_classes, ignore_index=self.ignore_index)
+        self.counts_K += count_labels(labels, num_classes, ignore_index=self.ignore_index)
         if features.ndim == 2:  # points and voxels are one map, labelled cell by cell
             pairs = self._point_weights(labels, inverse, len(features))
             add_products(self.sums_KD, self.squares_KDD, features.T, pairs)

@@ -164,7 +164,7 @@ class CalibrationError(SummedMetric[Calibration]):
             _check_confidences(confidences, labels)
             assert confidences is not None
         if is_checkable(labels):
-            check_labels(labels, self.num_classes, self.ignore_index)
+            check_labels(labels, self.num_classes, ignore_index=self.ignore_index)
         predicted = predicted.flatten()
         truth = fold_ignored(labels, self.num_classes, self.ignore_index).flatten()
         known = truth < self.num_classes

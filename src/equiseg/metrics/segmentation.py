@@ -164,7 +164,7 @@ class SegmentationScore(SummedMetric[Score]):
         else:
             predicted = checked_ids(predictions, labels, self.num_classes)
         if is_checkable(labels):
-            check_labels(labels, self.num_classes, self.ignore_index)
+            check_labels(labels, self.num_classes, ignore_index=self.ignore_index)
         # Row K of this matrix takes the pixels without a label, and is dropped.
         truth = fold_ignored(labels, self.num_classes, self.ignore_index)
         cell = (truth * self.num_classes + predicted).flatten()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from inspect import isclass
 from typing import Literal
 
 from equiseg.data.config import DataConfig
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.losses import LogitAdjustedLoss
-from equiseg.training.methods import parse_method
+from equiseg.training.methods import absolute_method, parse_method
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class TrainConfig:
             weighted sum of losses ("0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)"),
             "ceco" for cross entropy with the center collapse regularizer, or "ceco_published" with
             the branch as its authors released it. What a loss must know of the training labels is
-            named: prior=pixel or image, class_counts=pixel or image, and weight= or alpha= by
+            named: prior=pixel or image, class_counts=pixel or image, and class_weight= by
             formula (inverse, square_root, enet, median_frequency, effective_number).
         adjust: Tau of post-hoc logit adjustment (Menon et al. 2021): after training, this share of
             the log-prior of the training pixels is taken off the classifier's bias. 0 leaves it;
@@ -125,8 +123,10 @@ class TrainConfig:
     log_collapse: bool = True
 
     def __post_init__(self) -> None:
+        # evaluate and diagnose find the loss from any folder
+        object.__setattr__(self, "method", absolute_method(self.method))
         for term in parse_method(self.method):
-            if self.adjust and isclass(term.build) and issubclass(term.build, LogitAdjustedLoss):
+            if self.adjust and getattr(term.build, "adjusts_logits", False):
                 raise ValueError(
                     f"adjust={self.adjust} would take the prior off a second time after "
                     f"{term.name}; use one of the two"
