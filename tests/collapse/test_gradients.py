@@ -141,7 +141,7 @@ def test_center_gradients_are_those_of_autograd(options, sizes):
 
 def test_the_published_branch_is_covered():
     features, labels = maps(SIZES["2d equal"])
-    loss = CenterCollapseLoss.published(K, C, [0.9, 0.5, 0.2, 0.01], weight=0.8)
+    loss = CenterCollapseLoss.published(K, C, prior=[0.9, 0.5, 0.2, 0.01], weight=0.8)
     with pytest.raises(ValueError, match=r"must not be in training.*call loss.eval\(\) first"):
         center_gradients(features, labels, loss)
     loss(features, labels)  # sets the running statistics

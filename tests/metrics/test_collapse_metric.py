@@ -263,7 +263,7 @@ def test_nothing_counted_is_nan():
 )
 def test_arguments_that_cannot_work_are_refused(options, kind, message):
     with pytest.raises(kind, match=message):
-        CollapseMetric(**({"num_classes": K, "dim": D} | options))
+        CollapseMetric(**({"num_classes": K, "in_features": D} | options))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from equiseg.resize import LINEAR_MODES
 class CollapseMetric(SummedMetric[CollapseMeasures]):
     """Neural collapse of last-layer features, counted batch by batch and summed over ranks.
 
-        metric = CollapseMetric(num_classes=19, dim=256, classifier=model.classifier)
+        metric = CollapseMetric(num_classes=19, in_features=256, classifier=model.classifier)
         for images, labels in loader:
             metric.update(features_of(images), labels)
         metric.compute().equiangularity
@@ -29,7 +29,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
 
     Args:
         num_classes: Number of classes K.
-        dim: Channels D of the features.
+        in_features: Channels D of the features.
         classifier: What turns the features into logits: a module with a weight of K rows of D (a
             Linear or a 1x1 convolution), read whenever it is needed, so that it may go on
             training; or those rows as a (K, D) tensor. It is neither moved nor saved with the
@@ -56,7 +56,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
     def __init__(
         self,
         num_classes: int,
-        dim: int,
+        in_features: int,
         *,
         classifier: nn.Module | Tensor | None = None,
         ignore_index: int = 255,
@@ -67,7 +67,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
     ) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
-        self.dim = dim
+        self.in_features = in_features
         self.ignore_index = ignore_index
         self.resolution: Resolution = resolution
         self.align_corners = align_corners
@@ -77,10 +77,10 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
             raise ValueError(
                 "centers are there to be compared with a classifier, got none; pass classifier= too"
             )
-        if centers is not None and centers.shape != (num_classes, dim):
+        if centers is not None and centers.shape != (num_classes, in_features):
             raise ValueError(
-                f"centers must be ({num_classes}, {dim}), got {tuple(centers.shape)}; pass the "
-                "centers_KD of a metric with the same num_classes and dim"
+                f"centers must be ({num_classes}, {in_features}), got {tuple(centers.shape)}; pass the "
+                "centers_KD of a metric with the same num_classes and in_features"
             )
         if centers is not None and not centers.any():
             raise ValueError(
@@ -89,7 +89,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
             )
         self.centers = None if centers is None else centers.detach().clone()
         nothing = ClassMoments.zeros(
-            num_classes, dim, ignore_index=ignore_index, resolution=resolution
+            num_classes, in_features, ignore_index=ignore_index, resolution=resolution
         )
         self.add_state("counts_K", nothing.counts_K, dist_reduce_fx="sum")
         self.add_state("sums_KD", nothing.sums_KD, dist_reduce_fx="sum")
@@ -154,9 +154,9 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
                 f"classifier must be a module with a weight or a tensor, got {classifier}; pass "
                 "the last layer itself"
             )
-        if weight.shape[:2] != (self.num_classes, self.dim) or weight[0, 0].numel() != 1:
+        if weight.shape[:2] != (self.num_classes, self.in_features) or weight[0, 0].numel() != 1:
             raise ValueError(
-                f"classifier must have a weight of {self.num_classes} rows of {self.dim}, got "
+                f"classifier must have a weight of {self.num_classes} rows of {self.in_features}, got "
                 f"{tuple(weight.shape)}; one that looks at a neighbourhood has no row to compare "
                 "with a center: pass classifier=None"
             )
