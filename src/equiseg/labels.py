@@ -167,12 +167,13 @@ def check_shapes(
 
 
 def check_order(features: Tensor, labels: Tensor, name: str) -> None:
-    """Refuse swapped arguments: integers in the first place and floating point in the second.
+    """Refuse swapped arguments: integer ids first, then floating point with a channel dimension.
 
     Raises:
         TypeError: If they are swapped.
     """
-    if labels.is_floating_point() and features.dtype in _INTEGER_DTYPES:
+    has_channels = labels.ndim == features.ndim + 1
+    if has_channels and labels.is_floating_point() and features.dtype in _INTEGER_DTYPES:
         raise TypeError(
             f"{name} and labels are swapped: the first argument is {features.dtype} "
             f"{tuple(features.shape)}, the second {labels.dtype} {tuple(labels.shape)}; pass "

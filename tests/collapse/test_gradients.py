@@ -16,8 +16,8 @@ POINTS = ((), ())
 BRANCHES = {
     "defaults": {},
     "weight and scale": {"weight": 0.7, "scale": 9.0},
-    "frozen projection": {"projection": "frozen", "dim": 9},
-    "learnable projection": {"projection": "learnable", "relu": True},
+    "frozen projection": {"projection": ("frozen", 9)},
+    "learnable projection": {"projection": "learnable"},
     "prior": {"prior": [0.9, 0.5, 0.2, 0.01]},
     "min_count": {"min_count": 32},
     "corners aligned": {"align_corners": True},

@@ -5,14 +5,12 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from equiseg.centers.label_sides import label_side
 from equiseg.losses import CenterCollapseLoss, center_collapse, center_loss
 from maps import SIZES, LargestTensor, NoWait, accelerator, every_kind_and_preparation
 from reference.slow_center_collapse import center_collapse as slow_center_collapse
-from reference.slow_center_collapse import published
 
 K, C = 5, 7
 PRIOR = (0.9, 0.5, 0.2, 0.1, 0.05)
@@ -48,72 +46,6 @@ def test_equals_the_slow_derivation(options):
     shared = {name: options[name] for name in ("prior", "weight", "scale") if name in options}
     expected = slow_center_collapse(loss.state_dict(), features, labels, **shared)
     assert loss(features, labels).item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_the_published_branch_in_training_with_its_dropout():
-    loss = CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.8)
-    features, labels = maps()
-    torch.manual_seed(0)
-    kept = F.dropout(torch.ones(K, 512), 0.1)  # the mask the loss draws from the same seed
-    torch.manual_seed(0)
-    value = loss(features, labels).item()
-    expected = published(
-        loss.state_dict(),
-        features,
-        labels,
-        prior=PRIOR,
-        weight=0.8,
-        training=True,
-        kept=kept.double().numpy(),
-    )
-    assert value == pytest.approx(expected, rel=1e-5)
-
-
-def test_the_published_branch_in_evaluation_after_training_steps():
-    loss = CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.8)
-    for seed in (1, 2, 3):
-        loss(*maps(seed))
-    features, labels = maps()
-    before = {name: tensor.clone() for name, tensor in loss.state_dict().items()}
-    value = loss.eval()(features, labels).item()
-    expected = published(before, features, labels, prior=PRIOR, weight=0.8, training=False)
-    assert value == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(loss.state_dict(), before, atol=0, rtol=0)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_published_running_statistics_are_those_of_batch_norm(dtype):
-    loss = CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.8)
-    norm = nn.BatchNorm2d(128)
-    for seed in (1, 2, 3):
-        features, labels = maps(seed)
-        loss(features.to(dtype), labels)
-        norm(torch.einsum("dc,bchw->bdhw", loss.reduction.weight, features))
-    torch.testing.assert_close(loss.reduction.running_mean, norm.running_mean)
-    torch.testing.assert_close(loss.reduction.running_var, norm.running_var)
-
-
-@pytest.mark.parametrize("points", [0, 1])
-def test_published_statistics_survive_a_batch_too_small_for_them(points):
-    loss = CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.8)
-    value = loss(torch.ones(points, C), torch.zeros(points, dtype=torch.int64))
-    assert value.isfinite()
-    assert not loss.reduction.running_mean.any()
-    assert (loss.reduction.running_var == 1).all()
-
-
-def test_the_published_branch_compiles_in_training():
-    torch.compiler.reset()
-    eager, traced = (CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.8) for _ in range(2))
-    eager.dropout.p = traced.dropout.p = 0.0  # the mask would differ
-    features, labels = maps()
-    value = torch.compile(traced, fullgraph=True, backend="aot_eager")(features, labels)
-    torch.testing.assert_close(value, eager(features, labels))
-    torch.testing.assert_close(traced.state_dict(), eager.state_dict())
-
-
-def test_the_published_branch_learns_nothing():
-    assert not list(CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.8).parameters())
 
 
 def test_only_a_learnable_projection_has_parameters():

@@ -30,7 +30,7 @@ def test_rows_and_bias_learn():
 
 
 def test_a_region_weighs_the_same_whatever_its_size():
-    loss = RegionRebalanceLoss(2, 2, (1, 1), smoothing=0)
+    loss = RegionRebalanceLoss(2, 2, prior=(1, 1), smoothing=0)
     labels = torch.tensor([0] * 99 + [1])
     features = torch.eye(2)[labels].requires_grad_()
     loss(features, labels).backward()
@@ -57,7 +57,7 @@ def test_a_target_that_is_not_the_largest_is_refused(classes, smoothing):
     with pytest.raises(
         ValueError, match=f"smoothing must be .* got {smoothing!r}; 0 switches it off"
     ):
-        RegionRebalanceLoss(classes, C, [1.0] * classes, smoothing=smoothing)
+        RegionRebalanceLoss(classes, C, prior=[1.0] * classes, smoothing=smoothing)
 
 
 def test_golden_value():

@@ -128,9 +128,9 @@ class Counts:
         """
         ignored = data.ignore_index
         labels = _labels(data, index) if voxel is None else (sample := data[index]).labels
-        self.statistics.add(labels, ignored)
+        self.statistics.add(labels, ignore_index=ignored)
         if self.context is not None and voxel is None:
-            self.context.add(labels, ignored)
+            self.context.add(labels, ignore_index=ignored)
         elif self.context is not None:
             assert voxel is not None
             voxels = voxelize(sample.xyz_N3, voxel)
