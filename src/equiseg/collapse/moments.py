@@ -71,13 +71,14 @@ class ClassMoments:
             device: Where the sums are kept and batches are brought to. It must know float64.
 
         Raises:
-            ValueError: If ``num_classes < 2``, ``in_features < 1``, ``ignore_index`` is a class or the
-                resolution is none of the two.
+            ValueError: If ``num_classes < 2``, ``in_features < 1``, ``ignore_index`` is a class or
+                the resolution is none of the two.
         """
         check_num_classes(num_classes, ignore_index)
         if in_features < 1:
             raise ValueError(
-                f"in_features must be at least 1, got {in_features}; pass the channels of the features"
+                f"in_features must be at least 1, got {in_features}; pass the channels of the "
+                "features"
             )
         if resolution not in ("label", "feature"):
             raise ValueError(f"resolution must be 'label' or 'feature', got {resolution!r}")

@@ -57,7 +57,8 @@ class TrainedNetwork:
             for (name, loss), factor in zip(
                 criterion.losses.items(), criterion.factors, strict=True
             )
-            if type(loss) in _CENTER_BRANCHES  # a subclass may compute anything
+            # a subclass may compute anything
+            if isinstance(loss, CenterCollapseLoss) and type(loss) in _CENTER_BRANCHES
         ]
         if not branches:
             return None

@@ -23,6 +23,16 @@ class ClassStatistics(Tally):
         pixels_K: (K,) int64, labelled pixels (or points) of each class.
         images_K: (K,) int64, images (or scans) that contain each class.
         num_images: Number of images counted.
+
+    Example:
+        >>> import torch
+        >>> from equiseg import ClassStatistics
+        >>> masks = [torch.tensor([[0, 0, 1]]), torch.tensor([[0, 2, 255]])]
+        >>> statistics = ClassStatistics.from_labels(masks, num_classes=3)
+        >>> statistics.pixels_K.tolist(), statistics.images_K.tolist()
+        ([3, 1, 1], [2, 1, 1])
+        >>> statistics.pixel_imbalance
+        3.0
     """
 
     pixels_K: Tensor

@@ -23,6 +23,15 @@ class CrossEntropyLoss(PixelLoss):
 
     Raises:
         ValueError: If the arguments cannot work.
+
+    Example:
+        >>> import torch
+        >>> from equiseg.losses import CrossEntropyLoss
+        >>> loss = CrossEntropyLoss(num_classes=3)
+        >>> logits = torch.zeros(2, 3, 8, 8, requires_grad=True)  # smaller than the labels
+        >>> labels = torch.randint(0, 3, (2, 32, 32))
+        >>> round(loss(logits, labels).item(), 4)
+        1.0986
     """
 
     def score(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:

@@ -33,6 +33,14 @@ class FocalLoss(PixelLoss):
 
     Raises:
         ValueError: If the arguments cannot work.
+
+    Example:
+        >>> import torch
+        >>> from equiseg import class_weights
+        >>> from equiseg.losses import FocalLoss
+        >>> loss = FocalLoss(num_classes=2, class_weight=class_weights([90, 10], "inverse"))
+        >>> loss(torch.zeros(4, 2), torch.tensor([0, 0, 1, 255])).ndim
+        0
     """
 
     alpha_K: Tensor

@@ -19,11 +19,6 @@ from equiseg.resize import LINEAR_MODES
 class CollapseMetric(SummedMetric[CollapseMeasures]):
     """Neural collapse of last-layer features, counted batch by batch and summed over ranks.
 
-        metric = CollapseMetric(num_classes=19, in_features=256, classifier=model.classifier)
-        for images, labels in loader:
-            metric.update(features_of(images), labels)
-        metric.compute().equiangularity
-
     The states are those of :class:`equiseg.collapse.ClassMoments`: 8 K D^2 bytes, and as much again
     for every rank while ranks are summed.
 
@@ -46,6 +41,18 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
         TypeError: If the classifier has no weight.
         ValueError: If a size, ``ignore_index`` or the resolution cannot work, the classifier or
             the centers are not (K, D), or centers come without a classifier.
+
+    Example:
+        Features on the vertices of a simplex have collapsed:
+
+        >>> import torch
+        >>> from equiseg import CollapseMetric, simplex_etf
+        >>> labels = torch.arange(40) % 4
+        >>> metric = CollapseMetric(num_classes=4, in_features=8)
+        >>> metric.update(simplex_etf(4, 8)[labels], labels)
+        >>> measures = metric.compute()
+        >>> round(measures.equiangularity, 4), round(measures.nc1_ratio, 4)
+        (0.0, 0.0)
     """
 
     counts_K: Tensor
@@ -79,8 +86,8 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
             )
         if centers is not None and centers.shape != (num_classes, in_features):
             raise ValueError(
-                f"centers must be ({num_classes}, {in_features}), got {tuple(centers.shape)}; pass the "
-                "centers_KD of a metric with the same num_classes and in_features"
+                f"centers must be ({num_classes}, {in_features}), got {tuple(centers.shape)}; pass "
+                "the centers_KD of a metric with the same num_classes and in_features"
             )
         if centers is not None and not centers.any():
             raise ValueError(
@@ -156,9 +163,9 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
             )
         if weight.shape[:2] != (self.num_classes, self.in_features) or weight[0, 0].numel() != 1:
             raise ValueError(
-                f"classifier must have a weight of {self.num_classes} rows of {self.in_features}, got "
-                f"{tuple(weight.shape)}; one that looks at a neighbourhood has no row to compare "
-                "with a center: pass classifier=None"
+                f"classifier must have a weight of {self.num_classes} rows of {self.in_features}, "
+                f"got {tuple(weight.shape)}; one that looks at a neighbourhood has no row to "
+                "compare with a center: pass classifier=None"
             )
         bias = None if isinstance(classifier, Tensor) else getattr(classifier, "bias", None)
         return weight.detach().flatten(1), bias if bias is None else bias.detach()

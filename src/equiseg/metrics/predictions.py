@@ -41,8 +41,8 @@ def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     if not fits or logits.shape[:2] != (len(labels), num_classes):
         raise ValueError(
             f"predictions as logits must be (B, {num_classes}, *spatial) for labels "
-            f"(B, *spatial), got {tuple(logits.shape)} for {tuple(labels.shape)}; class ids must be "
-            "integers, and one-hot labels become class ids by labels.argmax(1)"
+            f"(B, *spatial), got {tuple(logits.shape)} for {tuple(labels.shape)}; class ids must "
+            "be integers, and one-hot labels become class ids by labels.argmax(1)"
         )
     if logits.shape[2:] == labels.shape[1:]:
         return logits

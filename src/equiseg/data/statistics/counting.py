@@ -135,7 +135,7 @@ class Counts:
             assert voxel is not None
             voxels = voxelize(sample.xyz_N3, voxel)
             majority_V = majority_labels(labels, voxels, len(data.classes), ignored)
-            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignored)
+            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignore_index=ignored)
         self.num_pixels += labels.numel()
         self.smallest = _by_side(min, self.smallest, tuple(labels.shape))
         self.largest = _by_side(max, self.largest, tuple(labels.shape))
