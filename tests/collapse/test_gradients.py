@@ -316,7 +316,7 @@ def test_wrong_use_is_refused():
         pixel_gradients(features, labels.clamp(max=9), weight)
     with pytest.raises(ValueError, match="labels must be at least as large"):
         pixel_gradients(features, labels[:, :2], weight)
-    loss = CenterCollapseLoss(K, C, projection="frozen", dim=9)
+    loss = CenterCollapseLoss(K, C, projection=("frozen", 9))
     with pytest.raises(ValueError, match=r"in_features=6 channels, got 5 in \(2, 5, 3, 5\)"):
         center_gradients(features[:, :5], labels, loss)
     with pytest.raises(ValueError, match=r"agree in \(K, D\).*\(4, 6\) and \(4, 9\)"):

@@ -33,7 +33,7 @@ def test_every_public_loss_is_judged(loss):
     assert all(case.reference for case in judged)
 
 
-REQUIRED = {"num_classes": 5, "in_features": 7} | dict.fromkeys(
+REQUIRED = {"num_classes": 5, "in_features": 7, "weight": 1.0} | dict.fromkeys(
     ("prior", "class_counts", "class_weight"), (5, 4, 3, 2, 1)
 )
 NUMBERS = [

@@ -115,7 +115,7 @@ def class_weights(
     Example:
         >>> from equiseg import class_weights
         >>> [round(weight, 2) for weight in class_weights([100, 25, 4], "square_root").tolist()]
-        [0.37, 0.75, 1.88]
+        [0.38, 0.75, 1.88]
     """
     counts = _counts(counts_K)
     occurs = counts > 0
