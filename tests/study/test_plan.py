@@ -58,7 +58,7 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ({"tasks": [Task("a", tiny_config(), [])]}, "seeds must be at least one, each once"),
         ({"tasks": [Task("a", tiny_config(), [0, 0])]}, r"each once, got \[0, 0\]"),
         ({"select": "mIoU"}, "select must be one of miou, .* got 'mIoU'"),
-        ({"methods": ["a:method=dice or choice(dize)"], "trials": 2}, "dize is no loss"),
+        ({"methods": ["a:method=dice or choice(dize)"], "trials": 2}, "unknown loss 'dize'"),
         ({"methods": ["ceco"], "trials": 3}, "have nothing to try; write a range"),
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
