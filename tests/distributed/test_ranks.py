@@ -27,7 +27,7 @@ class Net(nn.Module):
     def __init__(self, **options):
         super().__init__()
         self.body = nn.Conv2d(3, C, 3, stride=2, padding=1)
-        self.loss = CenterCollapseLoss(K, C, projection="learnable", dim=8, **options)
+        self.loss = CenterCollapseLoss(K, C, projection=("learnable", 8), **options)
 
     def forward(self, images, labels):
         return self.loss(self.body(images), labels)

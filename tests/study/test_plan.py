@@ -62,13 +62,13 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ({"methods": ["ceco"], "trials": 3}, "have nothing to try; write a range"),
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
-        ({"methods": ["focl"]}, "focl is no loss"),
-        ({"methods": ["weighted_cross_entropy"]}, "needs weight, one of inverse"),
+        ({"methods": ["focl"]}, "unknown loss 'focl'"),
+        ({"methods": ["weighted_cross_entropy"]}, "needs class_weight, one of inverse"),
         ({"methods": ["a:method=focal(gamma=-1)"]}, "gamma must be a finite number >= 0, got -1"),
         ({"methods": ["a:method=ldam(class_counts=[1, 2])"]}, "one number per class"),
         (
             {"methods": ["a:method=focal(alpha=enet or choice(squareroot))"], "trials": 2},
-            "alpha must be one of inverse",
+            "class_weight must be one of inverse",
         ),
         (
             {
