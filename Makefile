@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test check clean
+.PHONY: env demo test check package clean
 
 env: .venv/.equiseg
 
@@ -25,5 +25,10 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+package: env
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs dist

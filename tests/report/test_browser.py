@@ -7,9 +7,9 @@ import subprocess
 from html import unescape
 
 import pytest
+from equiseg.report.figures import class_figure
 
 from equiseg.report.comparison.sections import write_page
-from equiseg.report.figures import class_figure
 from equiseg.report.style import Illustration
 
 BROWSER = next(

@@ -18,7 +18,7 @@ PRIOR = torch.tensor([0.7, 0.2, 0.1])
 
 def test_an_adjusted_classifier_makes_adjusted_logits():
     classifier, features = nn.Conv2d(4, 3, 1), torch.randn(2, 4, 5, 5)
-    expected = adjusted_logits(classifier(features), PRIOR, 0.5)
+    expected = adjusted_logits(classifier(features), prior=PRIOR, tau=0.5)
     adjust_classifier(classifier, PRIOR, 0.5)
     torch.testing.assert_close(classifier(features), expected)
 
@@ -63,7 +63,7 @@ def test_an_adjusted_run_is_one_trained_with_adjust(tmp_path: Path):
     "method", ["logit_adjusted(tau=0.5)", "dice + balanced_softmax", "test_posthoc.Own"]
 )
 def test_what_is_adjusted_in_training_is_not_adjusted_again(method):
-    with pytest.raises(ValueError, match=r"adjust=0\.5 would take the prior off a second time"):
+    with pytest.raises(ValueError, match=r"adjust=0\.5 would subtract the prior a second time"):
         tiny_config(method=method, adjust=0.5)
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from equiseg.study.comparison import Comparison
     from equiseg.study.record import Study
 
+POSITIONAL = ("folder",)
+
 
 def report(folder: Path, out: Path | None = None) -> Path:
     """Draw the page of a run, a comparison, a study, a diagnosis or a data set again.

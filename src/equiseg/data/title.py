@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiseg.data.card import load_card
-from equiseg.data.config import BUILT_IN
+from equiseg.data.config import DataConfig
 from equiseg.data.errors import DataError
+from equiseg.data.sources import find_source
 
 
 def data_title(card: str, root: str | None = None) -> str:
@@ -16,9 +16,7 @@ def data_title(card: str, root: str | None = None) -> str:
         card: As ``data.card`` of a configuration.
         root: Folder of the data; overrides the card's own.
     """
-    if card in BUILT_IN:
-        return card
     try:
-        return load_card(card, root).name
-    except DataError:  # moved since, or no card at all
+        return find_source(DataConfig(card=card, root=root)).title
+    except (DataError, ValueError):  # moved since, or no card at all
         return Path(card).stem if Path(card).suffix in (".yaml", ".yml") else card

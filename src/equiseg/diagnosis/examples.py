@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equiseg.data.images.transforms import to_tensors
+from equiseg.data.images.transforms import as_rgb, to_tensors
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec
 from equiseg.diagnosis.sample_choice import Spread
@@ -127,7 +127,9 @@ def _pixels(sample: Any) -> tuple[np.ndarray, Any]:
     height, width = sample.labels.shape
     least = min(1.0, SIDE / width)
     size = round(least * height), round(least * width)
-    image = F.interpolate(sample.image[None].float(), size, mode="bilinear", antialias=True)[0]
+    image = F.interpolate(
+        as_rgb(sample.image)[None].float(), size, mode="bilinear", antialias=True
+    )[0]
     rows, columns = (
         torch.arange(n) * side // n for n, side in zip(size, (height, width), strict=True)
     )

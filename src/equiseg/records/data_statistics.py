@@ -6,7 +6,7 @@ Shapes: K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,18 @@ class Level:
     imbalance_factor: float
     gini: float
     effective_num_classes: float
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Level:
+        """From the JSON of a level, and the rows of all classes in the order of their ids."""
+        name = values["level"]
+        return cls(
+            name,
+            np.array([row[name] for row in rows]),
+            _number(values["imbalance_factor"]),
+            _number(values["gini"]),
+            _number(values["effective_num_classes"]),
+        )
 
     def relative(self) -> np.ndarray:
         """(K,) counts over the count of the most frequent class."""
@@ -106,38 +118,31 @@ class DataStatistics:
         counts, context = values["counts"], values["counts"]["context"]
         pairs = context or dict.fromkeys(_PAIRS)
         return cls(
-            values["title"],
-            tuple(row["name"] for row in by_id),
-            {
+            title=values["title"],
+            classes=tuple(row["name"] for row in by_id),
+            groups={
                 group: [row["class_id"] for row in rows if row["group"] == group]
                 for group in ("head", "common", "tail")
             },
-            [
-                Level(
-                    level["level"],
-                    np.array([row[level["level"]] for row in by_id]),
-                    *(_number(level[n]) for n in ("imbalance_factor", "gini")),
-                    _number(level["effective_num_classes"]),
-                )
-                for level in values["levels"]
-            ],
-            rows,
-            values["batch_size"],
-            values["split"],
-            values["unit"],
-            values["sample"],
-            values["voxel_size"],
-            values[f"num_{values['sample']}s"],
-            np.array(counts["statistics"]["images_K"]),
-            bool(counts["num_pixels"]),
-            counts["smallest"],
-            counts["largest"],
-            values["absent"],
-            _number(values["unlabelled"]),
-            {name: _number(value) for name, value in values["context"].items()},
-            *(None if pairs[n] is None else np.array(pairs[n]) for n in _PAIRS),
-            values.get("command", ""),
-            values.get("made", {}),
+            levels=[Level.of(level, by_id) for level in values["levels"]],
+            class_rows=rows,
+            batch_size=values["batch_size"],
+            split=values["split"],
+            unit=values["unit"],
+            sample=values["sample"],
+            voxel_size=values["voxel_size"],
+            num_samples=values[f"num_{values['sample']}s"],
+            images_K=np.array(counts["statistics"]["images_K"]),
+            has_sizes=bool(counts["num_pixels"]),
+            smallest=counts["smallest"],
+            largest=counts["largest"],
+            absent=values["absent"],
+            unlabelled=_number(values["unlabelled"]),
+            context={name: _number(value) for name, value in values["context"].items()},
+            adjacency_KK=_array(pairs[_PAIRS[0]]),
+            cooccurrence_KK=_array(pairs[_PAIRS[1]]),
+            command=values.get("command", ""),
+            made=values.get("made", {}),
         )
 
     @classmethod
@@ -152,3 +157,7 @@ class DataStatistics:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _array(rows: Any) -> np.ndarray | None:
+    return None if rows is None else np.array(rows)

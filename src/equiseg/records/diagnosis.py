@@ -72,7 +72,6 @@ class GradientRecord:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> GradientRecord:
         """From the JSON of one branch."""
-        names = ("batches", "pixels", "mass", "pull", "push", "error_where_present")
         rows = ("row_gradient_within", "row_gradient_between")
         slopes = {
             "present": values["slope_where_present"],
@@ -81,7 +80,12 @@ class GradientRecord:
         }
         return cls(
             values["num_batches"],
-            *(_array(values[name]) for name in names),
+            _array(values["batches"]),
+            _array(values["pixels"]),
+            _array(values["mass"]),
+            _array(values["pull"]),
+            _array(values["push"]),
+            _array(values["error_where_present"]),
             {name: _array(values[name]) for name in rows if name in values},
             _numbers(slopes),
         )

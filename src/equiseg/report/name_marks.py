@@ -99,6 +99,7 @@ def _place(
     _move(text, distance, _ANGLES[rank])
     box = Bbox(text.get_window_extent(renderer).get_points())  # without the line
     if distance >= _LED:
+        assert text.axes is not None  # it was drawn
         text.axes.annotate(
             "",
             text.xy,
@@ -115,8 +116,8 @@ def _move(text: Annotation, distance: float, angle: float) -> None:
     """Put a name at a distance in points, so that it grows away from its mark."""
     x, y = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     text.set_position((distance * x, distance * y))
-    text.set_ha("left" if x > 0.3 else "right" if x < -0.3 else "center")
-    text.set_va("bottom" if y > 0.3 else "top" if y < -0.3 else "center")
+    text.set_horizontalalignment("left" if x > 0.3 else "right" if x < -0.3 else "center")
+    text.set_verticalalignment("bottom" if y > 0.3 else "top" if y < -0.3 else "center")
 
 
 def _hides_a_mark(

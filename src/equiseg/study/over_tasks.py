@@ -1,4 +1,4 @@
-"""A study over all its tasks: scores, differences, costs, and a row for every run."""
+"""What a study says over all its tasks: scores, differences, costs, and a row for every run."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def overall_difference(
 
 
 def relative_costs(study: Study, key: str) -> dict[str, dict[str, float]]:
-    """The cost of each method on each task, relative to the baseline.
+    """What each method takes on each task, over what the baseline takes.
 
-    Medians over seeds: parallel runs slow each other down, some more than others. Tasks where the
-    cost was not measured are left out.
+    Medians over seeds: parallel runs slow each other down, some more than others. Where
+    it was not measured a method has no such task.
 
     Args:
         study: The finished study.
@@ -78,7 +78,7 @@ def relative_costs(study: Study, key: str) -> dict[str, dict[str, float]]:
 
 
 def study_rows(study: Study) -> list[dict[str, Any]]:
-    """One row per finished run: task, method, seed, settings, every score and the cost."""
+    """One row a finished run: what it was, how it was set, every score, what it cost."""
     rows = []
     for task, comparison in study.comparisons.items():
         for method, runs in comparison.runs.items():

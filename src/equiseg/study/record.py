@@ -111,7 +111,8 @@ class Study:
         comparisons = {file.parent.name: Comparison.load(file) for file in files}
         if not comparisons or len({tuple(c.runs) for c in comparisons.values()}) > 1:
             return None
-        select, tuning = "miou", {}
+        select = "miou"
+        tuning: dict[str, dict[str, list[Trial]]] = {}
         for task, comparison in comparisons.items():
             tuning[task] = {}
             for method in comparison.runs:

@@ -1,4 +1,4 @@
-"""Running a plan: tune, train, collect the comparisons and the study."""
+"""Study: run a plan and collect its results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_study(
 
     Args:
         plan: What to run.
-        jobs: Parallel runs.
+        jobs: Runs in parallel.
         report: Given the number of runs of a stage, returns whom to tell how far each is.
         command: The command that runs it, for the records.
 
@@ -74,7 +74,7 @@ def _run(
     if failed := [run for run in runs if not run.is_finished]:
         raise RuntimeError(
             f"{len(failed)} of {len(runs)} runs failed:\n{_reasons(plan.out, failed)}\nAll others "
-            "are kept: start again after fixing the cause, or without their method or seed"
+            "are kept: fix the cause and start again, or leave their method or seed out"
         )
     return _collected(plan, tuning, command, write=first)
 

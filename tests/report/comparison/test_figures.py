@@ -1,14 +1,14 @@
 import pytest
 import torch
-
-from equiseg.collapse import Geometry
-from equiseg.frames import simplex_etf
 from equiseg.report.figures import (
     class_figure,
     collapse_curve_figure,
     cosine_figure,
     curve_figure,
 )
+
+from equiseg.collapse import Geometry
+from equiseg.frames import simplex_etf
 from equiseg.report.style import Illustration, inline_svg
 
 

@@ -1,9 +1,9 @@
 import re
 
 import pytest
+from equiseg.report.figures import class_figure
 
 from equiseg.report.comparison.sections import write_page
-from equiseg.report.figures import class_figure
 from equiseg.report.style import Illustration
 
 

@@ -1,12 +1,12 @@
 import re
 
 import pytest
+from equiseg.report.examples.networks import example_illustration
 from test_browser import BROWSER, visit
 
 from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
 from equiseg.report.diagnosis.page import MEASURES, report_run
 from equiseg.report.diagnosis.wording import ledes
-from equiseg.report.examples.networks import example_illustration
 
 
 @pytest.fixture(scope="module")

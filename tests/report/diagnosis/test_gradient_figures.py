@@ -1,8 +1,8 @@
 import pytest
 import torch
+from equiseg.report.diagnosis.gradient_figure import frequency_law, gradient_figure, gradient_rows
 
 from equiseg.collapse.gradients import BranchGradients
-from equiseg.report.diagnosis.gradient_figure import frequency_law, gradient_figure, gradient_rows
 from equiseg.report.style import Illustration, inline_svg, save_figure
 
 CLASSES = ["road", "a$b$", "pole", "never"]

@@ -7,7 +7,7 @@ import json
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from equiseg.data.points.sample import PointData
 from equiseg.data.points.voxels import majority_labels, voxelize
 from equiseg.data.sample import DataSpec, SegmentationData
 from equiseg.imbalance import ClassStatistics, ContextStatistics
+from equiseg.progress import Track, untracked
 
 _CHUNK = 16  # samples between two answers of a worker; an answer is some K x K numbers
 _SECONDS = 20.0  # between two writings of the progress
@@ -128,14 +129,14 @@ class Counts:
         """
         ignored = data.ignore_index
         labels = _labels(data, index) if voxel is None else (sample := data[index]).labels
-        self.statistics.add(labels, ignored)
+        self.statistics.add(labels, ignore_index=ignored)
         if self.context is not None and voxel is None:
-            self.context.add(labels, ignored)
+            self.context.add(labels, ignore_index=ignored)
         elif self.context is not None:
             assert voxel is not None
             voxels = voxelize(sample.xyz_N3, voxel)
             majority_V = majority_labels(labels, voxels, len(data.classes), ignored)
-            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignored)
+            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignore_index=ignored)
         self.num_pixels += labels.numel()
         self.smallest = _by_side(min, self.smallest, tuple(labels.shape))
         self.largest = _by_side(max, self.largest, tuple(labels.shape))
@@ -147,11 +148,11 @@ def count_data(
     num_workers: int = 0,
     context: bool = True,
     progress_file: Path | None = None,
-    track: Callable[[Sequence[int]], Iterable[int]] = iter,
+    track: Track = untracked,
 ) -> Counts:
     """Count the labels of a data set in one pass.
 
-    Memory is that of one image (scan, block) a process and a few tables of K x K numbers, however
+    Memory: one image (scan, block) per process and a few tables of K x K numbers, however
     many images there are. Where ``data`` has a method ``labels(index)``, as image folders have,
     images are not decoded.
 
@@ -159,9 +160,9 @@ def count_data(
         data: Images with masks, or labelled points.
         num_workers: Worker processes that read and count; 0 counts in this process.
         context: Whether to count regions, neighbours and company too, some milliseconds an image.
-        progress_file: Where to keep what is counted so far, some times a minute and when the pass
-            is interrupted; a pass over the same data goes on from there. None keeps nothing.
-        track: Wraps the parts of the data that are left, to show progress.
+        progress_file: Where to save the counts so far, some times a minute and when the pass is
+            interrupted; a pass over the same data resumes from there. None saves nothing.
+        track: Shows the progress over the parts that are left to count.
 
     Raises:
         DataError: Listing every file that cannot be used, once all were read; those that can are
@@ -177,7 +178,7 @@ def count_data(
     problems: list[str] = []
     written = time.monotonic()
     try:
-        for chunk, answer in zip(track(left), loader, strict=True):
+        for chunk, answer in zip(track(left, "counting classes"), loader, strict=True):
             part, broken = pickle.loads(answer)
             problems += broken
             if not broken:  # in one step: an interrupt between two would count a chunk twice
@@ -210,7 +211,7 @@ class _Chunks(Dataset[bytes]):
         return math.ceil(len(self.data) / self.size)
 
     def __getitem__(self, chunk: int) -> bytes:
-        """Counts of one chunk, and what is wrong with its files."""
+        """Counts of one chunk, and the problems of its files."""
         counts = Counts.zeros(len(self.data.classes), context=self.context)
         problems = []
         last = min((chunk + 1) * self.size, len(self.data))
@@ -255,7 +256,7 @@ def _resumed(file: Path, chunks: _Chunks) -> tuple[set[int], Counts]:
     """The chunks that an earlier pass has done, and their counts."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        # A file that could not be read may have been mended since: it tells nothing.
+        # A file that could not be read may have been repaired since: it is not remembered.
         pairs = zip(kept["data"], chunks.fingerprint, strict=True)
         same = all(before == now for before, now in pairs if before and now)
         done, counts = set(kept["done"]), Counts.from_dict(kept["counts"])

@@ -130,8 +130,8 @@ def _trend(axes: Axes, share_K: np.ndarray, iou_K: np.ndarray) -> Line2D | None:
     x = np.log(share_K[known])
     slope, start = np.polyfit(x, iou_K[known], 1)
     ends = np.linspace(x.min(), x.max())
-    style = {"color": MUTED, "lw": 1.2, "alpha": 0.7, "zorder": 1}
-    (line,) = axes.plot(np.exp(ends), slope * ends + start, **style)
+    line = Line2D(np.exp(ends), slope * ends + start, color=MUTED, lw=1.2, alpha=0.7, zorder=1)
+    axes.add_line(line)
     return line
 
 

@@ -58,7 +58,9 @@ def example_figure(
     rows = []
     for row, (image, mask) in enumerate(zip(images, labels, strict=True)):
         height, width = (round(side * SIDE / mask.shape[1]) for side in mask.shape)
-        photograph = np.asarray(Image.fromarray(image).resize((width, height), Image.BILINEAR))
+        photograph = np.asarray(
+            Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        )
         masks = [mask, *(some[row] for some in predictions.values())]
         masks = [_stretched(known_ids(one, len(classes)), height, width) for one in masks]
         edges = _outline(rare[masks[0]])
@@ -184,7 +186,8 @@ def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
     for axis in (0, 1):
         padding = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]
         padded = np.pad(mask, padding)
-        mask = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis).any(-1)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis)
+        mask = np.asarray(windows.any(-1))
     return mask
 
 
