@@ -99,8 +99,8 @@ def _place(
     _move(text, distance, _ANGLES[rank])
     box = Bbox(text.get_window_extent(renderer).get_points())  # without the line
     if distance >= _LED:
-        assert text.axes is not None  # it was drawn
-        text.axes.annotate(
+        axes: Any = text.axes
+        axes.annotate(
             "",
             text.xy,
             xytext=text.get_position(),

@@ -193,7 +193,7 @@ def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
 
 def _outlined(picture: np.ndarray, dark: np.ndarray, light: np.ndarray) -> np.ndarray:
     """A picture (H, W, 3) with the lines drawn in."""
-    drawn = picture.copy()
+    drawn: np.ndarray = picture.copy()
     drawn[dark] = 20
     drawn[light] = 255
     return drawn
