@@ -21,8 +21,8 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
     """Train one network and score it.
 
     The folder gets the resolved configuration, logs, checkpoints, the best weights
-    (model.safetensors), result.json and a page (report.html). Repeat the command to resume an interrupted run from its
-    last epoch. Under torchrun it trains on all processes.
+    (model.safetensors), result.json and a page (report.html). Repeat the command to resume an
+    interrupted run from its last epoch. Under torchrun it trains on all processes.
 
     Args:
         config: The run.
