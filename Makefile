@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test check clean
+.PHONY: env demo test check docs clean
 
 env: .venv/.equiseg
 
@@ -25,5 +25,8 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: env
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs site
