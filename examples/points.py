@@ -4,13 +4,14 @@ import torch
 
 import equiseg
 from equiseg.data.points.voxels import collate_points
-from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
+from equiseg.data.synthetic.scans.config import ScansConfig
+from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.losses import CrossEntropyLoss
 from equiseg.models.sparse import MinkUNetSmall, SparseTensor
 
 torch.manual_seed(0)
 K = 12
-rooms = RoomData(RoomConfig(num_classes=K, points=1500), "train", num_rooms=8)
+rooms = RoomScans(ScansConfig(num_classes=K, points=1500), "train", num_scans=8)
 
 model = MinkUNetSmall(in_channels=3, num_classes=K)
 tap = equiseg.FeatureTap(model, num_classes=K)

@@ -8,14 +8,16 @@ from PIL import Image
 
 from equiseg.data.config import DataConfig
 from equiseg.data.images.transforms import AugmentConfig
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
 from equiseg.training.config import TrainConfig
 
 
 def tiny_config(**changes: Any) -> TrainConfig:
     data = DataConfig(
-        scenes=SceneConfig(num_classes=6, image_size=(48, 64)),
-        num_scenes=(12, 4, 4),
+        synthetic=SyntheticConfig(
+            pictures=PicturesConfig(num_classes=6, image_size=(48, 64)), num_samples=(12, 4, 4)
+        ),
         augment=AugmentConfig(scale=(0.8, 1.25)),
     )
     return TrainConfig(**({"data": data, "epochs": 2, "batch_size": 4, "threads": 1} | changes))

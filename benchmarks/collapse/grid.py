@@ -14,8 +14,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from equiseg.commands.demo import DEMO
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
+from equiseg.commands.demo import demo_config
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
 from equiseg.study.parallel_runs import Run, train_all
 from equiseg.study.variant import Variant
 
@@ -35,18 +36,19 @@ def variants() -> list[Variant]:
     """All cells with both methods, on the schedule of `equiseg demo`."""
     found = []
     for num_classes, imbalance, context in CELLS:
-        scenes = SceneConfig(num_classes, (64, 80), imbalance, context)
-        data = replace(DEMO.data, scenes=scenes)
+        pictures = PicturesConfig(num_classes, (64, 80), imbalance, context)
+        data = replace(demo_config().data, synthetic=SyntheticConfig(pictures))
         for method in METHODS:
             name = name_of(num_classes, imbalance, context, method)
-            found.append(Variant(name, replace(DEMO, data=data, method=method)))
+            found.append(Variant(name, replace(demo_config(), data=data, method=method)))
     return found
 
 
 def curves() -> list[Variant]:
     """The middle of the grid, trained four times as long."""
-    data = replace(DEMO.data, scenes=SceneConfig(10, (64, 80), 100, 0.5))
-    config = replace(DEMO, data=data, epochs=60, val_every=4)
+    pictures = PicturesConfig(10, (64, 80), 100, 0.5)
+    data = replace(demo_config().data, synthetic=SyntheticConfig(pictures))
+    config = replace(demo_config(), data=data, epochs=60, val_every=4)
     return [Variant(method, replace(config, method=method)) for method in METHODS]
 
 

@@ -21,7 +21,7 @@ import torch
 from benchmarks.collapse.grid import CELLS, METHODS, SEEDS, name_of, variants
 from benchmarks.measure import save
 from equiseg.data.sources import open_split
-from equiseg.data.synthetic.pictures.dataset import SceneData
+from equiseg.data.synthetic.pictures.dataset import RoomPictures
 from equiseg.diagnosis.result import FrequencyCorrelation
 from equiseg.evaluation.scoring import evaluate
 from equiseg.imbalance import ClassStatistics, ContextStatistics
@@ -72,8 +72,9 @@ def context_rows() -> list[dict[str, Any]]:
     """What the dials do to the labels of the training scenes of each cell."""
     rows = []
     for variant in variants()[:: len(METHODS)]:
-        scenes = variant.config.data.scenes
-        data = SceneData(scenes, "train", variant.config.data.num_scenes[0])
+        synthetic = variant.config.data.synthetic
+        scenes = synthetic.pictures
+        data = RoomPictures(scenes, "train", synthetic.num_samples[0])
         counts = ClassStatistics.zeros(scenes.num_classes)
         context = ContextStatistics.zeros(scenes.num_classes)
         for index in range(len(data)):

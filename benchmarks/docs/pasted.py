@@ -6,7 +6,8 @@ import torch
 
 from equiseg.data.class_draw import ClassDraw
 from equiseg.data.images.copy_paste import CopyPaste
-from equiseg.data.synthetic.pictures.dataset import SceneConfig, SceneData
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.pictures.dataset import RoomPictures
 from equiseg.imbalance import FrequencyGroups
 from equiseg.labels import count_labels
 from equiseg.report.examples.grid import example_figure
@@ -16,7 +17,7 @@ SHOWN = (4, 13)  # scenes that look different
 
 
 def main() -> None:
-    scenes = SceneData(SceneConfig(image_size=(240, 320)), "train", 200)
+    scenes = RoomPictures(PicturesConfig(image_size=(240, 320)), "train", 200)
     num_classes = len(scenes.classes)
     counts_SK = torch.stack([count_labels(scene.labels, num_classes) for scene in scenes])
     draw = ClassDraw(counts_SK, 0.5, tuple(counts_SK.shape))

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
+from equiseg.data.synthetic.scans.config import ScansConfig
+from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.data.synthetic.scans.kinds import SHELL
 
 CELL = 0.2  # meters; classes within one cell are neighbours
 
 
-def measure(num_rooms=512, **dials):
-    data = RoomData(RoomConfig(**dials), "train", num_rooms)
+def measure(num_scans=512, **dials):
+    data = RoomScans(ScansConfig(**dials), "train", num_scans)
     K = len(data.classes)
     points_K, rooms_K, pairs_KK = np.zeros(K), np.zeros(K), np.zeros((K, K))
     for sample in data:

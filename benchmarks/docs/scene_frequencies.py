@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from equiseg.data.synthetic.pictures.dataset import SceneConfig, SceneData
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.pictures.dataset import RoomPictures
 from equiseg.data.synthetic.pictures.layout import CEILING
 
 
 def measure(num_images=512, **dials):
-    data = SceneData(SceneConfig(**dials), "train", num_images)
+    data = RoomPictures(PicturesConfig(**dials), "train", num_images)
     labels, K = np.stack([sample.labels.numpy() for sample in data]).astype(int), len(data.classes)
     shares_K = np.bincount(labels.ravel(), minlength=K) / labels.size
     images_K = [(labels == k).any((1, 2)).mean() for k in range(K)]

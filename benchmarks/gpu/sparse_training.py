@@ -30,7 +30,8 @@ from equiseg import (
 )
 from equiseg.data.points.sample import PointSample
 from equiseg.data.points.voxels import collate_points
-from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
+from equiseg.data.synthetic.scans.config import ScansConfig
+from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.evaluation.inputs import inverse_of, moved, network_input
 from equiseg.models.sparse import (
     MinkUNetSmall,
@@ -41,7 +42,7 @@ from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 
 IGNORED = 255
 ROOMS = {"train": 240, "test": 80}
-_SCANS, _TINY_SCANS = RoomConfig(points=10_000), RoomConfig(num_classes=6, points=1000)
+_SCANS, _TINY_SCANS = ScansConfig(points=10_000), ScansConfig(num_classes=6, points=1000)
 _OPTIMIZER = OptimizerConfig(lr=4e-3)  # as in `equiseg demo --points`
 _BATCH, _MOST_STEPS = 8, 3000
 _WARM, _PILOT = 6, 16  # steps before the measured ones, and before their number is first agreed
@@ -101,7 +102,7 @@ def _work(
     try:
         config = _TINY_SCANS if tiny else _SCANS
         for split, scans in ROOMS.items():
-            data = RoomData(config, split, 2 * _BATCH if tiny else scans)
+            data = RoomScans(config, split, 2 * _BATCH if tiny else scans)
             own = [tuple(data[index]) for index in range(number, len(data), processes)]
             torch.save(own, folder / f"{split}-{number}.pt")
         if not pace.wait():
@@ -183,7 +184,7 @@ def _train(
 
 
 def _batch(scans: list[PointSample]) -> tuple[Any, Tensor]:
-    return collate_points(scans, RoomData.voxel_size)
+    return collate_points(scans, RoomScans.voxel_size)
 
 
 def _changed(scan: PointSample, generator: torch.Generator) -> PointSample:

@@ -1,23 +1,24 @@
 """equiseg: semantic segmentation of imbalanced data with center collapse regularization."""
 
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from equiseg.centers import ClassCenters, class_centers
-from equiseg.centers.label_sides import LabelSide, label_side, voxel_side
-from equiseg.collapse import ClassMoments, CollapseMeasures
-from equiseg.frames import frame, largest_cosine, simplex_etf, softmax_code
-from equiseg.imbalance import (
-    ClassStatistics,
-    ContextStatistics,
-    FrequencyGroups,
-    class_prior,
-    class_weights,
-)
-from equiseg.labels import check_labels
-from equiseg.losses import CenterCollapseLoss
-from equiseg.tap import FeatureTap
+from equiseg.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from equiseg.centers import ClassCenters, class_centers
+    from equiseg.centers.label_sides import LabelSide, label_side, voxel_side
+    from equiseg.collapse import ClassMoments, CollapseMeasures
+    from equiseg.frames import frame, largest_cosine, simplex_etf, softmax_code
+    from equiseg.imbalance import (
+        ClassStatistics,
+        ContextStatistics,
+        FrequencyGroups,
+        class_prior,
+        class_weights,
+    )
+    from equiseg.labels import check_labels
+    from equiseg.losses import CenterCollapseLoss
     from equiseg.metrics import (
         Calibration,
         CalibrationError,
@@ -25,24 +26,46 @@ if TYPE_CHECKING:
         Score,
         SegmentationScore,
     )
+    from equiseg.tap import FeatureTap
 
 __version__ = "0.1.0"
 
+_HOMES = {
+    "CenterCollapseLoss": "equiseg.losses.center_collapse",
+    "ClassCenters": "equiseg.centers",
+    "ClassMoments": "equiseg.collapse",
+    "ClassStatistics": "equiseg.imbalance",
+    "CollapseMeasures": "equiseg.collapse",
+    "ContextStatistics": "equiseg.imbalance",
+    "FeatureTap": "equiseg.tap",
+    "FrequencyGroups": "equiseg.imbalance",
+    "LabelSide": "equiseg.centers",
+    "check_labels": "equiseg.labels",
+    "class_centers": "equiseg.centers",
+    "class_prior": "equiseg.imbalance",
+    "class_weights": "equiseg.imbalance",
+    "frame": "equiseg.frames",
+    "label_side": "equiseg.centers",
+    "largest_cosine": "equiseg.frames",
+    "simplex_etf": "equiseg.frames",
+    "softmax_code": "equiseg.frames",
+    "voxel_side": "equiseg.centers",
+}
+_METRICS = dict.fromkeys(
+    ("Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"),
+    "equiseg.metrics",
+)
+
 __all__ = [
-    "Calibration",
-    "CalibrationError",
     "CenterCollapseLoss",
     "ClassCenters",
     "ClassMoments",
     "ClassStatistics",
     "CollapseMeasures",
-    "CollapseMetric",
     "ContextStatistics",
     "FeatureTap",
     "FrequencyGroups",
     "LabelSide",
-    "Score",
-    "SegmentationScore",
     "check_labels",
     "class_centers",
     "class_prior",
@@ -54,18 +77,11 @@ __all__ = [
     "softmax_code",
     "voxel_side",
 ]
+if find_spec("torchmetrics"):  # a star import must work without the extra
+    __all__ += ["Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"]
 
-
-def __getattr__(name: str) -> Any:
-    # The metrics need torchmetrics; a user of the losses alone should not.
-    if name in (
-        "Calibration",
-        "CalibrationError",
-        "CollapseMetric",
-        "Score",
-        "SegmentationScore",
-    ):
-        from equiseg import metrics
-
-        return getattr(metrics, name)
-    raise AttributeError(f"module 'equiseg' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    _HOMES | _METRICS,
+    dict.fromkeys(_METRICS, ("torchmetrics", "equiseg[metrics]")),
+)

@@ -44,10 +44,17 @@ def find_object(name: str, what: str) -> Any:
     return getattr(module, attribute)
 
 
-def absolute_name(name: str) -> str:
-    """The name with the path of its file made absolute, so that it holds from any folder."""
+def absolute_name(name: str, folder: Path | None = None) -> str:
+    """The name with the path of its file made absolute, so that it holds from any folder.
+
+    Args:
+        name: A dotted name, or a file and a name; any other text stays as it is.
+        folder: Where a relative path starts; None takes the current folder.
+    """
     place, colon, attribute = name.rpartition(":")
-    return f"{Path(place).resolve()}:{attribute}" if colon and place.endswith(".py") else name
+    if not (colon and place.endswith(".py")):
+        return name
+    return f"{(folder or Path.cwd()).joinpath(place).resolve()}:{attribute}"
 
 
 def _file(path: Path, what: str) -> ModuleType:

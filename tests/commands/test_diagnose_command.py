@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from diagnoses import TinyNetwork
-from equiseg.commands.diagnose import diagnose
+from equiseg import commands
+from equiseg.commands import DiagnoseOptions
 from runs import write_street
 
 # An own network: a function that is given the path and makes logits of images in [0, 1].
@@ -42,6 +43,10 @@ def load(folder):
 def outputs(folder):
     return SegformerForSemanticSegmentation.from_pretrained(folder)
 """
+
+
+def diagnose(run, data=None, **options):
+    commands.diagnose(run, DiagnoseOptions(data=data, **options))
 
 
 @pytest.fixture
@@ -96,7 +101,7 @@ def test_machines_get_json_and_no_files(finished_run, tmp_path, capsys):
 
 def test_weights_are_read_with_the_configuration_beside_them(finished_run, tmp_path, capsys):
     diagnose(finished_run / "model.safetensors", json=True)
-    assert json.loads(capsys.readouterr().out)["data"] == "scenes"
+    assert json.loads(capsys.readouterr().out)["data"] == "pictures"
     shutil.copy(finished_run / "model.safetensors", tmp_path)
     with pytest.raises(ValueError, match="data must be named"):
         diagnose(tmp_path / "model.safetensors", json=True)
@@ -136,11 +141,13 @@ def test_a_network_of_transformers(street, tmp_path):
 
 def test_scans(tmp_path, capsys):
     from equiseg.data.config import DataConfig
-    from equiseg.data.synthetic.scans.dataset import RoomConfig
+    from equiseg.data.synthetic.config import SyntheticConfig
+    from equiseg.data.synthetic.scans.config import ScansConfig
     from equiseg.training.config import TrainConfig
     from equiseg.training.run import train
 
-    data = DataConfig(card="rooms", rooms=RoomConfig(num_classes=8), num_scenes=(2, 1, 1))
+    synthetic = SyntheticConfig(scans=ScansConfig(num_classes=8), num_samples=(2, 1, 1))
+    data = DataConfig(card="scans", synthetic=synthetic)
     train(TrainConfig(data=data, epochs=1, batch_size=1, threads=1), tmp_path / "run")
     diagnose(tmp_path / "run")
     known = json.loads((tmp_path / "run" / "diagnosis" / "diagnosis.json").read_text())
@@ -161,16 +168,16 @@ def test_what_cannot_be_looked_into_is_said(own, street, finished_run, tmp_path)
         diagnose(path, street, layer="tail", **given)
     with pytest.raises(ValueError, match="out must name a folder"):
         diagnose(path, street, **given | {"json": False})
-    with pytest.raises(ValueError, match="got the scans of rooms"):
-        diagnose(path, "rooms", **given)
+    with pytest.raises(ValueError, match="got scans, which holds scans"):
+        diagnose(path, "scans", **given)
 
 
 @pytest.mark.parametrize(
     ("loader", "message"),
     [
-        ("own.py", "must be file.py:function"),
+        ("own.py", "no 'py' in own"),
         ("nowhere.py:load", "no file"),
-        ("own.py:missing", "no function 'missing'"),
+        ("own.py:missing", "no 'missing' in own.py"),
         ("own.py:unfinished", "must return a torch.nn.Module, got dict"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from equiseg.commands.doctor import doctor
+from equiseg.commands import DoctorOptions, doctor
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def card(tmp_path):
 
 
 def test_findings_are_printed_with_what_to_do(card, capsys):
-    doctor(str(card), min_images=5)
+    doctor(str(card), DoctorOptions(min_images=5))
     text = " ".join(capsys.readouterr().out.split())
     assert "warning classes: no image holds 1 class ([b]car[/b])" in text
     assert "→ where the network predicts one" in text
@@ -38,7 +38,7 @@ def test_findings_are_printed_with_what_to_do(card, capsys):
 def test_errors_give_status_1_and_names_are_printed_as_they_are(card, capsys):
     (card.parent / "annotations/val/0.png").unlink()
     with pytest.raises(SystemExit) as stopped:
-        doctor(str(card), min_images=9)
+        doctor(str(card), DoctorOptions(min_images=9))
     assert stopped.value.code == 1
     text = capsys.readouterr().out
     assert "[b]car[/b]" in text
@@ -46,7 +46,7 @@ def test_errors_give_status_1_and_names_are_printed_as_they_are(card, capsys):
 
 
 def test_json_is_for_machines(card, capsys):
-    doctor(str(card), min_images=5, json=True)
+    doctor(str(card), DoctorOptions(min_images=5, json=True))
     found = json.loads(capsys.readouterr().out)
     assert [f["severity"] for f in found] == ["warning", "hint"]
     assert all(f["subject"] and f["seen"] and f["advice"] for f in found)
@@ -55,9 +55,9 @@ def test_json_is_for_machines(card, capsys):
 def test_the_network_says_how_many_dimensions_there_are(card, capsys, monkeypatch):
     fields = yaml.safe_load(card.read_text()) | {"classes": [f"class {k}" for k in range(99)]}
     card.write_text(yaml.dump(fields))
-    doctor(str(card), min_images=5)
+    doctor(str(card), DoctorOptions(min_images=5))
     assert "99 classes, but 96 features" in " ".join(capsys.readouterr().out.split())
-    doctor(str(card), model="segformer-b0", min_images=5)
+    doctor(str(card), DoctorOptions(model="segformer-b0", min_images=5))
     assert "features before" not in capsys.readouterr().out
     with pytest.raises(ValueError, match="takes point clouds"):
-        doctor(str(card), model="minkunet-small")
+        doctor(str(card), DoctorOptions(model="minkunet-small"))

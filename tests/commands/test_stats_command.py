@@ -1,13 +1,13 @@
 """equiseg stats: what it prints, what it writes, and the factors that were published."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from equiseg.cli.main import main
+from equiseg.commands import StatsOptions
 from equiseg.data.statistics.profile import DataProfile
 from places import SHARED_DATA
 from runs import write_street
@@ -106,13 +106,23 @@ def test_json_goes_alone_to_standard_output(tmp_path, capsys):
     [
         (["nowhere/x.csv"], r"nowhere/x\.csv"),
         (["t.csv", "--split", "val", "--root", "x"], "split, root must be left out"),
-        (["scenes", "--batch_size", "0"], "batch_size must be at least 1, got 0"),
-        (["scenes", "--num_workers", "-1"], "num_workers must be at least 0, got -1"),
         (["unheard_of"], "no data card"),
     ],
 )
-def test_what_cannot_be_counted_is_one_line(arguments, message, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["equiseg", "stats", *arguments])
+def test_what_cannot_be_counted_is_one_line(arguments, message):
     with pytest.raises(SystemExit, match=message) as stopped:
         main(["stats", *arguments])
     assert str(stopped.value).startswith("equiseg stats: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"num_workers": -1}, "num_workers must be at least 0, got -1"),
+        ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
+    ],
+)
+def test_numbers_below_the_least_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        StatsOptions(**options)

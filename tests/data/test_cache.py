@@ -70,7 +70,7 @@ def test_a_survey_fills_the_cache():
 def test_a_survey_shows_its_progress():
     seen = []
 
-    def track(indices):
+    def track(indices, what):
         for index in indices:
             seen.append(index)
             yield index

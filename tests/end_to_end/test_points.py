@@ -14,7 +14,9 @@ from equiseg.cli.main import main
 from equiseg.data.config import DataConfig, PointsConfig
 from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.points.formats.ply import read_ply, write_ply
-from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
+from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.training.config import TrainConfig
 from equiseg.training.run import train
@@ -30,7 +32,10 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 def rooms(**changes) -> TrainConfig:
     data = DataConfig(
-        card="rooms", rooms=RoomConfig(num_classes=8, points=1500), num_scenes=(8, 2, 2)
+        card="scans",
+        synthetic=SyntheticConfig(
+            scans=ScansConfig(num_classes=8, points=1500), num_samples=(8, 2, 2)
+        ),
     )
     return TrainConfig(**({"data": data, "epochs": 1, "batch_size": 4, "threads": 1} | changes))
 
@@ -83,7 +88,7 @@ def test_rare_classes_choose_the_crops_of_either_supervision(tmp_path: Path, sup
 
 def test_a_card_that_changed_since_training_is_told(run: Path, tmp_path: Path, monkeypatch):
     def fewer(config, split):
-        return RoomData(RoomConfig(num_classes=7), split, 2)
+        return RoomScans(ScansConfig(num_classes=7), split, 2)
 
     monkeypatch.setattr("equiseg.data.sources.open_split", fewer)
     with pytest.raises(SystemExit, match=r"the card has changed since this network was trained"):
@@ -94,7 +99,7 @@ def test_a_card_that_changed_since_training_is_told(run: Path, tmp_path: Path, m
     ("changes", "message"),
     [
         (
-            {"data": DataConfig(card="rooms", augment=AugmentConfig(flip=0.0))},
+            {"data": DataConfig(card="scans", augment=AugmentConfig(flip=0.0))},
             r"data\.augment is for images; use data\.points\.augment",
         ),
         (
@@ -163,9 +168,9 @@ def test_scannet200_from_the_download_to_a_checked_submission(tmp_path: Path, ca
     assert [file.stem for file in (predicted / "submission").iterdir()] == ["scene0707_00"]
     check = ["submission", "--folder", str(predicted / "submission"), "--root", str(root)]
     main(check)
-    assert "every line an id of the benchmark" in " ".join(capsys.readouterr().out.split())
+    assert "every line is an id of the benchmark" in " ".join(capsys.readouterr().out.split())
     (predicted / "submission/scene0707_00.txt").write_text("1\n2\n")
-    with pytest.raises(SystemExit, match=r"cannot be handed in \(1\)"):
+    with pytest.raises(SystemExit, match=r"cannot be submitted \(1\)"):
         main(check)
 
 

@@ -9,12 +9,16 @@ import pytest
 import torch
 
 from equiseg.data.config import DataConfig
-from equiseg.data.synthetic.scans.dataset import RoomConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.training.config_file import write_config
 from runs import tiny_config
 
 ROOMS = DataConfig(
-    card="rooms", rooms=RoomConfig(num_classes=6, points=1500), num_scenes=(12, 4, 4)
+    card="scans",
+    synthetic=SyntheticConfig(
+        scans=ScansConfig(num_classes=6, points=1500), num_samples=(12, 4, 4)
+    ),
 )
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from equiseg.data.card import PointCard
 from equiseg.data.points.formats.ply import write_ply
 from equiseg.data.points.formats.scans import Scan
+from equiseg.data.points.reading import ScanReading
 from equiseg.data.points.store.scan_store import ScanStore
 from equiseg.data.points.voxels import VoxelBatch
 from equiseg.evaluation.config import EvaluationConfig
@@ -17,7 +18,7 @@ from equiseg.evaluation.image_inference import predict_voxels
 from equiseg.evaluation.scan_files import predict_scan_file
 from equiseg.evaluation.scan_inference import predict_scan, predict_scan_classes
 from equiseg.imbalance import FrequencyGroups
-from equiseg.runs.weights import ModelCard, ScanReading
+from equiseg.runs.weights import ModelCard
 
 READING = ScanReading("ply", ("rgb",), 0.05, 2.0, 0.5, (0, 1, 2))
 

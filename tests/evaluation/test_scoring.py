@@ -8,15 +8,16 @@ from torch import nn
 from diagnoses import Stripes, TinyNetwork
 from equiseg.data import PointCard
 from equiseg.data.points.folder import PointFolder
+from equiseg.data.points.reading import ScanReading
 from equiseg.data.points.voxels import collate_points
-from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
+from equiseg.data.synthetic.scans.config import ScansConfig
+from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.image_inference import predict_logits, predict_voxels
 from equiseg.evaluation.scan_inference import predict_scan_classes
 from equiseg.evaluation.scoring import evaluate
 from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics import CalibrationError, SegmentationScore
-from equiseg.runs.weights import ScanReading
 
 VIEWS = [EvaluationConfig(), EvaluationConfig(flip=True), EvaluationConfig(window=(16, 16))]
 
@@ -66,7 +67,7 @@ def test_images_are_calibrated_as_they_are_predicted(config):
 @pytest.mark.parametrize("config", VIEWS[:2])
 @torch.no_grad()
 def test_points_are_calibrated_with_the_probabilities_of_their_voxels(config):
-    data = RoomData(RoomConfig(num_classes=8, points=1500), "val", 2)
+    data = RoomScans(ScansConfig(num_classes=8, points=1500), "val", 2)
     groups = FrequencyGroups.from_counts(torch.arange(8))
     model = OfVoxels(len(data.channels), 8).eval()
     score, calibration = SegmentationScore(8), CalibrationError(8, groups=groups)

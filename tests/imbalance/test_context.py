@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from equiseg.data.synthetic.pictures.dataset import SceneConfig, SceneData
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.pictures.dataset import RoomPictures
 from equiseg.imbalance import ClassStatistics, ContextStatistics
 
 MASK = torch.tensor(
@@ -175,7 +176,7 @@ def test_measures_are_nan_where_nothing_touches():
 
 def test_the_context_dial_of_the_built_in_scenes_shows_across_borders():
     def told(context):
-        data = SceneData(SceneConfig(12, (64, 80), 100.0, context), "train", 48)
+        data = RoomPictures(PicturesConfig(12, (64, 80), 100.0, context), "train", 48)
         statistics = ContextStatistics.from_labels((sample.labels for sample in data), 12)
         entropy = statistics.entropy(across_borders=True)
         return 1 - statistics.conditional_entropy(across_borders=True) / entropy

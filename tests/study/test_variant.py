@@ -34,7 +34,7 @@ def test_variants_change_the_base():
         ),
         ("dice + 2*focal", r"got 'dice\+2\*focal'; .* as in 'mine:method=dice \+ 2\*focal'"),
         ("a:optimizer.wait=1", "is none of the fields"),
-        ("a:optimizer.lr=high", "does not fit"),
+        ("a:optimizer.lr=high", "lr must be a number, got high"),
         ("a:epochs=3,val_every=2", "methods: .*: epochs must be a multiple"),
         ("a:seed=1", "give them to all methods by --seeds"),
     ],

@@ -15,7 +15,8 @@ from equiseg.data.loading import EpochSampler, TrainingView
 from equiseg.data.points.training_view import PointCropConfig
 from equiseg.data.points.transforms import PointAugmentConfig
 from equiseg.data.sampling import SamplingConfig
-from equiseg.data.synthetic.scans.dataset import RoomConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
 from equiseg.training.config import ModelConfig
 from equiseg.training.config_file import read_config, write_config
@@ -30,7 +31,10 @@ SCENES = tiny_config().data
 # Of six classes all are nearly everywhere: a median threshold would repeat nothing.
 RARE = SamplingConfig(by="rare_class")
 CROPPED = AugmentConfig(crop=(16, 16), rare=0.5, paste=0.5)
-ROOMS = DataConfig(card="rooms", rooms=RoomConfig(num_classes=8, points=1500), num_scenes=(8, 2, 2))
+ROOMS = DataConfig(
+    card="scans",
+    synthetic=SyntheticConfig(scans=ScansConfig(num_classes=8, points=1500), num_samples=(8, 2, 2)),
+)
 
 
 def opened(data: DataConfig, **changes):

@@ -1,98 +1,67 @@
-"""The entry point: verbs, typed options, YAML files, and errors without a traceback."""
+"""The entry point: finds the verb, reads its options, runs it; errors are one line."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
-import inspect
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-VERBS = (
-    "demo",
-    "stats",
-    "doctor",
-    "train",
-    "evaluate",
-    "adjust",
-    "compare",
-    "diagnose",
-    "predict",
-    "submission",
-)
-_POSITIONAL = ("stats", "doctor", "diagnose")  # what is looked at needs no name
+from equiseg import commands
+from equiseg.cli.help import overview, verb_help
+from equiseg.cli.line import read_line
+from equiseg.cli.options import check_required, typed_arguments
+from equiseg.cli.verbs import Verb
+from equiseg.typed_options import OptionError, nearest
+
+VERBS = {name: getattr(commands, name) for name in commands.VERBS}
+_HELP = ("-h", "--help", "--help-all")
 _RESUMED = ("demo", "train", "compare")
-_OPTIONAL = {
-    "diagnose": {
-        "data": "Name of a card that comes with equiseg, path of a card (.yaml), or the built-in "
-        '"scenes" or "rooms"; the data of the run if not said otherwise.'
-    }
-}
-_DESCRIPTION = "Semantic segmentation of imbalanced data with center collapse regularization."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``equiseg VERB ...``.
 
-    A verb is a function; its docstring is its help. Where its first parameter is ``config``, the
-    fields of :class:`TrainConfig` become options of their own, over a YAML file (``--config``).
-    """
-    given = sys.argv[1:] if arguments is None else arguments
-    called = [name for name in given[:1] if name in VERBS]  # others need not be imported
-    try:
-        from equiseg.cli.parser import ConfigFile, Parser
-        from equiseg.training.config import TrainConfig
+    A verb is a function of :mod:`equiseg.commands`: its parameters, and the fields of its
+    dataclasses, are the options, and its docstring is the help.
 
-        functions = {name: _verb(name) for name in called or VERBS}
-    except ImportError as error:
-        sys.exit(f'equiseg: {error}; the command line needs pip install "equiseg[train]"')
-    parser = Parser(prog="equiseg", description=_DESCRIPTION)
-    verbs = parser.add_subcommands(dest="verb", metavar="VERB")
-    parsers = {}
-    for name, function in functions.items():
-        text = inspect.getdoc(function) or ""
-        verb = Parser(description=text.split("\n\nArgs:")[0])
-        if "config" in inspect.signature(function).parameters:
-            verb.add_argument(
-                "--config", action=ConfigFile, help="YAML file with any of the options"
-            )
-            verb.add_class_arguments(TrainConfig, as_group=False)
-        optional = _OPTIONAL.get(name, {})
-        verb.add_function_arguments(
-            function,
-            skip={"config", *optional},
-            as_group=False,
-            as_positional=name in _POSITIONAL,
-        )
-        for argument, meaning in optional.items():
-            verb.add_argument(argument, nargs="?", help=meaning)
-        verb.let_switches_stand_alone()
-        verbs.add_subcommand(name, verb, help=text.splitlines()[0])
-        parsers[name] = verb
+    Raises:
+        SystemExit: With status 2 for a wrong line, 1 and a message for what fails while it runs,
+            130 where it is interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):  # a terminal of few characters must not end a run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    if not words or words[0] in _HELP:
+        print(overview(VERBS), file=sys.stdout if words else sys.stderr)
+        sys.exit(0 if words else 2)
+    name, *rest = words
+    if name not in VERBS:
+        message = f"equiseg: unknown verb {name!r:.80}{nearest(name, VERBS)}"
+        print(f"{message}\nall verbs: equiseg --help", file=sys.stderr)
+        sys.exit(2)
+    verb = Verb.of(name, VERBS[name])
+    options = verb.options()
+    if asked := [word for word in rest if word in _HELP]:
+        print(verb_help(verb, options, everything="--help-all" in asked))
+        sys.exit(0)
     try:
-        chosen = parser.parse_args(given)
-    except ValueError as error:  # of a file of options; what is wrong on the line ends otherwise
-        sys.exit(f"equiseg: {error}")
-    name = chosen.verb
+        given = read_line(rest, options)
+        check_required(options, given)
+        chosen = typed_arguments(verb.function, given)
+    except OptionError as error:
+        message = f"equiseg {name}: {error}\nall options: equiseg {name} --help-all"
+        print(message, file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"equiseg {name}: {error}")
     try:
-        options = vars(parsers[name].instantiate(chosen[name]))
-        if "config" in inspect.signature(functions[name]).parameters:
-            fields = [field.name for field in dataclasses.fields(TrainConfig)]
-            config = TrainConfig(**{field: options.pop(field) for field in fields})
-            options["config"] = config
-        functions[name](**options)
+        with commands.written_command(shlex.join(("equiseg", *words))):
+            verb.function(**chosen)
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         sys.exit(f"equiseg {name}: {error}")
     except KeyboardInterrupt:
-        kept = name in _RESUMED or (name == "stats" and options["out"] is not None)
-        again = "; the same command goes on where it stopped" if kept else ""
+        kept = name in _RESUMED or (name == "stats" and "out" in given)
+        again = "; repeat the same command to resume" if kept else ""
         print(f"equiseg {name}: interrupted{again}", file=sys.stderr)
         sys.exit(130)
-
-
-def _verb(name: str) -> Callable[..., None]:
-    """The function of a verb, from the file of its name."""
-    function: Callable[..., None] = getattr(
-        importlib.import_module(f"equiseg.commands.{name}"), name
-    )
-    return function

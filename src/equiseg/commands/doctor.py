@@ -3,85 +3,111 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from json import dumps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from equiseg.data.doctor import Finding
 
-from equiseg.runs.progress import tracked
-
+POSITIONAL = ("data",)
+MAIN_OPTIONS = {
+    "data": ("data", "root"),
+    "training": ("model", "batch_size", "min_count", "min_images"),
+    "run": ("num_workers", "json"),
+}
 _STYLE = {"error": "bold red", "warning": "yellow", "hint": "blue"}
 
 
-def doctor(
-    data: str,
-    root: str | None = None,
-    model: str | None = None,
-    batch_size: int = 8,
-    min_count: int = 1,
-    min_images: int = 10,
-    num_workers: int = 0,
-    json: bool = False,
-) -> None:
-    """Say what will go wrong in training with a data set, and what mends it.
+@dataclass(frozen=True)
+class DoctorOptions:
+    """How the data will be trained on.
+
+    Attributes:
+        root: The folder of the data; overrides the card's own.
+        model: The network to train; as model.name of training.
+        batch_size: Images or blocks per step.
+        min_count: Pixels a class needs in a batch to have a center; as of center_collapse.
+        min_images: Classes in fewer training images are called rare.
+        num_workers: Worker processes that read; 0 reads in this one.
+        json: Print the findings as JSON and nothing else.
+    """
+
+    root: str | None = None
+    model: str | None = None
+    batch_size: int = 8
+    min_count: int = 1
+    min_images: int = 10
+    num_workers: int = 0
+    json: bool = False
+
+
+def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
+    """Find the problems of a data set before training does, and how to fix them.
 
     Reads every image or scan once. Errors stop training or make its scores worthless: with any,
-    the exit status is 1. Warnings and hints let it run.
+    the exit status is 1. Warnings and hints do not stop it.
 
     Args:
-        data: Name of a card that comes with equiseg, path of a card (.yaml), or the built-in
-            "scenes" or "rooms".
-        root: Folder of the data; overrides the card's own.
-        model: The network to train; as model.name of training.
-        batch_size: Images or blocks a step.
-        min_count: Pixels a class needs in a batch, as of center_collapse in training.
-        min_images: Classes in fewer training images are called rare.
-        num_workers: Worker processes that read.
-        json: Print findings as JSON, for machines.
-    """
-    from equiseg.data.card import load_card
-    from equiseg.data.config import BUILT_IN, DataConfig
-    from equiseg.data.doctor import SEVERITIES, Finding, by_severity, examine, open_splits
-    from equiseg.data.sources import SPLITS, open_split
+        data: The name of a card, the path of a card (.yaml), the built-in "pictures" or "scans",
+            or a class of your own (my_module.MyData).
+        options: How the data will be trained on.
 
-    console = Console()
+    Raises:
+        DataError: If there are no such data.
+        SystemExit: With status 1, if an error was found.
+    """
+    from rich.console import Console
+
+    from equiseg.data.config import DataConfig
+    from equiseg.data.doctor import by_severity, examine, open_splits
+    from equiseg.data.sources import find_source
+    from equiseg.runs.progress import tracked
+
     shown = partial(tracked, console=Console(stderr=True))
-    findings: list[Finding] = []
-    if data in BUILT_IN:
-        config = DataConfig(card=data, root=root)
-        splits = {name: open_split(config, name) for name in SPLITS}
-    else:
-        splits, findings = open_splits(load_card(data, root), shown)
+    source = find_source(DataConfig(card=data, root=options.root))
+    splits, findings = open_splits(source, shown)
     if splits:
         findings = by_severity(
             findings
             + examine(
                 splits,
-                batch_size=batch_size,
-                min_count=min_count,
-                min_images=min_images,
-                dim=_features(model, next(iter(splits.values()))),
-                num_workers=num_workers,
+                batch_size=options.batch_size,
+                min_count=options.min_count,
+                min_images=options.min_images,
+                dim=_features(options.model, next(iter(splits.values()))),
+                num_workers=options.num_workers,
                 track=shown,
             )
         )
-    if json:
+    if options.json:
         print(dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
     else:
-        table = Table.grid(padding=(0, 1))
-        for finding in findings:
-            said = Text.assemble((finding.subject, "bold"), ": ", finding.seen)
-            table.add_row(Text(finding.severity, _STYLE[finding.severity]), said)
-            table.add_row("", Text(f"→ {finding.advice}", "dim"))
-        console.print(table)
-        counts = {s: sum(finding.severity == s for finding in findings) for s in SEVERITIES}
-        total = ", ".join(f"{n} {s}{'s' * (n != 1)}" for s, n in counts.items() if n)
-        console.print(f"{data}: {total or 'nothing that could go wrong was found'}")
+        show(data, findings)
     if any(finding.severity == "error" for finding in findings):
         raise SystemExit(1)
+
+
+def show(data: str, findings: Sequence[Finding]) -> None:
+    """Print each finding with its advice, and how many there are."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from equiseg.data.doctor import SEVERITIES
+
+    console = Console()
+    table = Table.grid(padding=(0, 1))
+    for finding in findings:
+        said = Text.assemble((finding.subject, "bold"), ": ", finding.seen)
+        table.add_row(Text(finding.severity, _STYLE[finding.severity]), said)
+        table.add_row("", Text(f"→ {finding.advice}", "dim"))
+    console.print(table)
+    counts = {s: sum(finding.severity == s for finding in findings) for s in SEVERITIES}
+    total = ", ".join(f"{n} {s}{'s' * (n != 1)}" for s, n in counts.items() if n)
+    console.print(Text(f"{data}: {total or 'no problem was found'}"))
 
 
 def _features(model: str | None, data: Any) -> int:
@@ -90,6 +116,7 @@ def _features(model: str | None, data: Any) -> int:
 
     from equiseg.data.sample import DataSpec
     from equiseg.models import rebuild_model
+    from equiseg.models.build import is_own_model
     from equiseg.tap import FeatureTap
     from equiseg.training.config import ModelConfig
     from equiseg.training.task import model_name
@@ -97,5 +124,6 @@ def _features(model: str | None, data: Any) -> int:
     spec = DataSpec.of(data)
     name = model_name(ModelConfig(name=model), spec)
     with torch.device("meta"):  # its shapes are enough: no weights are made or read
-        network: Any = rebuild_model(name, len(spec.classes))
+        known = {"in_channels": len(spec.channels)} if is_own_model(name) else None
+        network: Any = rebuild_model(name, len(spec.classes), known)
     return FeatureTap(network, layer=network.classifier_name).in_features

@@ -6,12 +6,20 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-
-from equiseg.commands.tables import score_table
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.runs.progress import tracked
+
+MAIN_OPTIONS = {
+    "run": ("run", "split", "root", "out"),
+    "prediction": (
+        "evaluation.flip",
+        "evaluation.scales",
+        "evaluation.window",
+        "evaluation.stride",
+        "evaluation.votes",
+    ),
+}
 
 
 def evaluate(
@@ -20,26 +28,36 @@ def evaluate(
     root: str | None = None,
     evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
     out: Path | None = None,
-) -> None:
+) -> dict[str, Any]:
     """Score a trained network on a split of its data set.
 
     Args:
-        run: Folder of a run.
+        run: The folder of a run.
         split: The split to score.
-        root: Folder of the data, if it has moved since training.
-        evaluation: How images are predicted; each whole and once if not said otherwise. Windows,
+        root: The folder of the data, if it has moved since training.
+        evaluation: How images or scans are predicted; each whole and once by default. Windows,
             mirror images and several scales cost time and usually help.
         out: File to write the scores to, as JSON.
+
+    Returns:
+        The scores: IoU and accuracy of each class and their means, as the file holds them.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or the data have other classes now.
     """
     import torch
+    from rich.console import Console
 
+    from equiseg.commands.tables import score_table
     from equiseg.data.sources import open_split
     from equiseg.evaluation.scoring import evaluate as score
     from equiseg.evaluation.scoring import evaluation_record
+    from equiseg.runs.progress import tracked
     from equiseg.runs.weights import load_weights
     from equiseg.training.config_file import read_config
     from equiseg.training.opened_data import scan_reading
 
+    run = Path(run)
     console = Console()
     config = read_config(run / "config.yaml")
     model, card = load_weights(run)
@@ -49,8 +67,8 @@ def evaluate(
     if tuple(data.classes) != card.classes or scan_reading(given) != card.scans:
         raise ValueError(
             f"{given.card}: the card has changed since this network was trained: classes (in their "
-            "order), features, voxel and block must be the same; take back the old card, or train "
-            "anew"
+            "order), features, voxel and block must be the same; restore the old card, or train "
+            "again"
         )
     result = score(
         model,
@@ -65,5 +83,7 @@ def evaluate(
     groups = {name: list(ids) for name, ids in card.groups}
     console.print(score_table(record, list(card.classes), groups, split, unit))
     if out is not None:
+        out = Path(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return record

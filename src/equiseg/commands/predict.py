@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-
-from rich.console import Console
-from torch import nn
+from typing import TYPE_CHECKING
 
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.runs.progress import tracked
-from equiseg.runs.weights import ModelCard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from equiseg.evaluation.folders import PredictedImage, PredictedScan
+    from equiseg.runs.weights import ModelCard
+
+MAIN_OPTIONS = {
+    "files": ("weights", "inputs", "out"),
+    "prediction": (
+        "evaluation.flip",
+        "evaluation.scales",
+        "evaluation.window",
+        "evaluation.stride",
+        "evaluation.votes",
+    ),
+    "pictures": ("opacity",),
+}
 
 
 def predict(
@@ -22,122 +34,99 @@ def predict(
     evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
     opacity: float = 0.55,
 ) -> None:
-    """Predict files or folders of images or of scans, with pictures and a legend.
+    """Predict images or scans, with pictures and a legend.
 
-    Of images: masks/ (PNG files of class ids, with a palette up to 256 classes, at the images' own
-    size) and overlays/. Of scans: scans/ (LAS and LAZ with the classification replaced and all
-    else kept, and every scan as PLY with colours and labels), views/ from above and oblique,
-    and for a network of ScanNet200 submission/, a file of ids for every scene.
+    For images it writes masks/ (PNG files of class ids, with a palette up to 256 classes, at the
+    images' own size) and overlays/. For scans it writes scans/ (LAS and LAZ with only the
+    classification replaced, and every scan as PLY with colours and labels), views/ from above and
+    oblique, and for a network of ScanNet200 submission/, a file of ids for every scene.
 
     Args:
-        weights: A run's folder or its model.safetensors.
+        weights: The folder of a run, or its model.safetensors.
         inputs: A file or a folder, or several as "[a.jpg, photos/]".
-        out: Folder for the results and legend.png.
-        evaluation: How images or scans are predicted; each whole and once if not said otherwise.
-        opacity: Of the colours in the overlays of images, 0 to 1.
+        out: The folder for the results and legend.png.
+        evaluation: How images or scans are predicted; each whole and once by default.
+        opacity: Opacity of the colours in the overlays of images, 0 to 1.
+
+    Raises:
+        ValueError: If there are no weights, or an option does not apply to them.
+        DataError: If files cannot be read; the others are predicted.
     """
     import torch
+    from rich.console import Console
+    from rich.markup import escape
 
+    from equiseg.evaluation.folders import FilePredictor
     from equiseg.evaluation.image_inference import check_evaluation
     from equiseg.report.colors import class_colors
     from equiseg.report.examples.overlays import legend
+    from equiseg.report.wording import count
+    from equiseg.runs.progress import tracked
     from equiseg.runs.weights import load_weights
 
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be between 0 and 1, got {opacity}")
-    console = Console()
-    model, card = load_weights(weights)
+    console, out = Console(), Path(out)
+    model, card = load_weights(Path(weights))
     check_evaluation(evaluation, card.scans is not None)
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    sources = inputs if isinstance(inputs, list) else [inputs]
+    sources = [Path(s) for s in (inputs if isinstance(inputs, list) else [inputs])]
+    predictor = FilePredictor(model, card, evaluation)
+    track = partial(tracked, console=console)
     if card.scans is None:
-        written = _predict_images(model, card, sources, out, evaluation, opacity, console)
+        number = predictor.images(sources, _image_writer(card, out, opacity), track)
+        written = f"{count(number, 'mask')}, overlays"
     else:
-        written = _predict_scans(model, card, sources, out, evaluation, console)
+        number = predictor.scans(sources, _scan_writer(card, out), out, track)
+        written = f"{count(number, 'scan')}, views"
     legend(card.classes, class_colors(len(card.classes)), out / "legend.png")
-    console.print(f"{written} and legend.png are in [bold]{out}[/bold]")
+    console.print(f"{written} and legend.png are in [bold]{escape(str(out))}[/bold]")
 
 
-def _predict_images(
-    model: nn.Module,
-    card: ModelCard,
-    sources: list[Path],
-    out: Path,
-    evaluation: EvaluationConfig,
-    opacity: float,
-    console: Console,
-) -> str:
-    from equiseg.evaluation.image_files import image_files, predict_file
+def _image_writer(card: ModelCard, out: Path, opacity: float) -> Callable[[PredictedImage], None]:
+    """Writes a mask and an overlay."""
     from equiseg.report.colors import class_colors
     from equiseg.report.examples.overlays import overlay, save_mask, save_rgb
-    from equiseg.report.wording import count
 
-    files = image_files(sources)
     colors_K3 = class_colors(len(card.classes))
     for folder in ("masks", "overlays"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    names = _distinct(file.stem for file in files)
-    for file, name in zip(tracked(files, "predicting", console), names):  # noqa: B905
-        image, labels = predict_file(model, card, file, evaluation)
-        save_mask(labels, colors_K3, out / "masks" / f"{name}.png")
-        save_rgb(overlay(image, labels, colors_K3, opacity), out / "overlays" / f"{name}.png")
-    return f"{count(len(files), 'mask')}, overlays"
+
+    def write(found: PredictedImage) -> None:
+        shown = overlay(found.image, found.labels, colors_K3, opacity)
+        save_mask(found.labels, colors_K3, out / "masks" / f"{found.name}.png")
+        save_rgb(shown, out / "overlays" / f"{found.name}.png")
+
+    return write
 
 
-def _predict_scans(
-    model: nn.Module,
-    card: ModelCard,
-    sources: list[Path],
-    out: Path,
-    evaluation: EvaluationConfig,
-    console: Console,
-) -> str:
+def _scan_writer(card: ModelCard, out: Path) -> Callable[[PredictedScan], None]:
+    """Writes a labelled scan, its views and, for ScanNet200, a submission file."""
     import numpy as np
     from PIL import Image
 
-    from equiseg.data.errors import DataError
-    from equiseg.data.points.formats.las import write_classification
     from equiseg.data.points.formats.ply import write_ply
-    from equiseg.data.points.formats.scannet_submission import write_submission
-    from equiseg.evaluation.scan_files import form_of, predict_scan_file, scan_files
+    from equiseg.data.points.formats.table import find_format, format_of_file
     from equiseg.report.colors import class_colors
     from equiseg.report.points.render import render
-    from equiseg.report.wording import count
 
     assert card.scans is not None
-    files = scan_files(sources)
-    rgb_K3 = class_colors(len(card.classes)).numpy()
-    codes_K = np.array(card.scans.codes)
+    reading, rgb_K3 = card.scans, np.asarray(class_colors(len(card.classes)))
+    codes_K, trained_on = np.array(reading.codes), find_format(reading.form)
     (out / "scans").mkdir(parents=True, exist_ok=True)
     (out / "views").mkdir(exist_ok=True)
-    names = _distinct(file.stem for file in files)
-    problems: list[str] = []
-    for file, name in zip(tracked(files, "predicting", console), names):  # noqa: B905
-        try:
-            with tempfile.TemporaryDirectory(dir=out) as cache:
-                xyz_N3, ids_N = predict_scan_file(model, card, file, evaluation, Path(cache))
-            codes_N, rgb_N3 = codes_K[ids_N], rgb_K3[ids_N]
-            write_ply(out / "scans" / f"{name}.ply", xyz_N3, rgb_N3=rgb_N3, labels_N=codes_N)
-            if card.scans.form == "scannet200":
-                scene = name.removesuffix("_vh_clean_2")
-                write_submission(out / "submission" / f"{scene}.txt", codes_N)
-            for view in ("above", "oblique"):
-                Image.fromarray(render(xyz_N3, rgb_N3, view=view, size=1200)).save(
-                    out / "views" / f"{name}_{view}.png"
-                )
-            if form_of(file) == "las":
-                write_classification(file, out / "scans" / f"{name}{file.suffix}", codes_N)
-        except DataError as error:
-            problems.append(str(error))  # the others are predicted all the same
-    if problems:
-        raise DataError.listing("scans that were not predicted, or not wholly", problems)
-    return f"{count(len(files), 'scan')}, views"
 
+    def write(found: PredictedScan) -> None:
+        name, xyz_N3 = found.name, found.xyz_N3
+        codes_N, rgb_N3 = codes_K[found.ids_N], rgb_K3[found.ids_N]
+        write_ply(out / "scans" / f"{name}.ply", xyz_N3, rgb_N3=rgb_N3, labels_N=codes_N)
+        if trained_on.submit is not None:
+            trained_on.submit(out / "submission", name, codes_N)
+        for view in ("above", "oblique"):
+            picture = Image.fromarray(render(xyz_N3, rgb_N3, view=view, size=1200))
+            picture.save(out / "views" / f"{name}_{view}.png")
+        form = format_of_file(found.file, trained_on.name)
+        if form is not None and form.write is not None:
+            form.write(found.file, out / "scans" / f"{name}{found.file.suffix}", codes_N)
 
-def _distinct(names: Iterator[str]) -> Iterator[str]:
-    """The names in order; two folders may hold files of one name: the later ones get a number."""
-    taken: set[str] = set()
-    for name in names:
-        numbered = (f"{name}-{number}" for number in itertools.count(2))
-        taken.add(free := next(n for n in itertools.chain([name], numbered) if n not in taken))
-        yield free
+    return write

@@ -2,95 +2,106 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
+from dataclasses import dataclass, field
 from functools import partial
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.scans.config import ScansConfig
 
-from equiseg.commands.tables import GROUP_STYLE
-from equiseg.data.statistics.by_name import open_named
-from equiseg.data.statistics.counting import count_data
-from equiseg.data.statistics.profile import DataProfile
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
-from equiseg.data.synthetic.scans.dataset import RoomConfig
-from equiseg.imbalance import ClassTable
-from equiseg.report.dataset.wording import caveats, factor, ledes, share
-from equiseg.report.wording import number
-from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
-from equiseg.runs.progress import tracked
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
+    from equiseg.data.statistics.profile import DataProfile
+
+POSITIONAL = ("data",)
+MAIN_OPTIONS = {
+    "data": ("data", "root", "split", "ignore_values"),
+    "results": ("out", "json"),
+    "counting": ("batch_size", "num_workers"),
+}
+RENAMED = {"scenes": "pictures", "rooms": "scans", "num_scenes": "num_samples"}
 _BATCH_SIZE = 8  # as in training
 _UNFINISHED = "counting.json"
 
 
-def stats(
-    data: str,
-    split: str | None = None,
-    root: str | None = None,
-    batch_size: int | None = None,
-    num_workers: int = 0,
-    out: Path | None = None,
-    json: bool = False,
-    ignore_values: list[int] | None = None,
-    scenes: SceneConfig = SceneConfig(),  # noqa: B008 - frozen
-    rooms: RoomConfig = RoomConfig(),  # noqa: B008 - frozen
-    num_scenes: int = 400,
-) -> None:
-    """Count the classes of a data set: how uneven they are, and how they lie together.
+@dataclass(frozen=True)
+class StatsOptions:
+    """What is counted, and where the counts go.
 
-    Shows every class with its pixels, images, regions and its centers in a batch; the imbalance
-    counted in each; and how much a pixel's neighbour tells of its class. DATA may be the name of a
-    card (camvid, ccp, ...) or a card of your own (.yaml); "scenes" or "rooms"; a folder of masks, a
-    scan (LAS, LAZ, PLY, NPZ) or a folder of scans, whose values are then the classes; a CSV file
-    of counts with the columns class_id, name, pixels, images; or a statistics.json of this command.
+    Attributes:
+        split: The split of a card or of the built-in data. Default: train, or the card's first.
+        root: The folder of the data of a card; overrides the card's own.
+        batch_size: Images per batch, for the expected number of centers. Default: 8.
+        num_workers: Worker processes that read and count; 0 counts in this one.
+        out: The folder for statistics.json, classes.csv, figures/ and a page (report.html). With
+            it, an interrupted count can be resumed.
+        json: Print JSON and nothing else.
+        ignore_values: Values that mean "not labelled" in masks or scans without a card. Default:
+            [255].
+        pictures: The built-in pictures.
+        scans: The built-in scans.
+        num_samples: Number of built-in pictures or scans to count.
+
+    Raises:
+        ValueError: If a number is too small.
+    """
+
+    split: str | None = None
+    root: str | None = None
+    batch_size: int | None = None
+    num_workers: int = 0
+    out: Path | None = None
+    json: bool = False
+    ignore_values: tuple[int, ...] | None = None
+    pictures: PicturesConfig = field(default_factory=PicturesConfig)
+    scans: ScansConfig = field(default_factory=ScansConfig)
+    num_samples: int = 400
+
+    def __post_init__(self) -> None:
+        least = {"batch_size": 1, "num_workers": 0, "num_samples": 1}
+        for name, lowest in least.items():
+            given = getattr(self, name)
+            if given is not None and given < lowest:
+                raise ValueError(f"{name} must be at least {lowest}, got {given}")
+
+
+def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
+    """Count the classes of a data set: their imbalance and their context.
+
+    Shows every class with its pixels, images, regions and its centers in a batch; the imbalance in
+    each of these; and how much a pixel's neighbour says about its class. DATA may be the name of a
+    card (camvid, ccp, ...) or a card of your own (.yaml); the built-in "pictures" or "scans"; a
+    class of your own (my_module.MyData); a folder of masks, a scan (LAS, LAZ, PLY, NPZ) or a
+    folder of scans, whose values are then the classes; a CSV file of counts with the columns
+    class_id, name, pixels, images; or a statistics.json of this command.
 
     Args:
-        data: What to count.
-        split: The split of a card or of the built-in data; train if not said otherwise, or the
-            card's first.
-        root: Folder of the data of a card; overrides the card's own.
-        batch_size: Images in a batch, for the expected number of centers; 8 if not said otherwise.
-        num_workers: Processes that read and count; 0 counts in this one.
-        out: Folder for statistics.json, classes.csv, figures/ and a page (report.html). With it, a
-            count that was interrupted goes on where it stopped.
-        json: Print JSON for machines, and nothing else.
-        ignore_values: Values of masks or scans without a card that mean "not labelled"; 255 if
-            not said otherwise.
-        scenes: The dials of "scenes".
-        rooms: The dials of "rooms".
-        num_scenes: How many built-in scenes or rooms to count.
+        data: The data to count: a card, built-in data, a folder, a file or counts.
+        options: How they are counted, and where the results go.
+
+    Raises:
+        DataError: If there are no such data, or they cannot be used.
+        ValueError: If an option does not apply to these data.
     """
-    least = {"batch_size": (batch_size, 1), "num_workers": (num_workers, 0)}
-    for name, (given, lowest) in (least | {"num_scenes": (num_scenes, 1)}).items():
-        if given is not None and given < lowest:
-            raise ValueError(f"{name} must be at least {lowest}, got {given}")
-    unfinished = None if out is None else out / _UNFINISHED
+    from rich.console import Console
+    from rich.markup import escape
+
+    from equiseg.commands.command_text import command_text
+    from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
+
+    out = None if options.out is None else Path(options.out)
     if out is not None:
         check_outcome(out, Outcome.COUNTS)
     path = Path(data)
     if path.suffix in (".csv", ".json"):
-        options = {"split": split, "root": root, "ignore_values": ignore_values}
-        if unused := [name for name, given in options.items() if given is not None]:
-            raise ValueError(f"{', '.join(unused)} must be left out for the counts in {data}")
-        profile = _counted_before(path, batch_size)
+        profile = _counted_before(path, options)
     else:
-        options = {"split": split, "root": root, "ignore_values": ignore_values}
-        built_in = scenes if data == "scenes" else rooms
-        profile = _counted(
-            data,
-            batch_size or _BATCH_SIZE,
-            num_workers,
-            unfinished,
-            built_in=built_in,
-            num_samples=num_scenes,
-            **options,
-        )
-    if json:
+        profile = _counted(data, options, None if out is None else out / _UNFINISHED)
+    if options.json:
         print(dumps(profile.summary()))
     else:
         show(profile, Console())
@@ -98,38 +109,51 @@ def stats(
         from equiseg.report.dataset.page import report_data
 
         mark_outcome(out, Outcome.COUNTS)
-        page = report_data(out, profile, "equiseg " + shlex.join(sys.argv[1:]))
+        page = report_data(out, profile, command_text("stats", data, options))
         (out / _UNFINISHED).unlink(missing_ok=True)
-        if not json:
-            Console().print(f"page: [bold]{page}[/bold]")
+        if not options.json:
+            Console().print(f"page: [bold]{escape(str(page))}[/bold]")
 
 
 def show(profile: DataProfile, console: Console) -> None:
-    """Print what was counted."""
+    """Print the counts."""
+    from equiseg.report.dataset.wording import caveats, ledes
+
     console.print(class_table(profile))
     console.print(level_table(profile))
     for line in (*ledes(profile), *caveats(profile)):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
 
 
 def class_table(profile: DataProfile) -> Table:
-    """Every class, by group, the most frequent first."""
+    """Every class with its counts, the most frequent first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from equiseg.commands.tables import GROUP_STYLE
+    from equiseg.report.dataset.wording import share
+
     levels = [level.name for level in profile.levels]
     where = f"{profile.title}, {profile.split}" if profile.split else profile.title
     samples = f"{profile.statistics.num_images:,} {profile.sample}s"
-    table = Table(title=f"{where}: {samples}, most frequent class first")
+    table = Table(title=f"{escape(where)}: {samples}, most frequent class first")
     table.add_column("class")
     for column in ("group", "share", *levels):
         table.add_column(column, justify="right")
     for row in profile.class_rows():
         counts = [f"{row[n]:.3f}" if n == "centers" else f"{row[n]:,}" for n in levels]
         style = GROUP_STYLE[row["group"]]
-        table.add_row(row["name"], row["group"], share(row["share"]), *counts, style=style)
+        table.add_row(escape(row["name"]), row["group"], share(row["share"]), *counts, style=style)
     return table
 
 
 def level_table(profile: DataProfile) -> Table:
-    """How uneven the classes are, counted in each unit."""
+    """The imbalance of the classes, in each unit."""
+    from rich.table import Table
+
+    from equiseg.report.dataset.wording import factor
+    from equiseg.report.wording import number
+
     batch = f"a batch of {profile.batch_size} {profile.sample}s"
     table = Table(title=f"imbalance [dim](centers: expected in {batch})[/dim]")
     table.add_column("counted in")
@@ -142,24 +166,45 @@ def level_table(profile: DataProfile) -> Table:
     return table
 
 
-def _counted_before(path: Path, batch_size: int | None) -> DataProfile:
+def _counted_before(path: Path, options: StatsOptions) -> DataProfile:
     """Counts from a file."""
+    from equiseg.data.statistics.profile import DataProfile
+    from equiseg.imbalance import ClassTable
+
+    names = ("split", "root", "ignore_values")
+    if unused := [name for name in names if getattr(options, name) is not None]:
+        raise ValueError(f"{', '.join(unused)} must be left out for the counts in {path}")
     if path.suffix == ".json":
-        return DataProfile.load(path, batch_size)
-    return DataProfile.of_table(path.stem, ClassTable.read_csv(path), batch_size or _BATCH_SIZE)
+        return DataProfile.load(path, options.batch_size)
+    batch_size = options.batch_size or _BATCH_SIZE
+    return DataProfile.of_table(path.stem, ClassTable.read_csv(path), batch_size)
 
 
-def _counted(
-    name: str, batch_size: int, num_workers: int, unfinished: Path | None, **options: Any
-) -> DataProfile:
-    """Counts of the data of a name, with a bar while they are made."""
-    # Standard output is for what was counted.
+def _counted(name: str, options: StatsOptions, unfinished: Path | None) -> DataProfile:
+    """Counts of the data of a name, with a bar on the way."""
+    from rich.console import Console
+
+    from equiseg.data.statistics.by_name import open_named
+    from equiseg.data.statistics.counting import count_data
+    from equiseg.data.statistics.profile import DataProfile
+    from equiseg.data.synthetic.config import SyntheticConfig
+    from equiseg.runs.progress import tracked
+
+    # Standard output is for the counts.
     shown = partial(tracked, console=Console(stderr=True))
-    named = open_named(name, track=shown, **options)
+    numbers = (options.num_samples,) * 3
+    named = open_named(
+        name,
+        split=options.split,
+        root=options.root,
+        ignore_values=options.ignore_values,
+        synthetic=SyntheticConfig(options.pictures, options.scans, numbers),
+        track=shown,
+    )
     counts = count_data(
         named.data,
-        num_workers=num_workers,
+        num_workers=options.num_workers,
         progress_file=unfinished,
-        track=lambda parts: shown(parts, f"counting {named.title}"),
+        track=shown,
     )
-    return DataProfile.of(named, counts, batch_size)
+    return DataProfile.of(named, counts, options.batch_size or _BATCH_SIZE)

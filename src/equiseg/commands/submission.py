@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
+MAIN_OPTIONS = {"options": ("folder", "root", "split")}
 
 
 def submission(folder: Path, root: Path, split: str = "test") -> None:
-    """Check a folder of ScanNet200 submission files before it is handed in.
+    """Check a folder of ScanNet200 submission files before you submit it.
 
-    Every scene of the split needs one file, SCENE.txt, with the id of one of the 200 classes a
-    line, in the order of the scene's vertices. All that is wrong is listed.
+    Every scene of the split needs one file, SCENE.txt, with the id of one of the 200 classes per
+    line, in the order of the scene's vertices. All problems are listed.
 
     Args:
-        folder: Folder of the files, as ``equiseg predict`` writes them under submission/.
-        root: Folder of ScanNet, in its official or the preprocessed layout.
+        folder: The folder of the files, as ``equiseg predict`` writes them under submission/.
+        root: The folder of ScanNet, in its official or the preprocessed layout.
         split: The split the files are for.
+
+    Raises:
+        DataError: If a file is missing or wrong.
     """
+    from rich.console import Console
+
     from equiseg.data.errors import DataError
     from equiseg.data.points.formats.scannet_submission import check_submission
 
-    if problems := check_submission(folder, root, split):
-        raise DataError.listing(f"{folder}: cannot be handed in", problems)
-    Console().print(f"{folder}: complete, and every line an id of the benchmark")
+    if problems := check_submission(Path(folder), Path(root), split):
+        raise DataError.listing(f"{folder}: cannot be submitted", problems)
+    text = f"{folder}: complete, and every line is an id of the benchmark"
+    Console().print(text, markup=False)

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
+from typing import Any
 
-from rich.console import Console
-
-from equiseg.commands.tables import score_table
 from equiseg.training.config import TrainConfig
 
+MAIN_OPTIONS = {
+    "data": ("data.card", "data.root", "data.size"),
+    "method and network": ("method", "model.name"),
+    "training": ("epochs", "batch_size", "optimizer.lr", "seed"),
+    "run": ("out", "config"),
+}
 
-def train(config: TrainConfig, out: Path) -> None:
+
+def train(config: TrainConfig, out: Path) -> dict[str, Any]:
     """Train one network and score it.
 
     The folder gets the resolved configuration, logs, checkpoints, the best weights
-    (model.safetensors) and result.json. Started again, an interrupted run goes on from its last
-    epoch. Under torchrun it trains on all processes.
+    (model.safetensors) and result.json. Repeat the command to resume an interrupted run from its
+    last epoch. Under torchrun it trains on all processes.
 
     Args:
         config: The run.
-        out: Folder of the run.
+        out: The folder for the run.
+
+    Returns:
+        What result.json holds: scores of each split, class frequencies, groups.
+
+    Raises:
+        ValueError: If the data, the network or the method cannot be used, or the folder holds a
+            run of another configuration.
     """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from equiseg.commands.tables import score_table
     from equiseg.training.run import train as run
 
     console = Console(quiet=int(os.environ.get("RANK", 0)) > 0)  # one voice under torchrun
+    out = Path(out)
     result = run(config, out, console)
     for split in ("val", "test"):
         if split in result:
@@ -36,4 +54,12 @@ def train(config: TrainConfig, out: Path) -> None:
                 result.get("unit", "pixel"),
             )
             console.print(score_table(*shown))
-    console.print(f"weights and results are in [bold]{out}[/bold]")
+    console.print(f"weights and results are in [bold]{escape(str(out))}[/bold]")
+    run_folder = quote(str(out))
+    next_commands = (
+        f"equiseg evaluate --run {run_folder} --split {'test' if 'test' in result else 'val'}",
+        f"equiseg diagnose {run_folder}",
+        f"equiseg predict --weights {run_folder} --inputs FOLDER --out predicted",
+    )
+    console.print("next:", *next_commands, sep="\n  ", markup=False, highlight=False)
+    return result

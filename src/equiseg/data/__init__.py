@@ -1,9 +1,15 @@
-"""Data sets by their form on disk, the built-in scenes, joint transforms and loading."""
+"""Data sets by their form on disk, the built-in data, joint transforms and loading."""
 
-from equiseg.data.cache import CachedData, survey
-from equiseg.data.card import DataCard, ImageCard, PointCard, load_card
-from equiseg.data.errors import DataError
-from equiseg.data.sample import Sample, SegmentationData
+from typing import TYPE_CHECKING
+
+from equiseg.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from equiseg.data.cache import CachedData, survey
+    from equiseg.data.card import DataCard, ImageCard, PointCard, load_card
+    from equiseg.data.errors import DataError
+    from equiseg.data.points.cloud import PointCloud
+    from equiseg.data.sample import Sample, SegmentationData
 
 __all__ = [
     "CachedData",
@@ -11,8 +17,25 @@ __all__ = [
     "DataError",
     "ImageCard",
     "PointCard",
+    "PointCloud",
     "Sample",
     "SegmentationData",
     "load_card",
     "survey",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CachedData": "equiseg.data.cache",
+        "DataCard": "equiseg.data.card",
+        "DataError": "equiseg.data.errors",
+        "ImageCard": "equiseg.data.card",
+        "PointCard": "equiseg.data.card",
+        "PointCloud": "equiseg.data.points.cloud",
+        "Sample": "equiseg.data.sample",
+        "SegmentationData": "equiseg.data.sample",
+        "load_card": "equiseg.data.card",
+        "survey": "equiseg.data.cache",
+    },
+)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 import torch
 from torch import Tensor
 
 from equiseg.data.errors import DataError
 from equiseg.data.sample import DataSpec, Sample, SegmentationData
 from equiseg.labels import check_labels, count_labels
+from equiseg.progress import Track, untracked
 
 
 class CachedData:
@@ -62,14 +61,14 @@ class CachedData:
 def survey(
     data: SegmentationData,
     name: str,
-    track: Callable[[Iterable[int]], Iterable[int]] = iter,
+    track: Track = untracked,
 ) -> Tensor:
     """Read every sample once: report all that are broken, count the classes of the others.
 
     Args:
         data: The data set.
         name: Its name in the error.
-        track: Wraps the indices, to show progress.
+        track: Shows the progress over the samples.
 
     Returns:
         (S, K) int64 labels of each class in each sample.
@@ -80,7 +79,7 @@ def survey(
     problems: list[str] = []
     num_classes = len(data.classes)
     counts_SK = torch.zeros(len(data), num_classes, dtype=torch.int64)
-    for index in track(range(len(data))):
+    for index in track(range(len(data)), name):
         try:
             sample = data[index]
         except DataError as error:

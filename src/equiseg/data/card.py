@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from equiseg.data.errors import DataError
+from equiseg.data.points.formats.table import find_format
 from equiseg.data.yaml_file import read_yaml
+from equiseg.dotted_names import absolute_name
 
 _BUILT_IN = resources.files("equiseg.data") / "cards"
 MOST_VALUES = 1 << 16  # a mask has at most 16 bit
@@ -170,7 +172,9 @@ class PointCard(DataCard):
 
     Attributes:
         form: How the files are written: "las" (also LAZ), "ply", "arrays" (NPZ files or folders of
-            NPY files), "semantic_kitti" or "scannet200" (their official layouts).
+            NPY files), "semantic_kitti" or "scannet200" (their official layouts), or a function
+            ``read(path) -> PointCloud`` of your own: "my_module.read" or "file.py:read", the file
+            relative to the card.
         points: Files (folders for NPY) under the root, as a pattern like ``{split}/*.laz``.
             "semantic_kitti" and "scannet200" know their own.
         splits: For each split (train, val, test) the name to put for ``{split}``, or the list of
@@ -189,7 +193,7 @@ class PointCard(DataCard):
             takes thirds by training frequency.
     """
 
-    form: Literal["las", "ply", "arrays", "semantic_kitti", "scannet200"]
+    form: str
     splits: Mapping[str, str | Sequence[str]] | Sequence[str]
     points: str = ""
     features: Sequence[str] = field(default_factory=tuple)
@@ -200,9 +204,12 @@ class PointCard(DataCard):
     groups: Mapping[str, Sequence[str]] | None = None
 
     def _own_problems(self) -> Iterator[str]:
-        if self.form not in get_args(_FORM):
-            yield f"form must be one of {', '.join(get_args(_FORM))}, got {self.form!r}"
-        elif self.form not in _KNOWN_LAYOUTS:
+        try:
+            scan_format = find_format(self.form)
+        except (TypeError, ValueError) as error:
+            yield str(error)
+            scan_format = None
+        if scan_format is not None and scan_format.official is None:
             if not self.points:
                 yield f"points must be given for form {self.form!r}, as in '{{split}}/*.laz'"
             yield from _pattern_problems("points", self.points)
@@ -246,10 +253,6 @@ class PointCard(DataCard):
                 yield f"groups must hold every class exactly once, got {odd} in one list only"
 
 
-_FORM = Literal["las", "ply", "arrays", "semantic_kitti", "scannet200"]
-_KNOWN_LAYOUTS = ("semantic_kitti", "scannet200")
-
-
 def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard | PointCard:
     """Read a card: of point clouds if it has the field ``form``, of images otherwise.
 
@@ -271,6 +274,8 @@ def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard |
         )
     if missing := sorted(required - set(values)):
         raise DataError(f"{source}: missing fields {missing}; every card needs {sorted(required)}")
+    if isinstance(form := values.get("form"), str):
+        values = values | {"form": absolute_name(form, folder)}
     card = kind(**values)
     if root is None:
         if card.root is None:

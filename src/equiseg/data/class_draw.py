@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -59,21 +57,3 @@ class ClassDraw:
 def below(end: int, generator: torch.Generator) -> int:
     """A whole number from 0 to ``end - 1``."""
     return int(torch.randint(end, (), generator=generator))
-
-
-def check_rare(name: str, probability: float, power: float, default_power: float = 0.0) -> None:
-    """Refuse a probability of drawing by class, or its power, that cannot work.
-
-    Raises:
-        ValueError: If either is out of range, or the power has no effect.
-    """
-    if not 0 <= probability <= 1:
-        raise ValueError(
-            f"{name} must be a probability in [0, 1], got {probability}; 0 never chooses by class"
-        )
-    if not 0 <= power < math.inf:
-        raise ValueError(f"{name}_power must be 0 or more, got {power}; 0 draws all classes alike")
-    if power != default_power and not probability:
-        raise ValueError(
-            f"{name}_power has no effect without {name}, got {power}; set {name} above 0"
-        )

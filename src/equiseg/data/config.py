@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from equiseg.data.images.transforms import AugmentConfig
-from equiseg.data.points.training_view import PointCropConfig
-from equiseg.data.points.transforms import PointAugmentConfig
-from equiseg.data.sampling import SamplingConfig
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
-from equiseg.data.synthetic.scans.dataset import RoomConfig
-
-BUILT_IN = ("scenes", "rooms")
+from equiseg.data.images.config import AugmentConfig
+from equiseg.data.points.config import PointAugmentConfig, PointCropConfig
+from equiseg.data.sampling_config import SamplingConfig
+from equiseg.data.synthetic.config import OLD_NAMES, SyntheticConfig
+from equiseg.dotted_names import absolute_name
 
 
 @dataclass(frozen=True)
@@ -37,45 +34,39 @@ class DataConfig:
     """Which images or point clouds, and how they are read.
 
     Attributes:
-        card: "scenes" for the built-in pictures and "rooms" for the built-in scans, the name of a
-            card that comes with equiseg (camvid, ccp, ign_lidar_hd, scannet200, ...), or the path
-            of a card of your own (.yaml).
+        card: "pictures" or "scans" for the built-in data, the name of a card that comes with
+            equiseg (camvid, ccp, ign_lidar_hd, scannet200, ...), the path of a card of your own
+            (.yaml), or a class of your own ("my_module.MyData", "file.py:MyData").
         root: Folder of the data; overrides the card's own.
-        size: (H, W) to resize images to when reading. None keeps the size on disk.
+        size: (H, W) to resize images to when reading. None keeps their own size.
         sampling: How often each training image, scan or block is drawn.
         augment: Random changes to training images.
         points: How training scans are shown.
-        scenes: The built-in scenes, when ``card`` is "scenes".
-        rooms: The built-in rooms, when ``card`` is "rooms".
-        num_scenes: Built-in scenes or rooms in train, val and test.
+        synthetic: The built-in pictures and scans.
         num_workers: Worker processes that load data; 0 loads in the training process.
         cache_gb: Most memory, in gigabytes, in which each process keeps decoded images. 0 keeps
             none.
     """
 
-    card: str = "scenes"
+    card: str = "pictures"
     root: str | None = None
     size: tuple[int, int] | None = None
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     points: PointsConfig = field(default_factory=PointsConfig)
-    scenes: SceneConfig = field(default_factory=SceneConfig)
-    rooms: RoomConfig = field(default_factory=RoomConfig)
-    num_scenes: tuple[int, int, int] = (400, 100, 200)
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     num_workers: int = 0
     cache_gb: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.card in BUILT_IN and self.size is not None:
-            raise ValueError(
-                f"data.size is for image folders, got {self.size}; the built-in scenes are drawn "
-                "at data.scenes.image_size, the rooms have none"
-            )
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"data.size must be (H, W) of at least 1 pixel, got {self.size}")
         if Path(self.card).suffix in (".yaml", ".yml"):
             # A run must find its card again, from wherever it is evaluated.
-            object.__setattr__(self, "card", str(Path(self.card).resolve()))
+            card = str(Path(self.card).resolve())
+        else:
+            card = absolute_name(OLD_NAMES.get(self.card, self.card))
+        object.__setattr__(self, "card", card)
         if self.num_workers < 0 or self.cache_gb < 0:
             raise ValueError(
                 f"data.num_workers and data.cache_gb must be >= 0, got {self.num_workers} and "

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from equiseg.data.class_draw import ClassDraw
 from equiseg.data.images.copy_paste import CopyPaste
+from equiseg.data.images.own_transform import OwnTransform
 from equiseg.data.images.transforms import AugmentConfig, augment, to_tensors
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec, SegmentationData
@@ -142,19 +143,23 @@ class TrainingView(Dataset[tuple[Tensor, Tensor]]):
         if config.paste:
             draw = ClassDraw(counts_SK, config.paste_power, shape)
             self.paste = CopyPaste(data, draw, config.scale, config.flip, config.paste_regions)
+        self.extra: OwnTransform | None = None
+        if config.extra:
+            self.extra = OwnTransform(config.extra, len(data.classes), data.ignore_index)
 
     def __len__(self) -> int:
         """Samples in one epoch."""
         return len(self.data)
 
     def __getitem__(self, key: int) -> tuple[Tensor, Tensor]:
-        """Image (3, h, w) in [0, 1] and labels (h, w) of one draw."""
+        """Image (C, h, w) in [0, 1] and labels (h, w) of one draw."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, key))
         sample = self.data[key % len(self.data)]
         ignore_index = self.data.ignore_index
-        return augment(
+        image, labels = augment(
             sample, self.config, ignore_index, generator, rare=self.rare, paste=self.paste
         )
+        return self.extra(image, labels, generator) if self.extra else (image, labels)
 
 
 class EvaluationView(Dataset[tuple[Tensor, Tensor]]):
@@ -168,7 +173,7 @@ class EvaluationView(Dataset[tuple[Tensor, Tensor]]):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (3, H, W) in [0, 1] and labels (H, W)."""
+        """Image (C, H, W) in [0, 1] and labels (H, W)."""
         return to_tensors(self.data[index])
 
 

@@ -13,7 +13,8 @@ class Sample(NamedTuple):
     """One labelled image.
 
     Attributes:
-        image: uint8 RGB, (3, H, W).
+        image: uint8 RGB, (3, H, W). Of data of a user's own: (C, H, W), uint8 or floating point
+            in [0, 1].
         labels: uint8 or int64 class ids, (H, W); ``ignore_index`` where nothing is known.
         name: The image's name, unique in its data set; errors and predictions carry it.
     """

@@ -1,69 +1,287 @@
-"""The one table of what ``--data.card`` may name."""
+"""The one table of what ``--data.card`` may name: each kind of data is one row.
+
+Nothing else asks what kind of name a card is: splits, classes, opening, sizes and the reading of
+scans are questions to the source.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from equiseg.data import DataError, PointCard, load_card
-from equiseg.data.config import BUILT_IN, DataConfig
-from equiseg.data.synthetic.pictures.dataset import SceneData
+from equiseg.data.card import ImageCard, PointCard, load_card
+from equiseg.data.config import DataConfig
+from equiseg.data.errors import DataError
+from equiseg.data.points.reading import ScanReading
+from equiseg.data.synthetic.config import OLD_NAMES
+from equiseg.dotted_names import find_object, is_dotted
+from equiseg.progress import Track, untracked
+
+if TYPE_CHECKING:
+    from equiseg.data.own_data import OwnData
 
 SPLITS = ("train", "val", "test")
 
 
-def open_split(
-    config: DataConfig,
-    split: str,
-    track: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
-) -> Any:
-    """One split as it is described: ``SegmentationData`` or ``PointData``.
+class Source:
+    """What a card's name means; a kind of data is a subclass and a row of :func:`find_source`.
+
+    Attributes:
+        config: Which data, and how they are read.
+        title: What to call the data.
+        sample: What a batch is made of: "image", "scan" or "block".
+        takes_size: Whether ``data.size`` resizes the samples.
+    """
+
+    sample: str = "image"
+    takes_size: bool = True
+
+    def __init__(self, config: DataConfig, title: str) -> None:
+        self.config = config
+        self.title = title
+
+    def all_splits(self) -> list[str]:
+        """Names of all splits."""
+        return list(SPLITS)
+
+    def classes(self) -> tuple[str, ...]:
+        """Names of the K classes, in the order of their ids."""
+        raise NotImplementedError
+
+    def open(self, split: str, track: Track = untracked) -> Any:
+        """One split: ``SegmentationData`` or ``PointData``."""
+        raise NotImplementedError
+
+    def without_context(self) -> Source:
+        """The same data without points that are there as context only, for counting."""
+        return self
+
+    def reading(self) -> ScanReading | None:
+        """How the scans are read; None for images."""
+        return None
+
+    def check(self) -> None:
+        """Refuse a description whose classes cannot be numbered.
+
+        Raises:
+            DataError: Saying which field is wrong.
+        """
+
+
+class _BuiltIn(Source):
+    """Seeded pictures or scans of rooms."""
+
+    takes_size = False
+    name: ClassVar[str]
+
+    def __init__(self, config: DataConfig) -> None:
+        super().__init__(config, config.card)
+        if config.root is not None:
+            raise DataError(
+                f"root has no meaning for {self.title}, which are computed, got "
+                f"{config.root!r:.80}; leave it out"
+            )
+
+    def _number(self, split: str) -> int:
+        if split not in SPLITS:
+            raise DataError(f"the built-in {self.name} have the splits {SPLITS}, got {split!r:.80}")
+        return self.config.synthetic.num_samples[SPLITS.index(split)]
+
+
+class _Pictures(_BuiltIn):
+    """The built-in pictures of rooms."""
+
+    name = "pictures"
+
+    def classes(self) -> tuple[str, ...]:
+        from equiseg.data.synthetic.pictures.layout import KINDS
+
+        return tuple(kind.name for kind in KINDS[: self.config.synthetic.pictures.num_classes])
+
+    def open(self, split: str, track: Track = untracked) -> Any:
+        from equiseg.data.synthetic.pictures.dataset import RoomPictures
+
+        return RoomPictures(self.config.synthetic.pictures, split, self._number(split))
+
+
+class _Scans(_BuiltIn):
+    """The built-in scans of rooms."""
+
+    name = "scans"
+    sample = "scan"
+
+    def classes(self) -> tuple[str, ...]:
+        from equiseg.data.synthetic.scans.variants import catalogue
+
+        kinds = catalogue(self.config.synthetic.scans.num_classes).kinds
+        return tuple(kind.name for kind in kinds)
+
+    def open(self, split: str, track: Track = untracked) -> Any:
+        from equiseg.data.synthetic.scans.dataset import RoomScans
+
+        return RoomScans(self.config.synthetic.scans, split, self._number(split))
+
+    def reading(self) -> ScanReading:
+        from equiseg.data.synthetic.scans.dataset import RoomScans
+
+        codes = tuple(range(self.config.synthetic.scans.num_classes))
+        return ScanReading("ply", ("rgb",), RoomScans.voxel_size, None, 0.0, codes)
+
+
+class _Card(Source):
+    """A folder of images or scans that a card describes."""
+
+    def __init__(self, config: DataConfig, card: ImageCard | PointCard) -> None:
+        super().__init__(config, card.name)
+        self.card = card
+
+    def all_splits(self) -> list[str]:
+        return self.card.split_names()
+
+    def classes(self) -> tuple[str, ...]:
+        return self.card.class_names()
+
+    def check(self) -> None:
+        self.card.ids_by_value()
+        self.card.background_id()
+
+
+class ImageSource(_Card):
+    """A folder of images and masks, as its card describes it."""
+
+    card: ImageCard
+
+    def open(self, split: str, track: Track = untracked) -> Any:
+        """One split, an ``ImageFolder``."""
+        from equiseg.data.images.folder import ImageFolder
+
+        return ImageFolder(self.card, split, self.config.size)
+
+
+class PointSource(_Card):
+    """A folder of scans, as its card describes it."""
+
+    card: PointCard
+    takes_size = False
+
+    def __init__(self, config: DataConfig, card: PointCard) -> None:
+        super().__init__(config, card)
+        self.sample = "scan" if card.block is None else "block"
+
+    def open(self, split: str, track: Track = untracked) -> Any:
+        """One split, a ``PointFolder``."""
+        from equiseg.data.points.folder import PointFolder
+
+        return PointFolder(self.card, split, track=track)
+
+    def without_context(self) -> Source:
+        """The same blocks without a margin."""
+        return PointSource(self.config, replace(self.card, margin=0.0))
+
+    def reading(self) -> ScanReading:
+        """How the card describes the scans."""
+        return ScanReading.of(self.card)
+
+
+class _Own(Source):
+    """A class of a user's own, built as ``MyData(split, root=...)``."""
+
+    def __init__(self, config: DataConfig) -> None:
+        super().__init__(config, config.card.replace(":", ".").rpartition(".")[2])
+        self._build = find_object(config.card, "data.card")
+        self._opened: dict[str, OwnData] = {}
+
+    def all_splits(self) -> list[str]:
+        return [split for split in SPLITS if split != "test" or self._has_test()]
+
+    def classes(self) -> tuple[str, ...]:
+        return self.open("train").classes
+
+    def open(self, split: str, track: Track = untracked) -> OwnData:
+        from equiseg.data.own_data import OwnData
+
+        if split not in self._opened:
+            config = self.config
+            self._opened[split] = OwnData(self._build, self.title, split, config.root, config.size)
+        return self._opened[split]
+
+    def _has_test(self) -> bool:
+        from equiseg.data.own_data import NoSplitError
+
+        try:
+            self.open("test")
+        except NoSplitError as error:
+            warnings.warn(f"no test split: {error}", stacklevel=2)
+            return False
+        return True
+
+
+_BUILT_IN = {row.name: row for row in (_Pictures, _Scans)}
+
+
+def find_source(config: DataConfig) -> Source:
+    """The data that a configuration names.
+
+    Args:
+        config: ``card`` is the name of built-in data, the name or path of a card, or a dotted
+            name of a user's own class.
+
+    Raises:
+        DataError: If there are no such data, or ``data.size`` does not apply to them.
+        ValueError: If the user's class cannot be found.
+    """
+    if config.card in _BUILT_IN:
+        source: Source = _BUILT_IN[config.card](config)
+    elif is_own_name(config.card):
+        source = _Own(config)
+    else:
+        card = load_card(config.card, config.root)
+        if isinstance(card, PointCard):
+            source = PointSource(config, card)
+        else:
+            source = ImageSource(config, card)
+    if config.size is not None and not source.takes_size:
+        raise DataError(
+            f"data.size is for image folders, got {config.size} for {source.title}; leave it out"
+        )
+    return source
+
+
+def is_built_in(card: str) -> bool:
+    """Whether a card's name means built-in data."""
+    return OLD_NAMES.get(card, card) in _BUILT_IN
+
+
+def is_own_name(card: str) -> bool:
+    """Whether a card's name means a user's own class: "my_module.MyData", "file.py:MyData"."""
+    return is_dotted(card) and (".py:" in card or not set("/\\") & set(card))
+
+
+def open_split(config: DataConfig, split: str, track: Track = untracked) -> Any:
+    """One split of the data: ``SegmentationData`` or ``PointData``.
 
     Images are not read yet; scans are, the first time, to be cut into blocks.
 
     Args:
         config: Which data.
         split: Name of the split.
-        track: Wraps (scans, what is done), to show progress.
+        track: Shows the progress over the scans.
 
     Raises:
         DataError: If the card, the folders or file partners are missing.
     """
-    if config.card in BUILT_IN:
-        if split not in SPLITS:
-            raise DataError(f"the built-in scenes have the splits {list(SPLITS)}, got {split!r}")
-        number = config.num_scenes[SPLITS.index(split)]
-        if config.card == "scenes":
-            return SceneData(config.scenes, split, number)
-        from equiseg.data.synthetic.scans.dataset import RoomData
-
-        return RoomData(config.rooms, split, number)
-    card = load_card(config.card, config.root)
-    if isinstance(card, PointCard):
-        if config.size is not None:
-            raise DataError(
-                f"data.size is for images, got {config.size} for the scans of card {card.name}; "
-                "leave it out"
-            )
-        from equiseg.data.points.folder import PointFolder
-
-        return PointFolder(card, split, track=lambda scans: track(scans, f"scans of {split}"))
-    from equiseg.data.images.folder import ImageFolder
-
-    return ImageFolder(card, split, config.size)
+    return find_source(config).open(split, track)
 
 
 def count_classes(config: DataConfig) -> int:
-    """Number of classes of the data, from the card alone.
+    """Number of classes of the data, before any sample is read.
 
     Raises:
-        DataError: If the card does not tell.
+        DataError: If the card does not say.
     """
-    if config.card == "scenes":
-        return len(SceneData(config.scenes, "train", 1).classes)
-    if config.card == "rooms":
-        return config.rooms.num_classes
-    return len(load_card(config.card, config.root).class_names())
+    return len(find_source(config).classes())
 
 
 def split_names(config: DataConfig) -> list[str]:
@@ -72,13 +290,14 @@ def split_names(config: DataConfig) -> list[str]:
     Raises:
         DataError: If train or val is missing.
     """
-    if config.card in BUILT_IN:
-        return list(SPLITS)
-    card = load_card(config.card, config.root)
-    known = card.split_names()
+    source = find_source(config)
+    return _known_splits(source.title, source.all_splits())
+
+
+def _known_splits(title: str, known: Sequence[str]) -> list[str]:
     if missing := [name for name in ("train", "val") if name not in known]:
         raise DataError(
-            f"card {card.name} has no split {' or '.join(missing)}, only {known}; "
-            "training needs both, val to choose the weights by"
+            f"card {title} has no split {' or '.join(missing)}, only {list(known)}; training needs "
+            "both: it chooses the weights by val"
         )
     return [name for name in SPLITS if name in known]

@@ -60,7 +60,14 @@ def predict_file(
 
     Raises:
         DataError: If the file cannot be read.
+        ValueError: If the network takes images of other than 3 channels.
     """
+    channels = (card.configuration or {}).get("in_channels", 3)
+    if channels != 3:
+        raise ValueError(
+            f"{file}: predict reads RGB images, this network takes {channels} channels; call it in "
+            "Python (equiseg.runs.weights.load_weights)"
+        )
     image = read_image(file)
     height, width = card.size or image.shape[1:]
     size = (max(height, _LEAST_SIDE), max(width, _LEAST_SIDE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from torch import nn
@@ -11,56 +10,48 @@ from torch import nn
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scans import Scan
+from equiseg.data.points.formats.table import format_of_file, scan_suffixes
 from equiseg.data.points.store.scan_store import ScanStore
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.scan_inference import predict_scan
 from equiseg.runs.weights import ModelCard
 
-_FORMS: dict[str, Literal["las", "ply", "arrays", "semantic_kitti"]] = {
-    ".las": "las",
-    ".laz": "las",
-    ".ply": "ply",
-    ".npz": "arrays",
-    ".bin": "semantic_kitti",
-}
-_ARRAYS = "*.npy"  # a folder with such files is one scan
 
-
-def scan_files(sources: list[Path]) -> list[Path]:
+def scan_files(sources: list[Path], trained_on: str | None = None) -> list[Path]:
     """The scans among files and folders, in the order given, folders sorted.
 
-    A folder that holds NPY files is a scan itself. Where a folder holds no scan, its folders are
-    looked into, as ScanNet's with one for each scene. Of a scene the mesh is taken that labels
+    A folder that holds NPY files is a scan itself. In a folder without scans its folders are
+    searched, as ScanNet's with one for each scene. Of a scene the mesh is taken that labels
     and submissions are of: ``SCENE_vh_clean_2.ply``.
+
+    Args:
+        sources: Files and folders.
+        trained_on: The ``form`` of the training data: a reader of a user's own takes any file.
 
     Raises:
         DataError: If a source does not exist or holds no scan, all of them at once.
     """
     files: list[Path] = []
     problems: list[str] = []
+    suffixes = ", ".join(scan_suffixes())
     for source in sources:
-        if source.is_file() and source.suffix.lower() in _FORMS:
+        if source.is_file() and format_of_file(source, trained_on):
             files.append(source)
         elif source.is_dir():
-            found = [source] if _is_scan(source) else _scans_in(source)
+            found = [source] if _is_scan(source, trained_on) else _scans_in(source, trained_on)
             for folder in sorted(source.iterdir()):
-                if folder.is_dir() and not _is_scan(folder):
-                    found += _scans_in(folder)
+                if folder.is_dir() and not _is_scan(folder, trained_on):
+                    found += _scans_in(folder, trained_on)
             files += found
             if not found:
-                problems.append(f"{source}: holds no scan ({', '.join(_FORMS)}, folders of .npy)")
+                problems.append(f"{source}: holds no scan ({suffixes}, folders of .npy)")
         elif source.is_file():
-            problems.append(f"{source}: not a scan; they end in {', '.join(_FORMS)}")
+            problems.append(f"{source}: not a scan; they end in {suffixes}")
         else:
             problems.append(f"{source}: no such file or folder")
     if problems:
         raise DataError.listing("scans that cannot be read", problems)
     return files
-
-
-def form_of(file: Path) -> Literal["las", "ply", "arrays", "semantic_kitti"]:
-    """How a scan is written, by its name."""
-    return _FORMS.get(file.suffix.lower(), "arrays")
 
 
 def predict_scan_file(
@@ -89,9 +80,11 @@ def predict_scan_file(
     if card.scans is None:
         raise ValueError(f"{file}: these weights are of a network of images; give images instead")
     reading = card.scans
+    if (form := format_of_file(file, reading.form)) is None:
+        raise DataError(f"{file}: not a scan; they end in {', '.join(scan_suffixes())}")
     described = PointCard(
         name="prediction",
-        form=form_of(file),
+        form=form.name,
         points="*",
         splits={"all": ""},
         classes=dict(zip(reading.codes, card.classes, strict=True)),
@@ -112,14 +105,16 @@ def predict_scan_file(
     return xyz_N3, ids_N
 
 
-def _scans_in(folder: Path) -> list[Path]:
-    return [entry for entry in sorted(folder.iterdir()) if _is_scan(entry)]
+def _scans_in(folder: Path, trained_on: str | None) -> list[Path]:
+    return [entry for entry in sorted(folder.iterdir()) if _is_scan(entry, trained_on)]
 
 
-def _is_scan(entry: Path) -> bool:
+def _is_scan(entry: Path, trained_on: str | None) -> bool:
     if entry.is_dir():
-        return any(entry.glob(_ARRAYS))
+        return any(entry.glob("*.npy"))
+    if entry.name.startswith("."):
+        return False
     scene = entry.name.removesuffix("_vh_clean.ply")
     if entry.name.endswith(".labels.ply") or (entry.parent / f"{scene}_vh_clean_2.ply").exists():
         return entry.name.endswith("_vh_clean_2.ply")
-    return entry.suffix.lower() in _FORMS
+    return format_of_file(entry, trained_on) is not None

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from equiseg.data import CachedData
 from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.formats.scans import channel_names
+from equiseg.data.points.reading import ScanReading
 from equiseg.data.points.store.scan_store import ScanStore
 from equiseg.data.points.voxels import collate_points
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.image_inference import predict_voxels
 from equiseg.evaluation.inputs import moved
-from equiseg.runs.weights import ScanReading
 
 
 def predict_scan(

@@ -1,7 +1,24 @@
 """Metrics over a whole data set, as torchmetrics count them: batch by batch, over all ranks."""
 
-from equiseg.metrics.calibration import Calibration, CalibrationError
-from equiseg.metrics.collapse_metric import CollapseMetric
-from equiseg.metrics.segmentation import Score, SegmentationScore
+from typing import TYPE_CHECKING
+
+from equiseg.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from equiseg.metrics.calibration import Calibration, CalibrationError
+    from equiseg.metrics.collapse_metric import CollapseMetric
+    from equiseg.metrics.segmentation import Score, SegmentationScore
 
 __all__ = ["Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Calibration": "equiseg.metrics.calibration",
+        "CalibrationError": "equiseg.metrics.calibration",
+        "CollapseMetric": "equiseg.metrics.collapse_metric",
+        "Score": "equiseg.metrics.segmentation",
+        "SegmentationScore": "equiseg.metrics.segmentation",
+    },
+    dict.fromkeys(__all__, ("torchmetrics", "equiseg[metrics]")),
+)

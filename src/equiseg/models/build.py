@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import nn
 
+from equiseg.dotted_names import is_dotted
 from equiseg.models.architectures import ARCHITECTURES
 from equiseg.models.fpn import FPN, SmallEncoder
 from equiseg.models.huggingface import build_huggingface, rebuild_huggingface
 from equiseg.models.lite0 import Lite0Encoder
+from equiseg.models.own import build_own
 from equiseg.models.smp import build_smp
 from equiseg.models.sparse import (
     MinkUNet14A,
@@ -42,12 +44,18 @@ def model_names() -> tuple[str, ...]:
     return (*_PYRAMIDS, *ARCHITECTURES, *SPARSE_MODELS)
 
 
+def is_own_model(name: str) -> bool:
+    """Whether a name means a function of a user's own: "my_module.build", "file.py:build"."""
+    return not name.startswith("smp/") and name not in model_names() and is_dotted(name)
+
+
 def build_model(
     name: str,
     num_classes: int,
     *,
     weights: str | Path | None = None,
     in_channels: int = 3,
+    layer: str | None = None,
 ) -> nn.Module:
     """A segmentation model by name.
 
@@ -61,13 +69,16 @@ def build_model(
       ``DistributedDataParallel`` needs no ``find_unused_parameters``.
 
     Args:
-        name: One of `model_names`, or ``smp/<architecture>/<encoder>`` with
-            segmentation_models_pytorch installed, as "smp/deeplabv3plus/resnet50".
+        name: One of `model_names`, ``smp/<architecture>/<encoder>`` with
+            segmentation_models_pytorch installed, as "smp/deeplabv3plus/resnet50", or a function of
+            your own: "my_module.build", "file.py:build" (see `equiseg.models.own.build_own`).
         num_classes: Number of classes K, at least 2.
         weights: Pretrained weights. For the names of transformers a local folder or a hub name; for
             ``smp/`` the name of that library's encoder weights ("imagenet"). None starts at random,
             except "fpn-lite0", which always has ImageNet weights from its package.
-        in_channels: Channels of the input: 3 for images, those of a voxel for sparse models.
+        in_channels: Channels of the input: 3 for images, those of a voxel for sparse models, any
+            for a network of your own.
+        layer: Dotted name of the pixel classifier in a network of your own; None searches for it.
 
     Raises:
         ValueError: Unknown name, too few classes, or weights that do not fit.
@@ -76,6 +87,18 @@ def build_model(
     """
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+    if is_own_model(name):
+        if weights is not None:
+            raise ValueError(
+                f"weights must be None for {name!r}, got {str(weights)!r}; let your function load "
+                "them"
+            )
+        return build_own(name, num_classes, in_channels=in_channels, layer=layer)
+    if layer is not None:
+        raise ValueError(
+            f"layer is for networks of your own, got {layer!r} for {name!r}, whose classifier is "
+            "known; leave it out"
+        )
     if name in SPARSE_MODELS:
         if weights is not None:
             raise ValueError(
@@ -86,7 +109,7 @@ def build_model(
     if in_channels != 3:
         raise ValueError(
             f"in_channels must be 3 for {name!r}, which takes RGB images, got {in_channels}; "
-            f"{', '.join(SPARSE_MODELS)} take any"
+            "a network of your own (my_module.build) can take any"
         )
     if name in _PYRAMIDS:
         if weights is not None:
@@ -119,6 +142,14 @@ def rebuild_model(
     Raises:
         ValueError: Unknown name.
     """
+    if is_own_model(name):
+        try:
+            return build_own(name, num_classes, **(configuration or {}))
+        except ValueError as error:
+            raise ValueError(
+                f"{error}\nthe network was built by {name}: start in the folder of its module, or "
+                "put that folder on PYTHONPATH"
+            ) from error
     if name == "fpn-lite0":
         return FPN(Lite0Encoder(pretrained=False), num_classes)
     if name in SPARSE_MODELS and configuration is not None:

@@ -14,8 +14,8 @@ def freeze_encoder(model: nn.Module, stages: int) -> list[nn.Module]:
 
     Args:
         model: A network of :func:`equiseg.models.build_model`.
-        stages: 0 to 4, the maps at strides 4, 8, 16 and 32 from the image on. Encoders that do not
-            tell their stages apart (all but the FPN's) can only be frozen whole.
+        stages: 0 to 4, the maps at strides 4, 8, 16 and 32 from the image on. Encoders without
+            separate stages (all but the FPN's) can only be frozen whole.
 
     Returns:
         The frozen modules; put them in eval mode in training, so that their batch statistics stay.
@@ -26,6 +26,11 @@ def freeze_encoder(model: nn.Module, stages: int) -> list[nn.Module]:
     if not 0 <= stages <= _ALL_STAGES:
         raise ValueError(f"freeze must be 0 to {_ALL_STAGES} encoder stages, got {stages}")
     encoder: nn.Module = model.encoder  # type: ignore[assignment]
+    if stages and next(encoder.parameters(), None) is None:
+        raise ValueError(
+            f"freeze={stages} needs an encoder to freeze; give your network an attribute "
+            "'encoder', or use 0"
+        )
     if stages == 0:
         frozen: list[nn.Module] = []
     elif stages == _ALL_STAGES:
@@ -35,7 +40,7 @@ def freeze_encoder(model: nn.Module, stages: int) -> list[nn.Module]:
         frozen = [module for stage in parts[:stages] for module in stage]
     else:
         raise ValueError(
-            f"freeze={stages} needs an encoder that tells its stages apart, as fpn-small and "
+            f"freeze={stages} needs an encoder with separate stages, as fpn-small and "
             f"fpn-lite0 have; use 0 or {_ALL_STAGES} here"
         )
     for module in frozen:

@@ -1,22 +1,26 @@
-"""A bar beside what takes a while."""
+"""A progress bar for work that takes a while."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.progress import track
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
 
 def tracked(items: Iterable[T], what: str, console: Console) -> Iterable[T]:
-    """The items, with a bar that leaves nothing behind; off a terminal there is none.
+    """The items, with a bar that disappears at the end; outside a terminal there is none.
 
     Args:
-        items: What is gone through.
-        what: How the bar is named.
+        items: The items to go through.
+        what: The title of the bar.
         console: Where it is drawn.
     """
-    return track(items, what, console=console, transient=True, disable=not console.is_terminal)
+    from rich.markup import escape
+    from rich.progress import track
+
+    disable = not console.is_terminal
+    return track(items, escape(what), console=console, transient=True, disable=disable)

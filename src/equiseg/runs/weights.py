@@ -10,40 +10,11 @@ from typing import Any
 
 from torch import nn
 
-from equiseg.data import PointCard
+from equiseg.data.points.reading import ScanReading
 from equiseg.imbalance import FrequencyGroups
 from equiseg.models import rebuild_model
 
 _KEY = "equiseg"
-
-
-@dataclass(frozen=True)
-class ScanReading:
-    """How scans are read for a network of point clouds, and its classes written into them.
-
-    Attributes:
-        form: How the files of its training data were written.
-        features: Attributes of a point that the network is given (see ``PointCard``).
-        voxel_size: Side of a voxel, in meters.
-        block: Side of the blocks a scan is cut into, in meters; None takes it whole.
-        margin: Context around a block, in meters.
-        codes: For each class the code that stands for it in a file.
-    """
-
-    form: str
-    features: tuple[str, ...]
-    voxel_size: float
-    block: float | None
-    margin: float
-    codes: tuple[int, ...]
-
-    @classmethod
-    def of(cls, card: PointCard) -> ScanReading:
-        """As the card of the training data says."""
-        # Several codes may mean one class: the first of them is written.
-        code_of = {class_id: code for code, class_id in reversed(card.ids_by_value().items())}
-        codes = tuple(code_of[k] for k in range(len(card.class_names())))
-        return cls(card.form, tuple(card.features), card.voxel, card.block, card.margin, codes)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Any, get_type_hints
 
 from equiseg.study.search_ranges import split_outside
 from equiseg.training.config import TrainConfig
+from equiseg.training.renamed import new_name
+from equiseg.typed_options import OptionError, read_options, text_value
 
 
 def name_of(text: str) -> str:
@@ -53,7 +55,7 @@ class Variant:
             key, equals, value = change.partition("=")
             if not equals:
                 raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
-            values[key.strip()] = value.strip()
+            values[new_name(key.strip())] = value.strip()
         if "seed" in values:
             raise ValueError(f"methods: {text!r} sets a seed; give them to all methods by --seeds")
         return cls(name, _changed(base, values, text))
@@ -78,14 +80,7 @@ def _changed(config: Any, values: dict[str, str], text: str) -> Any:
 
 
 def _parsed(field: str, value: str, type_: Any, text: str) -> Any:
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--value", type=type_)
     try:
-        return parser.parse_args([f"--value={value}"]).value
-    except ArgumentError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(
-            f"methods: {field}={value!r} in {text!r} does not fit: {reason}"
-        ) from error
+        return read_options(type_, text_value(value, type_), field)
+    except OptionError as error:
+        raise ValueError(f"methods: in {text!r}: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from equiseg.data.loading import EpochSampler
 from equiseg.data.points.sample import PointSample
 from equiseg.imbalance import ClassStatistics
+from equiseg.progress import Track
 from equiseg.training.config import TrainConfig
 from equiseg.training.opened_data import OpenedData
 from equiseg.training.samples import TrainingSamples
@@ -23,7 +23,7 @@ def drawn_shares(
     config: TrainConfig,
     data: OpenedData,
     training: TrainingSamples,
-    track: Callable[[Iterable[Any], str], Iterable[Any]],
+    track: Track,
 ) -> dict[str, Any] | None:
     """Shares of the classes in the training split, as labelled and as drawn.
 
@@ -35,7 +35,7 @@ def drawn_shares(
         config: The run.
         data: All splits.
         training: What is drawn from.
-        track: Wraps (draws, what is read), to show progress.
+        track: Shows the progress over the draws.
 
     Returns:
         None where classes come as they are labelled. Else "labelled" and "drawn", each with
@@ -88,12 +88,12 @@ def _measured(
     training: TrainingSamples,
     seed: int,
     draws: int,
-    track: Callable[[Iterable[Any], str], Iterable[Any]],
+    track: Track,
 ) -> tuple[Tensor, Tensor]:
     """Labels of each class, and samples that hold it, over the first draws of the run."""
     statistics = ClassStatistics.zeros(len(data.spec.classes))
     sampler = EpochSampler(len(training.views), seed, draws_S=training.draws_S)
-    for key in track(list(sampler)[:draws], "what is drawn"):
+    for key in track(list(sampler)[:draws], "drawn samples"):
         sample = training.views[key]
         labels = sample.labels if isinstance(sample, PointSample) else sample[1]
         statistics.add(labels, data.spec.ignore_index)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from inspect import isclass
 from typing import Literal
 
 from equiseg.data.config import DataConfig
+from equiseg.dotted_names import absolute_name
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.losses import LogitAdjustedLoss
-from equiseg.training.methods import parse_method
 
 
 @dataclass(frozen=True)
@@ -18,43 +16,49 @@ class ModelConfig:
     """Which network.
 
     Attributes:
-        name: fpn-small, fpn-lite0, segformer-b0 to b5, upernet-swin-t/s/b, upernet-convnext-t/s/b,
-            deeplabv3plus-mobilenetv2, beit-b/l, or smp/ARCHITECTURE/ENCODER for images;
-            minkunet-small, minkunet-14a, -18a, -34a or -34c for point clouds. None takes the small
-            one that suits the data.
+        name: Name of the network; by default the small one for the kind of data. For images:
+            fpn-small, fpn-lite0, segformer-b0 to b5, upernet-swin-t/s/b, upernet-convnext-t/s/b,
+            deeplabv3plus-mobilenetv2, beit-b/l, or smp/ARCHITECTURE/ENCODER. For point clouds:
+            minkunet-small, minkunet-14a, -18a, -34a or -34c. Your own: "my_module.build" or
+            "file.py:build", called as build(num_classes=K, in_channels=C).
         weights: Pretrained weights: a local folder or hub name for transformers architectures.
             None takes what the name implies.
         freeze: Encoder stages that keep their weights and batch statistics, counted from the
             image, 0 to 4. For pretrained weights and little data or time.
-        keep_views: Keep what the frozen stages make of this many augmented views of each training
-            image, and train on those: faster, at the price of variety. 0
-            runs the frozen stages anew each time.
+        keep_views: Number of augmented views of each training image whose features of the frozen
+            stages are stored. Training on these is faster and has less variety. 0 runs the frozen
+            stages every time.
+        layer: Dotted name of the pixel classifier in a network of your own, where more than one
+            layer could be it. Default: search for it.
     """
 
     name: str | None = None
     weights: str | None = None
     freeze: int = 0
     keep_views: int = 0
+    layer: str | None = None
 
     def __post_init__(self) -> None:
         if self.keep_views < 0:
             raise ValueError(f"model.keep_views must be >= 0, got {self.keep_views}")
+        if self.name is not None:
+            object.__setattr__(self, "name", absolute_name(self.name))
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How the weights move.
+    """The optimizer and its schedule.
 
     Attributes:
         name: "adamw", or "sgd" with Nesterov momentum 0.9.
         lr: Peak learning rate.
-        encoder_lr: Factor on it for the encoder; below 1 for pretrained weights.
-        weight_decay: Decay of the weights; norms and biases are spared.
+        encoder_lr: Factor on the learning rate for the encoder. Below 1 for pretrained weights.
+        weight_decay: Weight decay, except for norms and biases.
         schedule: Decay after the warm-up, to zero at the last step: "poly" with power 0.9,
             "cosine", or "constant".
         warmup: Share of the steps over which the rate rises linearly.
         clip: Largest gradient norm; 0 does not clip.
-        accumulate: Batches a step. Center losses see one batch at a time: k batches of B images
+        accumulate: Batches per step. Center losses see one batch at a time: k batches of B images
             give the mean of k regularizers over B images, not one over k * B.
     """
 
@@ -84,27 +88,28 @@ class TrainConfig:
     Attributes:
         data: Which images or point clouds.
         model: Which network.
-        method: What is minimised: a loss by the name of its file ("cross_entropy", "focal"), a
-            weighted sum of losses ("0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)"),
-            "ceco" for cross entropy with the center collapse regularizer, or "ceco_published" with
-            the branch as its authors released it. What a loss must know of the training labels is
-            named: prior=pixel or image, class_counts=pixel or image, and weight= or alpha= by
-            formula (inverse, square_root, enet, median_frequency, effective_number).
-        adjust: Tau of post-hoc logit adjustment (Menon et al. 2021): after training, this share of
-            the log-prior of the training pixels is taken off the classifier's bias. 0 leaves it;
-            above 0 to 1 gives rare classes their due at the cost of frequent ones. For networks
-            trained with plain cross entropy.
-        optimizer: How the weights move.
+        method: A loss, a weighted sum of losses, or "ceco": cross entropy with the center collapse
+            regularizer. A loss has the name of its file ("cross_entropy", "focal") or is a class
+            of your own ("my_module.MyLoss"); a sum is written
+            "0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)". "ceco_published" has the
+            branch as its authors released it. Statistics of the training labels are given by name:
+            prior=pixel or image, class_counts=pixel or image, and weight= or alpha= by formula
+            (inverse, square_root, enet, median_frequency, effective_number).
+        adjust: Tau of post-hoc logit adjustment (Menon et al. 2021). After training, tau times the
+            log-prior of the training pixels is subtracted from the classifier's bias. 0 leaves it;
+            values up to 1 favour rare classes at the cost of frequent ones. For networks trained
+            with plain cross entropy.
+        optimizer: The optimizer and its schedule.
         evaluation: How images or scans are predicted in validation and test.
         epochs: Passes over the training images or blocks.
-        batch_size: Images or blocks a step on each process.
-        seed: Of the initial weights, the shuffling and the augmentation.
+        batch_size: Images or blocks per step, on each process.
+        seed: Seed of the initial weights, the shuffling and the augmentation.
         precision: "32", or "bf16" / "16" for automatic mixed precision.
-        threads: CPU threads of the process; None takes torch's own choice.
+        threads: CPU threads of the process. None takes torch's own choice.
         val_every: Epochs between validations.
         patience: Validations without a better mIoU after which to stop; None never stops early.
         score_test: Score the test split, if there is one, when training ends. A study does not
-            score it for settings that are merely tried.
+            score it for settings that it only tries.
         log_collapse: Measure neural collapse at every validation, for curves over the epochs.
     """
 
@@ -125,10 +130,16 @@ class TrainConfig:
     log_collapse: bool = True
 
     def __post_init__(self) -> None:
+        # Options are listed and read without torch; the losses of a method need it.
+        from inspect import isclass
+
+        from equiseg.losses import LogitAdjustedLoss
+        from equiseg.training.methods import parse_method
+
         for term in parse_method(self.method):
             if self.adjust and isclass(term.build) and issubclass(term.build, LogitAdjustedLoss):
                 raise ValueError(
-                    f"adjust={self.adjust} would take the prior off a second time after "
+                    f"adjust={self.adjust} would subtract the prior a second time after "
                     f"{term.name}; use one of the two"
                 )
         if not 0 <= self.adjust < math.inf:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import yaml
 
 from equiseg.data.yaml_file import read_yaml
 from equiseg.training.config import TrainConfig
+from equiseg.training.renamed import tell_once, with_new_names
+from equiseg.typed_options import OptionError, read_options
 
 
 def write_config(config: TrainConfig, path: Path) -> None:
@@ -29,21 +30,20 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     Raises:
         ValueError: If the file is missing or does not describe a run.
     """
-    from jsonargparse import ArgumentError
-
     if not path.is_file():
         raise ValueError(f"{path}: no such configuration")
-    parser = _parser()
     said = read_yaml(path) or {}
     if not isinstance(said, dict):
         raise ValueError(  # noqa: TRY004 - of the file, not of an argument
-            f"{path}: must hold options, as 'epochs: 12', got {said!r:.60}"
+            f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}"
         )
+    said, notes = with_new_names(said)
+    tell_once(notes, path)
+    given = said if base is None else _over(plain(base), said)
     try:
-        values = parser.parse_object({"config": said if base is None else _over(plain(base), said)})
-    except ArgumentError as error:
-        raise ValueError(f"{path}: not a configuration of this version: {error}") from error
-    config: TrainConfig = parser.instantiate(values).config
+        config: TrainConfig = read_options(TrainConfig, given)
+    except OptionError as error:
+        raise ValueError(f"{path}: {error}") from None
     return config
 
 
@@ -69,16 +69,6 @@ def check_same(config: TrainConfig, folder: Path) -> None:
             f"out: {folder} holds a run of another configuration ({'; '.join(changes)}); choose "
             "another folder"
         )
-
-
-@functools.cache
-def _parser() -> Any:
-    """Reads configurations; made once, for a study reads hundreds."""
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(TrainConfig, "config")
-    return parser
 
 
 def _over(below: Any, above: Any) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from equiseg.data.loading import TrainingView
+from equiseg.progress import Track, untracked
 
 KeptSample = tuple[tuple[Tensor, ...], Tensor]
 
@@ -25,7 +24,7 @@ class KeptViews(Dataset[KeptSample]):
         encoder: Its ``frozen_maps(images, stages)`` gives the maps.
         stages: Number of frozen stages.
         num_views: Augmented views kept of each image.
-        track: Wraps the keys, to show progress.
+        track: Shows the progress over the views.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class KeptViews(Dataset[KeptSample]):
         encoder: nn.Module,
         stages: int,
         num_views: int,
-        track: Callable[[Iterable[int]], Iterable[int]] = iter,
+        track: Track = untracked,
     ) -> None:
         self.num_images = len(view)
         self.num_views = num_views
@@ -42,7 +41,7 @@ class KeptViews(Dataset[KeptSample]):
         was_training = encoder.training
         encoder.eval()
         with torch.inference_mode():
-            for key in track(range(num_views * self.num_images)):
+            for key in track(range(num_views * self.num_images), "frozen stages"):
                 image, labels = view[key]
                 maps = encoder.frozen_maps(image[None], stages)  # type: ignore[operator]
                 kept = tuple(m[0].bfloat16().clone() for m in maps)

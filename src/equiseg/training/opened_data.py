@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from torch import Tensor
 
-from equiseg.data import CachedData, DataError, PointCard, load_card, survey
-from equiseg.data.config import BUILT_IN, DataConfig
+from equiseg.data import CachedData, DataError, survey
+from equiseg.data.config import DataConfig
+from equiseg.data.points.reading import ScanReading
 from equiseg.data.sample import DataSpec
-from equiseg.data.sources import open_split, split_names
+from equiseg.data.sources import find_source, open_split, split_names
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
-from equiseg.runs.weights import ScanReading
+from equiseg.progress import Track, untracked
 
 
 @dataclass(frozen=True)
@@ -61,24 +60,18 @@ def frequency_groups(spec: DataSpec, pixels_K: Tensor) -> FrequencyGroups:
 
 def scan_reading(config: DataConfig) -> ScanReading | None:
     """How the scans of these data are read; None for images."""
-    if config.card == "rooms":
-        from equiseg.data.synthetic.scans.dataset import RoomData
-
-        voxel, codes = RoomData.voxel_size, tuple(range(config.rooms.num_classes))
-        return ScanReading("ply", ("rgb",), voxel, None, 0.0, codes)
-    card = None if config.card in BUILT_IN else load_card(config.card, config.root)
-    return ScanReading.of(card) if isinstance(card, PointCard) else None
+    return find_source(config).reading()
 
 
 def open_data(
     config: DataConfig,
-    track: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
+    track: Track = untracked,
 ) -> OpenedData:
     """Open all splits, read every file once, keep what fits in memory.
 
     Args:
         config: Which data.
-        track: Wraps (samples or scans, what is done), to show progress.
+        track: Shows the progress over samples or scans.
 
     Raises:
         DataError: Listing everything that cannot be used.
@@ -90,7 +83,7 @@ def open_data(
     for name in split_names(config):
         try:
             cached = CachedData(open_split(config, name, track), budget)
-            counts[name] = survey(cached, name, lambda indices, n=name: track(indices, n))  # type: ignore[misc]
+            counts[name] = survey(cached, name, track)
         except DataError as error:
             problems.append(str(error))
             continue

@@ -19,6 +19,7 @@ from rich.console import Console
 from equiseg.data.config import DataConfig, PointsConfig
 from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
+from equiseg.data.points.reading import ScanReading
 from equiseg.evaluation.image_inference import check_evaluation
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.evaluation.scan_inference import voting_folder
@@ -28,7 +29,7 @@ from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.lock import held
 from equiseg.runs.progress import tracked
 from equiseg.runs.provenance import provenance
-from equiseg.runs.weights import ModelCard, ScanReading, save_weights
+from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
 from equiseg.training.collapse_curves import CollapseCurves

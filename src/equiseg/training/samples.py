@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,10 @@ from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import TrainingView
 from equiseg.data.points.training_view import PointTrainingView
 from equiseg.data.sampling import expected_draws
+from equiseg.progress import Track
 from equiseg.training.config import TrainConfig
 from equiseg.training.frozen_views import KeptViews
 from equiseg.training.opened_data import OpenedData
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def training_samples(
         config: The run.
         model: Its network; what frozen stages see may be kept.
         data: All splits.
-        track: Wraps (samples, what is read), to show progress.
+        track: Shows the progress over samples.
 
     Raises:
         ValueError: If options do not suit the data or one another.
@@ -68,7 +66,7 @@ def training_samples(
         encoder,
         config.model.freeze,
         config.model.keep_views,
-        lambda keys: track(keys, "what frozen stages see"),
+        track,
     )
     return TrainingSamples(kept, counts_SK, draws_S)
 

@@ -70,6 +70,7 @@ class SegmentationTask(L.LightningModule):
             num_classes,
             weights=config.model.weights,
             in_channels=len(spec.channels),
+            layer=config.model.layer,
         )
         self.model = cast(Any, model)  # networks share attributes, but no class
         if not spec.holds_points:  # convolutions run faster with channels last

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 
 from equiseg.data import ImageCard, PointCard, Sample
+from equiseg.data.config import DataConfig
 from equiseg.data.doctor import SEVERITIES, examine, open_splits
+from equiseg.data.sources import ImageSource, PointSource
 
 SIDE = 40
 VALUES = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // (SIDE * SIDE // 4)  # four stripes
@@ -50,7 +52,8 @@ def card(root, **changes):
 
 
 def findings(a_card, **options):
-    splits, found = open_splits(a_card)
+    kind = PointSource if isinstance(a_card, PointCard) else ImageSource
+    splits, found = open_splits(kind(DataConfig(), a_card))
     options = {"batch_size": 2, "min_images": 2} | options
     return found + (examine(splits, **options) if splits else [])
 

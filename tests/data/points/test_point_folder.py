@@ -111,7 +111,7 @@ def test_a_cache_that_cannot_be_written_is_not_the_scans_fault(root, monkeypatch
 
 def test_progress_is_shown_scan_by_scan(root):
     seen = []
-    PointFolder(card_of(root), "train", root / "cache", track=lambda s: seen.extend(s) or s)
+    PointFolder(card_of(root), "train", root / "cache", track=lambda s, what: seen.extend(s) or s)
     assert [scan.name for scan in seen] == ["s1", "s2"]
 
 

@@ -11,7 +11,8 @@ from equiseg.data.statistics.by_name import open_named
 from equiseg.data.statistics.counting import count_data
 from equiseg.data.statistics.profile import DataProfile
 from equiseg.data.statistics.unlabelled_scans import card_of_scans
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
 from runs import write_street
 
 
@@ -98,9 +99,19 @@ def test_cards_and_built_in_data(tmp_path):
     card = str(tmp_path / "street.yaml")
     assert open_named(card)[1:] == ("street", "train", "image", False)
     assert open_named(card, split="val").split == "val"
-    dials = SceneConfig(num_classes=5)
-    scenes = open_named("scenes", split="test", built_in=dials, num_samples=3)
-    assert (len(scenes.data), len(scenes.data.classes), scenes.split) == (3, 5, "test")
+    synthetic = SyntheticConfig(PicturesConfig(num_classes=5), num_samples=(9, 9, 3))
+    for word in ("pictures", "scenes"):
+        named = open_named(word, split="test", synthetic=synthetic)
+        assert (len(named.data), len(named.data.classes), named.split) == (3, 5, "test")
+        assert named.title == "pictures"
+
+
+def test_a_folder_does_not_hide_built_in_data(tmp_path, monkeypatch):
+    (tmp_path / "scans").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert open_named("scans", synthetic=SyntheticConfig(num_samples=(1, 1, 1))).sample == "scan"
+    with pytest.raises(DataError, match="must be masks"):
+        open_named("./scans")
 
 
 def test_points_around_a_block_are_not_counted():
@@ -113,7 +124,7 @@ def test_points_around_a_block_are_not_counted():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("scenes", {"root": "x"}, "root has no meaning for scenes"),
+        ("pictures", {"root": "x"}, "root has no meaning for pictures"),
         ("camvid", {"root": ".", "ignore_values": [1]}, "into the card"),
         ("nowhere/masks", {}, "no such file or folder"),
         ("unheard_of", {}, "no data card"),

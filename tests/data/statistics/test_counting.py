@@ -86,7 +86,7 @@ def test_some_classes_only():
 def test_an_interrupted_pass_goes_on(tmp_path):
     file = tmp_path / "new" / "progress.json"
 
-    def stopped(chunks):
+    def stopped(chunks, what):
         yield from islice(chunks, 20)
         raise KeyboardInterrupt
 
@@ -94,7 +94,7 @@ def test_an_interrupted_pass_goes_on(tmp_path):
         count_data(Masks(), progress_file=file, track=stopped)
     rest, left = Masks(), []
     counts = count_data(
-        rest, progress_file=file, track=lambda chunks: left.append(chunks) or chunks
+        rest, progress_file=file, track=lambda chunks, what: left.append(chunks) or chunks
     )
     assert counts.to_dict() == count_data(Masks()).to_dict()
     assert min(left[0]) == 20 and len(left[0]) == 45  # 65 chunks of 2

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from equiseg.data.synthetic.pictures.dataset import SceneConfig, SceneData
+from equiseg.data.synthetic.pictures.config import PicturesConfig
+from equiseg.data.synthetic.pictures.dataset import RoomPictures
 from equiseg.data.synthetic.pictures.layout import CEILING, HOST_K, KINDS, Plan, compose
 
 SMALL = (64, 80)
@@ -18,8 +19,8 @@ CONTEXTS = (0.0, 0.5, 1.0)
 @lru_cache
 def measure(imbalance, context, num_classes=20, num_images=320):
     """Pixel shares (K,), and the bits that a thing's neighbouring classes tell about its class."""
-    config = SceneConfig(num_classes, SMALL, imbalance, context)
-    labels = np.stack([s.labels.numpy() for s in SceneData(config, "train", num_images)])
+    config = PicturesConfig(num_classes, SMALL, imbalance, context)
+    labels = np.stack([s.labels.numpy() for s in RoomPictures(config, "train", num_images)])
     labels, K = labels.astype(int), num_classes
     shares_K = np.bincount(labels.ravel(), minlength=K) / labels.size
     pairs_KK = np.zeros((K, K))
@@ -42,8 +43,8 @@ def same(a, b):
 
 
 def test_an_image_depends_on_config_split_and_index_alone():
-    config = SceneConfig(image_size=SMALL)
-    whole, other = SceneData(config, "train", 130), SceneData(config, "train", 70)
+    config = PicturesConfig(image_size=SMALL)
+    whole, other = RoomPictures(config, "train", 130), RoomPictures(config, "train", 70)
     forward = [whole[i] for i in (0, 1, 68, 69)]
     backward = [other[i] for i in (69, 68, 1, 0)][::-1]
     assert all(map(same, forward, backward))
@@ -51,22 +52,24 @@ def test_an_image_depends_on_config_split_and_index_alone():
 
 
 def test_workers_give_the_same_images():
-    data = SceneData(SceneConfig(image_size=SMALL), "val", 5)
+    data = RoomPictures(PicturesConfig(image_size=SMALL), "val", 5)
     loader = DataLoader(data, batch_size=None, num_workers=2)
     assert all(same(data[i], sample) for i, sample in enumerate(loader))
 
 
 def test_splits_seeds_and_indices_differ():
-    config = SceneConfig(image_size=SMALL)
+    config = PicturesConfig(image_size=SMALL)
     images = [
-        SceneData(config, split, 2)[i].image for split in ("train", "val", "test") for i in (0, 1)
+        RoomPictures(config, split, 2)[i].image
+        for split in ("train", "val", "test")
+        for i in (0, 1)
     ]
-    images.append(SceneData(SceneConfig(image_size=SMALL, seed=1), "train", 2)[0].image)
+    images.append(RoomPictures(PicturesConfig(image_size=SMALL, seed=1), "train", 2)[0].image)
     assert len({image.numpy().tobytes() for image in images}) == len(images)
 
 
 def test_samples_keep_the_interface():
-    data = SceneData(SceneConfig(num_classes=7, image_size=(50, 70)), "test", 3)
+    data = RoomPictures(PicturesConfig(num_classes=7, image_size=(50, 70)), "test", 3)
     samples = list(data)
     assert len(data) == len(samples) == 3
     assert data.classes == ("wall", "floor", "ceiling", "window", "rug", "sofa", "table")
@@ -87,7 +90,7 @@ def test_samples_keep_the_interface():
 def test_the_imbalance_dial_sets_the_frequencies_at_any_context(imbalance, context):
     shares_K, _ = measure(imbalance, context)
     assert shares_K.max() / shares_K.min() == pytest.approx(imbalance, rel=0.35)
-    np.testing.assert_allclose(shares_K, SceneConfig(imbalance=imbalance).shares, rtol=0.4)
+    np.testing.assert_allclose(shares_K, PicturesConfig(imbalance=imbalance).shares, rtol=0.4)
 
 
 def test_the_context_dial_sets_what_neighbours_tell_at_any_imbalance():
@@ -107,7 +110,7 @@ def test_fewer_classes_keep_the_imbalance(num_classes):
 @pytest.mark.parametrize("context", [0.0, 1.0])
 def test_full_context_puts_every_guest_on_its_host(context):
     rng = np.random.default_rng(0)
-    shares = SceneConfig(context=context).shares
+    shares = PicturesConfig(context=context).shares
     guests = hosted = 0
     for _ in range(200):
         scene = compose(Plan.of(shares), (96, 128), context, rng.random((2, len(KINDS))), rng)
@@ -143,10 +146,10 @@ def test_a_host_comes_before_its_guests():
 )
 def test_dials_out_of_range_are_refused(dials, named):
     with pytest.raises(ValueError, match=named):
-        SceneConfig(**dials)
+        PicturesConfig(**dials)
 
 
 @pytest.mark.parametrize(("split", "num_images"), [("training", 3), ("train", 0)])
 def test_a_wrong_split_or_length_is_refused(split, num_images):
     with pytest.raises(ValueError, match=r"split must be|num_images must be"):
-        SceneData(SceneConfig(), split, num_images)
+        RoomPictures(PicturesConfig(), split, num_images)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
+from equiseg.data.synthetic.scans.config import ScansConfig
+from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.data.synthetic.scans.kinds import KINDS, SHELL
 from equiseg.data.synthetic.scans.layout import Plan, compose
 from equiseg.data.synthetic.scans.shapes import (
@@ -28,11 +29,11 @@ CONTEXTS = (0.0, 0.5, 1.0)
 
 
 @lru_cache
-def measure(imbalance, context, num_classes=20, num_rooms=256):
+def measure(imbalance, context, num_classes=20, num_scans=256):
     """Point shares (K,), and the bits that the classes in a cell of 0.2 m tell about a class."""
-    config = RoomConfig(num_classes, imbalance, context, points=FEW)
+    config = ScansConfig(num_classes, imbalance, context, points=FEW)
     points_K, pairs_KK = np.zeros(num_classes), np.zeros((num_classes, num_classes))
-    for sample in RoomData(config, "train", num_rooms):
+    for sample in RoomScans(config, "train", num_scans):
         labels_N = sample.labels_N.numpy()
         points_K += np.bincount(labels_N, minlength=num_classes)
         cells_N3 = np.floor(sample.xyz_N3.numpy() / 0.2)
@@ -53,8 +54,8 @@ def same(a, b):
 
 
 def test_a_room_depends_on_config_split_and_index_alone():
-    config = RoomConfig(points=FEW)
-    whole, other = RoomData(config, "train", 130), RoomData(config, "train", 70)
+    config = ScansConfig(points=FEW)
+    whole, other = RoomScans(config, "train", 130), RoomScans(config, "train", 70)
     forward = [whole[i] for i in (0, 1, 68, 69)]
     backward = [other[i] for i in (69, 68, 1, 0)][::-1]
     assert all(map(same, forward, backward))
@@ -62,21 +63,21 @@ def test_a_room_depends_on_config_split_and_index_alone():
 
 
 def test_workers_give_the_same_rooms():
-    data = RoomData(RoomConfig(points=FEW), "val", 4)
+    data = RoomScans(ScansConfig(points=FEW), "val", 4)
     loader = DataLoader(data, batch_size=None, num_workers=2)
     assert all(same(data[i], sample) for i, sample in enumerate(loader))
 
 
 def test_splits_seeds_and_indices_differ():
-    data = [RoomData(RoomConfig(points=FEW), split, 2) for split in ("train", "val", "test")]
-    data.append(RoomData(RoomConfig(points=FEW, seed=1), "train", 2))
+    data = [RoomScans(ScansConfig(points=FEW), split, 2) for split in ("train", "val", "test")]
+    data.append(RoomScans(ScansConfig(points=FEW, seed=1), "train", 2))
     clouds = [of[i].xyz_N3 for of in data for i in (0, 1)]
     assert len({cloud.numpy().tobytes() for cloud in clouds}) == len(clouds)
 
 
 @pytest.mark.parametrize("num_classes", [4, 23, 40, 77])
 def test_samples_keep_the_interface(num_classes):
-    data = RoomData(RoomConfig(num_classes, points=3000), "test", 3)
+    data = RoomScans(ScansConfig(num_classes, points=3000), "test", 3)
     assert len(data) == len(list(data)) == 3
     assert len(data.classes) == len(set(data.classes)) == num_classes
     assert data.classes[:4] == ("wall", "floor", "ceiling", "window")
@@ -99,7 +100,7 @@ def test_samples_keep_the_interface(num_classes):
 
 @pytest.mark.parametrize("points", [2000, 10_000])
 def test_a_room_has_the_points_asked_for_on_average(points):
-    data = RoomData(RoomConfig(points=points), "train", 64)
+    data = RoomScans(ScansConfig(points=points), "train", 64)
     assert np.mean([len(sample.labels_N) for sample in data]) == pytest.approx(points, rel=0.08)
 
 
@@ -108,7 +109,7 @@ def test_a_room_has_the_points_asked_for_on_average(points):
 def test_the_imbalance_dial_sets_the_frequencies_at_any_context(imbalance, context):
     shares_K, _ = measure(imbalance, context)
     assert shares_K[0] / shares_K[-1] == pytest.approx(imbalance, rel=0.35)
-    np.testing.assert_allclose(shares_K, RoomConfig(20, imbalance).shares, rtol=0.4)
+    np.testing.assert_allclose(shares_K, ScansConfig(20, imbalance).shares, rtol=0.4)
 
 
 def test_the_context_dial_sets_what_neighbours_tell_at_any_imbalance():
@@ -118,7 +119,7 @@ def test_the_context_dial_sets_what_neighbours_tell_at_any_imbalance():
 
 
 def test_two_hundred_classes_keep_the_imbalance_and_the_rarest_are_there():
-    data = RoomData(RoomConfig(200, points=4000), "train", 192)
+    data = RoomScans(ScansConfig(200, points=4000), "train", 192)
     counts_SK = np.stack([np.bincount(sample.labels_N, minlength=200) for sample in data])
     tail, wanted = counts_SK[:, 150:].sum() / counts_SK.sum(), data.config.shares[150:].sum()
     assert tail == pytest.approx(wanted, rel=0.1)
@@ -152,7 +153,7 @@ def test_full_context_puts_every_guest_on_its_host(context):
 
 def test_points_are_neither_inside_nor_under_other_things():
     """A rug hides the floor below it, and nobody sees what faces the floor."""
-    sample = RoomData(RoomConfig(5, context=1.0, imbalance=10, points=8000), "train", 1)[0]
+    sample = RoomScans(ScansConfig(5, context=1.0, imbalance=10, points=8000), "train", 1)[0]
     xyz, labels = sample.xyz_N3.numpy(), sample.labels_N.numpy()
     floor, rug = xyz[labels == 1], xyz[labels == 4]
     middle, reach = rug.mean(0), np.ptp(rug[:, :2], axis=0).min() / 4
@@ -244,10 +245,10 @@ def test_hosts_come_first_and_variants_behind_the_forty(num_classes):
 )
 def test_room_dials_out_of_range_are_refused(dials, named):
     with pytest.raises(ValueError, match=named):
-        RoomConfig(**dials)
+        ScansConfig(**dials)
 
 
-@pytest.mark.parametrize(("split", "num_rooms"), [("training", 3), ("train", 0)])
-def test_a_wrong_split_or_number_of_rooms_is_refused(split, num_rooms):
-    with pytest.raises(ValueError, match=r"split must be|num_rooms must be"):
-        RoomData(RoomConfig(), split, num_rooms)
+@pytest.mark.parametrize(("split", "num_scans"), [("training", 3), ("train", 0)])
+def test_a_wrong_split_or_number_of_rooms_is_refused(split, num_scans):
+    with pytest.raises(ValueError, match=r"split must be|num_scans must be"):
+        RoomScans(ScansConfig(), split, num_scans)

@@ -6,7 +6,8 @@ import torch
 
 from equiseg.data.config import DataConfig
 from equiseg.data.sources import open_split
-from equiseg.data.synthetic.pictures.dataset import SceneConfig
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.data.synthetic.pictures.config import PicturesConfig
 from equiseg.imbalance import FrequencyGroups
 from equiseg.models import build_model
 from equiseg.report.comparison.page import report_comparison
@@ -18,8 +19,8 @@ from equiseg.training.config_file import write_config
 @pytest.fixture
 def finished(tmp_path, make_comparison):
     """A folder as compare leaves it, with networks that learned nothing."""
-    scenes = SceneConfig(num_classes=6, image_size=(48, 64))
-    data = DataConfig(scenes=scenes, num_scenes=(2, 2, 4))
+    pictures = PicturesConfig(num_classes=6, image_size=(48, 64))
+    data = DataConfig(synthetic=SyntheticConfig(pictures, num_samples=(2, 2, 4)))
     classes = open_split(data, "test").classes
     comparison = dataclasses.replace(make_comparison(num_seeds=1), classes=list(classes))
     groups = FrequencyGroups.from_mapping(comparison.groups)

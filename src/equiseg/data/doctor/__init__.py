@@ -14,8 +14,9 @@ from equiseg.data.doctor import label_checks, sample_checks
 from equiseg.data.doctor.checkup import Checkup
 from equiseg.data.doctor.finding import SEVERITIES, Finding, Severity, by_severity
 from equiseg.data.doctor.opening import open_splits
-from equiseg.data.doctor.record import Track, read_split
+from equiseg.data.doctor.record import read_split
 from equiseg.data.sample import DataSpec
+from equiseg.progress import Track, untracked
 
 __all__ = ["SEVERITIES", "Finding", "Severity", "by_severity", "examine", "open_splits"]
 
@@ -43,7 +44,7 @@ def examine(
     min_images: int = 10,
     dim: int | None = None,
     num_workers: int = 0,
-    track: Track = lambda items, _: items,
+    track: Track = untracked,
 ) -> list[Finding]:
     """Read all samples once and say what will go wrong with them.
 

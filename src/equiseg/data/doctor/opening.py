@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from equiseg.data.card import ImageCard, PointCard
+from equiseg.data.card import ImageCard
 from equiseg.data.doctor.finding import Finding
-from equiseg.data.doctor.record import Track
 from equiseg.data.errors import DataError
+from equiseg.data.sources import ImageSource, Source
+from equiseg.progress import Track, untracked
 
 _NEEDED = {
     "train": "training needs it",
@@ -16,27 +17,25 @@ _NEEDED = {
 }
 
 
-def open_splits(
-    card: ImageCard | PointCard, track: Track = lambda items, _: items
-) -> tuple[dict[str, Any], list[Finding]]:
-    """The splits train, val and test of a card, and what stands in their way.
+def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any], list[Finding]]:
+    """The splits train, val and test of a data set, and the reasons why some cannot be opened.
 
     Images and masks without partner are a finding, and the others are opened. Scans that cannot
-    be used are all named, and keep their split closed.
+    be used are all named, and their split is left out.
 
     Args:
-        card: The data set.
-        track: Wraps (scans, what is done), to show progress.
+        source: The data set.
+        track: Shows the progress over scans.
 
     Returns:
         The splits that could be opened, and errors for the rest.
     """
-    known = card.split_names()
+    known = source.all_splits()
     findings = [
         Finding(
             "error",
             split,
-            f"card {card.name} has no split {split!r}, only {known}",
+            f"card {source.title} has no split {split!r}, only {known}",
             f"{reason}: name it under splits; any images that are not in another split will do",
         )
         for split, reason in _NEEDED.items()
@@ -47,22 +46,23 @@ def open_splits(
             Finding(
                 "hint",
                 "test",
-                f"card {card.name} has no split 'test'",
+                f"card {source.title} has no split 'test'",
                 "scores on val are too good, as the weights are chosen by them; keep some images "
                 "for test",
             )
         )
     try:
-        card.ids_by_value()
-        card.background_id()
+        source.check()
     except DataError as error:
-        return {}, [Finding("error", "card", str(error), "no split can be read until it is mended")]
+        return {}, [
+            Finding("error", "card", str(error), "correct the card; no split can be read before")
+        ]
     opened: dict[str, Any] = {}
     for split in (*_NEEDED, "test"):
         if split not in known:
             continue
         try:
-            opened[split] = _opened(card, split, track)
+            opened[split] = source.open(split, track)
         except DataError as error:
             findings.append(
                 Finding(
@@ -73,22 +73,13 @@ def open_splits(
                     "partner out of the split",
                 )
             )
-            if isinstance(card, ImageCard):
+            if isinstance(source, ImageSource):
+                card = _with_partners(source.card, split)
                 try:
-                    opened[split] = _opened(_with_partners(card, split), split, track)
+                    opened[split] = ImageSource(source.config, card).open(split, track)
                 except (DataError, OSError):
                     continue  # nothing more to see here
     return opened, findings
-
-
-def _opened(card: ImageCard | PointCard, split: str, track: Track) -> Any:
-    if isinstance(card, PointCard):
-        from equiseg.data.points.folder import PointFolder
-
-        return PointFolder(card, split, track=lambda scans: track(scans, f"scans of {split}"))
-    from equiseg.data.images.folder import ImageFolder
-
-    return ImageFolder(card, split)
 
 
 def _with_partners(card: ImageCard, split: str) -> ImageCard:

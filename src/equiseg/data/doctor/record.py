@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,8 +14,7 @@ from torch.utils.data import DataLoader
 from equiseg.data.doctor.exam import Exam, Exams, Trouble
 from equiseg.data.sample import DataSpec
 from equiseg.imbalance import ClassStatistics
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
+from equiseg.progress import Track
 
 
 class Fingerprint(NamedTuple):
@@ -91,7 +89,7 @@ def read_split(data: Any, name: str, num_workers: int, track: Track) -> SplitRec
         data: ``SegmentationData`` or ``PointData``.
         name: Of the split.
         num_workers: Worker processes; 0 reads in this one.
-        track: Wraps (samples, what is done), to show progress.
+        track: Shows the progress over the samples.
     """
     num_classes = len(DataSpec.of(data).classes)
     record = SplitRecord(

@@ -54,7 +54,7 @@ class CopyPaste:
         """Paste into a picture, in place.
 
         Args:
-            image: uint8 (3, H, W), or a part of one.
+            image: uint8 or floating point in [0, 1], (C, H, W), or a part of one.
             labels: Its labels (H, W); they change where something was pasted and nowhere else.
             generator: The only source of randomness.
         """
@@ -81,7 +81,7 @@ class CopyPaste:
         most: float,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor] | None:
-        """The box around a region, uint8 (3, h, w), and where the region lies in it, bool (h, w).
+        """The box around a region, (C, h, w), and where the region lies in it, bool (h, w).
 
         None where it would be higher or wider than ``room`` (H, W), or have more than ``most``
         pixels; that is known before anything is resized.
@@ -103,7 +103,8 @@ class CopyPaste:
             return None
         mask = F.interpolate(mask, size, mode="nearest-exact")[0, 0].bool()
         thing = F.interpolate(thing, size, mode="bilinear", antialias=True)[0]
-        thing = thing.round().clamp(0, 255).to(torch.uint8)
+        if sample.image.dtype == torch.uint8:
+            thing = thing.round().clamp(0, 255).to(torch.uint8)
         return (thing.flip(-1), mask.flip(-1)) if mirrored else (thing, mask)
 
 

@@ -4,85 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.data.class_draw import ClassDraw, check_rare
+from equiseg.data.class_draw import ClassDraw
+from equiseg.data.images.config import AugmentConfig as AugmentConfig
 from equiseg.data.images.copy_paste import pixel_of
 from equiseg.data.sample import Sample
 
 # Grey of natural images: what lies beyond the border should surprise the network least.
 _PADDING_RGB = (124, 116, 104)
+_PADDING_GREY = 116  # of images that are not RGB
 _GREY_RGB = (0.299, 0.587, 0.114)
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Random changes to a training image.
-
-    Attributes:
-        crop: (H, W) of the training crop; None takes the size of the images.
-        scale: Range of the random resize, drawn log-uniformly. [0.5, 2] is the field's habit for
-            large images; small ones keep their rare things with a narrower range.
-        flip: Probability of a left-right flip.
-        brightness: Largest relative change of brightness; the next two likewise.
-        contrast: See ``brightness``.
-        saturation: See ``brightness``.
-        rare: Probability of choosing the place of the crop by class: one of the classes in the
-            image first, then a pixel of it, which the crop holds at a random place. 0 takes any
-            place, which shows classes as often as they occur.
-        rare_power: Classes are drawn in proportion to one over their number of training pixels, to
-            this power: 0 all alike, 1 in favour of the rarest.
-        paste: Probability of pasting things cut out of other images: a class is drawn, an image
-            that holds it, and a connected region of it there (see ``copy_paste.py``).
-            They are resized by ``scale``, against the image, and mirrored as ``flip`` says.
-        paste_power: As ``rare_power``. 0.5 brings mostly what is rare, and not the very rarest
-            alone.
-        paste_regions: Most regions to paste; from 1 to so many are drawn, all numbers alike, and
-            pasted where they fit.
-    """
-
-    crop: tuple[int, int] | None = None
-    scale: tuple[float, float] = (0.75, 1.5)
-    flip: float = 0.5
-    brightness: float = 0.3
-    contrast: float = 0.3
-    saturation: float = 0.3
-    rare: float = 0.0
-    rare_power: float = 0.0
-    paste: float = 0.0
-    paste_power: float = 0.5
-    paste_regions: int = 3
-
-    def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(
-                f"scale must be 0 < low <= high, got {self.scale}; (1, 1) does not resize"
-            )
-        if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
-            raise ValueError(f"crop must be a positive (H, W) or None, got {self.crop}")
-        if not 0 <= self.flip <= 1:
-            raise ValueError(
-                f"flip must be a probability in [0, 1], got {self.flip}; 0 never flips"
-            )
-        for name in ("brightness", "contrast", "saturation"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be in [0, 1), got {getattr(self, name)}; 0 leaves it as it is"
-                )
-        default = AugmentConfig
-        check_rare("rare", self.rare, self.rare_power, default.rare_power)
-        check_rare("paste", self.paste, self.paste_power, default.paste_power)
-        if self.paste_regions < 1:
-            raise ValueError(f"paste_regions must be at least 1, got {self.paste_regions}")
-        if self.paste_regions != default.paste_regions and not self.paste:
-            raise ValueError(
-                f"paste_regions has no effect without paste, got {self.paste_regions}; set paste "
-                "above 0"
-            )
 
 
 def augment(
@@ -109,7 +44,7 @@ def augment(
             needed where ``config.paste`` is above 0.
 
     Returns:
-        Image float32 in [0, 1], (3, h, w), and labels int64 (h, w).
+        Image float32 in [0, 1], (C, h, w), and labels int64 (h, w).
 
     Raises:
         ValueError: If ``rare`` or ``paste`` is needed and not given.
@@ -145,8 +80,38 @@ def augment(
 
 
 def to_tensors(sample: Sample) -> tuple[Tensor, Tensor]:
-    """The sample as it is: image float32 in [0, 1], (3, H, W), and labels int64 (H, W)."""
-    return sample.image.float() / 255, sample.labels.long()
+    """The sample without changes: image float32 in [0, 1], (C, H, W), and labels int64 (H, W)."""
+    return _unit(sample.image), sample.labels.long()
+
+
+def resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Image (bilinear, antialiased) and labels (nearest) at another size, their types kept.
+
+    Args:
+        image: (C, H, W), uint8 or floating point in [0, 1].
+        labels: (H, W).
+        size: New (H, W).
+    """
+    resized, labels = _resize(image, labels, size)
+    if image.dtype == torch.uint8:
+        return (255 * resized).round().to(torch.uint8), labels
+    return resized, labels
+
+
+def as_rgb(image: Tensor) -> Tensor:
+    """An image of any number of channels as uint8 RGB, to be looked at.
+
+    Args:
+        image: (C, H, W), uint8 or floating point in [0, 1]. The first three channels are shown;
+            of one or two, the first in grey.
+    """
+    shown = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    return shown if shown.dtype == torch.uint8 else (255 * shown).round().to(torch.uint8)
+
+
+def _unit(image: Tensor) -> Tensor:
+    """float32 in [0, 1]."""
+    return image.float() / 255 if image.dtype == torch.uint8 else image.float()
 
 
 def _uniform(generator: torch.Generator) -> float:
@@ -177,7 +142,10 @@ def _cut(
     Outside is grey and unlabelled.
     """
     height, width = sample.labels.shape
-    image = torch.tensor(_PADDING_RGB, dtype=torch.uint8).view(3, 1, 1).repeat(1, *window)
+    channels = len(sample.image)
+    color = torch.tensor(_PADDING_RGB if channels == 3 else (_PADDING_GREY,) * channels)
+    color = color.to(torch.uint8) if sample.image.dtype == torch.uint8 else color / 255
+    image = color.view(channels, 1, 1).repeat(1, *window)
     labels = torch.full(window, ignore_index, dtype=torch.int64)
     y0, x0 = max(top, 0), max(left, 0)
     y1, x1 = min(top + window[0], height), min(left + window[1], width)
@@ -189,8 +157,10 @@ def _cut(
 
 def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     if tuple(labels.shape) == size:
-        return image.float() / 255, labels
-    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0] / 255
+        return _unit(image), labels
+    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0]
+    if image.dtype == torch.uint8:
+        resized = resized / 255
     rows, columns = (
         ((torch.arange(to) + 0.5) * (of / to)).long()
         for of, to in zip(labels.shape, size, strict=True)
@@ -199,14 +169,21 @@ def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tenso
 
 
 def _recolour(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation, each a blend with black, mean grey and grey."""
+    """Brightness, contrast and saturation, each a blend with black, mean grey and grey.
+
+    Images that are not RGB have no saturation, and their grey is the mean of the channels.
+    """
     factors = [
         1 + strength * (2 * _uniform(generator) - 1)
         for strength in (config.brightness, config.contrast, config.saturation)
     ]
-    weights = torch.tensor(_GREY_RGB).view(3, 1, 1)
+    channels = len(image)
+    rgb = channels == 3
+    weights = torch.tensor(_GREY_RGB if rgb else [1 / channels] * channels).view(-1, 1, 1)
     image = image * factors[0]
     mean = (image.mean((1, 2), keepdim=True) * weights).sum(0, keepdim=True)
     image = mean + (image - mean) * factors[1]
+    if not rgb:
+        return image.clamp_(0, 1)
     grey = (image * weights).sum(0, keepdim=True)
     return (grey + (image - grey) * factors[2]).clamp_(0, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,15 @@ import torch
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scans import Scan, channel_names, find_scans
+from equiseg.data.points.formats.table import find_format
 from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store.scan_store import CacheError, ScanStore, cache_folder
 from equiseg.data.points.store.split_blocks import deal_blocks
+from equiseg.progress import Track, untracked
 
 _NO_LABELS = (
-    "{}: has no labels, which training and scoring need; add them, or leave the scan to prediction"
+    "{}: has no labels{}, which training and scoring need; add them, or leave the scan to "
+    "prediction"
 )
 
 
@@ -32,7 +35,7 @@ class PointFolder:
         split: Which of the card's splits. Where the card deals blocks, all its scans are read and
             the blocks dealt to this split taken (``deal_blocks``).
         folder: Where scans are kept; None takes ``cache_folder()``.
-        track: Wraps the scans while they are opened, to show progress.
+        track: Shows the progress while scans are opened.
 
     Attributes:
         classes: Names of the classes.
@@ -55,7 +58,7 @@ class PointFolder:
         card: PointCard,
         split: str,
         folder: Path | None = None,
-        track: Callable[[Iterable[Scan]], Iterable[Scan]] = iter,
+        track: Track = untracked,
     ) -> None:
         self.card = card
         self.classes = card.class_names()
@@ -65,7 +68,9 @@ class PointFolder:
         self.channels = channel_names(card.features)
         self.voxel_size = card.voxel
         found = find_scans(card, split)
-        self.scans = _opened(card, split, track(found), folder or cache_folder())
+        self.scans = _opened(
+            card, split, track(found, f"scans of {split}"), folder or cache_folder()
+        )
         counts_BK = np.concatenate([store.blocks.counts_BK for store in self.scans])
         chosen_B = counts_BK.any(axis=1)
         if not isinstance(card.splits, Mapping):
@@ -107,7 +112,8 @@ def _opened(card: PointCard, split: str, scans: Iterable[Scan], folder: Path) ->
             continue
         stores.append(store)
         if store.labels_N is None:
-            problems.append(_NO_LABELS.format(scan.path))
+            names = " or ".join(find_format(card.form).label_names)
+            problems.append(_NO_LABELS.format(scan.path, f" ({names})" if names else ""))
     if problems:
         raise DataError.listing(f"{card.name}/{split}: scans that cannot be used", problems)
     return stores

@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from equiseg.data.class_draw import ClassDraw, below, check_rare
+from equiseg.data.class_draw import ClassDraw, below
+from equiseg.data.points.config import PointAugmentConfig
+from equiseg.data.points.config import PointCropConfig as PointCropConfig
 from equiseg.data.points.crops import block_crop, sphere_crop
 from equiseg.data.points.sample import PointData, PointSample
-from equiseg.data.points.transforms import PointAugmentConfig, augment_points
+from equiseg.data.points.transforms import augment_points
 from equiseg.data.seeds import mixed_seed
-
-
-@dataclass(frozen=True)
-class PointCropConfig:
-    """The part of a scan that a training step sees.
-
-    Attributes:
-        shape: "sphere" (rooms), "block" (a square column, for scans from the air) or "none".
-        size: Radius of the sphere or side of the block in meters; None without a shape.
-        most: Points kept at most, the nearest to the center, which bounds the memory of a step;
-            None keeps all. 100 000 is Pointcept's for rooms of 2 cm voxels.
-        rare: Probability of choosing scan and center by class: a class first, then a scan that
-            has it, then a point of it. 0 takes scans in turn and any labelled point, which shows
-            classes as often as they occur.
-        rare_power: Classes are drawn in proportion to one over their number of points, to this
-            power: 0 all alike, 1 in favour of the rarest.
-    """
-
-    shape: Literal["none", "sphere", "block"] = "none"
-    size: float | None = None
-    most: int | None = 100_000
-    rare: float = 0.0
-    rare_power: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.shape not in ("none", "sphere", "block"):
-            raise ValueError(f"shape must be 'none', 'sphere' or 'block', got {self.shape!r}")
-        if self.shape == "none" and self.size is not None:
-            raise ValueError(
-                f"size has no effect on shape 'none', got {self.size}; choose 'sphere' or 'block', "
-                "or leave size out"
-            )
-        if self.shape != "none" and (self.size is None or not 0 < self.size < math.inf):
-            raise ValueError(
-                f"size must be above 0 m for shape {self.shape!r}, got {self.size}; a radius of 3 "
-                "is most of a room"
-            )
-        if self.most is not None and self.most < 1:
-            raise ValueError(f"most must be at least 1, got {self.most}; None keeps all points")
-        check_rare("rare", self.rare, self.rare_power)
 
 
 class PointTrainingView(Dataset[PointSample]):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from equiseg.data.card import PointCard, load_card
+from equiseg.data.config import DataConfig
 from equiseg.data.errors import DataError
-from equiseg.data.synthetic.pictures.dataset import SceneConfig, SceneData
-from equiseg.data.synthetic.scans.dataset import RoomConfig, RoomData
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
+from equiseg.data.points.formats.table import scan_suffixes
+from equiseg.data.sources import find_source, is_built_in, is_own_name
+from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.progress import Track, untracked
 
 
 class Named(NamedTuple):
@@ -39,50 +38,40 @@ def open_named(
     split: str | None = None,
     root: str | None = None,
     ignore_values: Sequence[int] | None = None,
-    built_in: SceneConfig | RoomConfig | None = None,
-    num_samples: int = 400,
-    track: Track = lambda items, _: items,
+    synthetic: SyntheticConfig | None = None,
+    track: Track = untracked,
 ) -> Named:
     """Open labelled data by the name a user gives; no image is read yet.
 
     Args:
-        name: Name or path of a card, "scenes", "rooms", a folder of masks, a scan, or a folder of
-            scans. A path that exists is taken for masks or scans, unless ``root`` says that a card
-            is meant.
+        name: A folder of masks, a scan, a folder of scans, or anything that a training's card may
+            name. A path that exists means masks or scans, unless ``root`` says that a card is
+            meant; for folders called "pictures" or "scans" give the path ("./scans").
         split: Of a card or of built-in data; None takes train, or the card's first.
         root: Folder of the data of a card.
         ignore_values: Values that mean "not labelled", of data without a card; None is 255 alone.
-        built_in: The dials of built-in data; None takes their defaults.
-        num_samples: Length of built-in data.
-        track: Wraps (scans, what is done), to show progress.
+        synthetic: The built-in data; None takes the defaults.
+        track: Shows the progress over scans.
 
     Raises:
         DataError: If there are no such data, or they cannot be used.
         ValueError: If an option does not apply to these data.
     """
     path = Path(name)
-    if name in ("scenes", "rooms"):
-        _refuse(name, root=root, ignore_values=ignore_values)
-        chosen = split or "train"
-        if name == "scenes":
-            scenes = built_in if isinstance(built_in, SceneConfig) else SceneConfig()
-            return Named(SceneData(scenes, chosen, num_samples), name, chosen, "image")
-        rooms = built_in if isinstance(built_in, RoomConfig) else RoomConfig()
-        return Named(RoomData(rooms, chosen, num_samples), name, chosen, "scan")
-    if path.suffix not in (".yaml", ".yml") and path.exists() and root is None:
+    bare = path.suffix not in (".yaml", ".yml") and path.exists() and root is None
+    if bare and not is_built_in(name):
         _refuse(name, split=split)
         return _bare(path, (255,) if ignore_values is None else ignore_values, track)
     _refuse(name, ignore_values=ignore_values)
-    if len(path.parts) > 1 and not path.exists():
+    if not path.exists() and (
+        path.suffix.lower() in scan_suffixes() or (len(path.parts) > 1 and not is_own_name(name))
+    ):
         raise DataError(f"{path}: no such file or folder")
-    card = load_card(name, root)
-    names = card.split_names()
-    chosen = split or ("train" if "train" in names else names[0])
-    if isinstance(card, PointCard):
-        return _scans(card, chosen, track)
-    from equiseg.data.images.folder import ImageFolder
-
-    return Named(ImageFolder(card, chosen), card.name, chosen, "image")
+    config = DataConfig(card=name, root=root, synthetic=synthetic or SyntheticConfig())
+    source = find_source(config).without_context()
+    known = source.all_splits()
+    chosen = split or ("train" if "train" in known else known[0])
+    return Named(source.open(chosen, track), source.title, chosen, source.sample)
 
 
 def _bare(path: Path, ignore_values: Sequence[int], track: Track) -> Named:
@@ -91,19 +80,11 @@ def _bare(path: Path, ignore_values: Sequence[int], track: Track) -> Named:
     if path.is_dir() and any(file.suffix.lower() in MASK_SUFFIXES for file in path.rglob("*")):
         title = path.resolve().name
         return Named(MaskFolder(path, ignore_values), title, "", "image", bare=True)
+    from equiseg.data.points.folder import PointFolder
     from equiseg.data.statistics.unlabelled_scans import ALL, card_of_scans
 
-    card = card_of_scans(path, ignore_values, lambda scans: track(scans, "codes"))
-    return _scans(card, ALL, track)._replace(split="", bare=True)
-
-
-def _scans(card: PointCard, split: str, track: Track) -> Named:
-    from equiseg.data.points.folder import PointFolder
-
-    # Points around a block are there for context only: not to be counted, so not to be read.
-    card = replace(card, margin=0.0)
-    data = PointFolder(card, split, track=lambda scans: track(scans, f"scans of {split}"))
-    return Named(data, card.name, split, "scan" if card.block is None else "block")
+    card = card_of_scans(path, ignore_values, track)
+    return Named(PointFolder(card, ALL, track=track), card.name, "", "scan", bare=True)
 
 
 def _refuse(name: str, **options: object) -> None:

@@ -7,7 +7,7 @@ import json
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from equiseg.data.points.sample import PointData
 from equiseg.data.points.voxels import majority_labels, voxelize
 from equiseg.data.sample import DataSpec, SegmentationData
 from equiseg.imbalance import ClassStatistics, ContextStatistics
+from equiseg.progress import Track, untracked
 
 _CHUNK = 16  # samples between two answers of a worker; an answer is some K x K numbers
 _SECONDS = 20.0  # between two writings of the progress
@@ -147,7 +148,7 @@ def count_data(
     num_workers: int = 0,
     context: bool = True,
     progress_file: Path | None = None,
-    track: Callable[[Sequence[int]], Iterable[int]] = iter,
+    track: Track = untracked,
 ) -> Counts:
     """Count the labels of a data set in one pass.
 
@@ -161,7 +162,7 @@ def count_data(
         context: Whether to count regions, neighbours and company too, some milliseconds an image.
         progress_file: Where to keep what is counted so far, some times a minute and when the pass
             is interrupted; a pass over the same data goes on from there. None keeps nothing.
-        track: Wraps the parts of the data that are left, to show progress.
+        track: Shows the progress over the parts that are left to count.
 
     Raises:
         DataError: Listing every file that cannot be used, once all were read; those that can are
@@ -177,7 +178,7 @@ def count_data(
     problems: list[str] = []
     written = time.monotonic()
     try:
-        for chunk, answer in zip(track(left), loader, strict=True):
+        for chunk, answer in zip(track(left, "counting classes"), loader, strict=True):
             part, broken = pickle.loads(answer)
             problems += broken
             if not broken:  # in one step: an interrupt between two would count a chunk twice

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
-from equiseg.data.points.formats.scans import Scan, chunks, find_scans
+from equiseg.data.points.formats.scans import chunks, find_scans
+from equiseg.data.points.formats.table import FORMATS
+from equiseg.progress import Track, untracked
 
 ALL = "all"  # the one split
-# The files of SemanticKITTI and ScanNet keep their labels elsewhere: those need their cards.
-_PATTERNS: dict[str, Literal["las", "ply", "arrays"]] = {
-    "*.la[sz]": "las",
-    "*.ply": "ply",
-    "*.npz": "arrays",
-}
+# Labels of other formats lie in files of their own: those need their cards.
+_FORMS = {row.pattern: row.name for row in FORMATS.values() if row.pattern}
 
 
 def card_of_scans(
     source: Path,
     ignore_values: Sequence[int] = (),
-    track: Callable[[Iterable[Scan]], Iterable[Scan]] = iter,
+    track: Track = untracked,
 ) -> PointCard:
     """A card for scans that have none: every code a class, one split named "all".
 
@@ -37,7 +34,7 @@ def card_of_scans(
         source: A LAS, LAZ, PLY or NPZ file, a folder of files of one of these kinds, or a folder
             with the NPY files of one scan.
         ignore_values: Codes that mean "not labelled"; negative ones do in any case.
-        track: Wraps the scans, to show progress.
+        track: Shows the progress over the scans.
 
     Raises:
         DataError: If there is no such scan, one cannot be read or has no labels, or there are
@@ -46,7 +43,7 @@ def card_of_scans(
     look = _card(source, {0: "0", 1: "1"}, (), voxel=1.0)
     codes: set[int] = set()
     num_points, ground = 0, 0.0
-    for scan in track(find_scans(look, ALL)):
+    for scan in track(find_scans(look, ALL), "codes"):
         least_2, most_2 = np.full(2, math.inf), np.full(2, -math.inf)
         for cloud in chunks(look, scan, ()):
             if cloud.codes_N is None:
@@ -71,11 +68,11 @@ def _card(
     source: Path, classes: dict[int, str], ignore_values: Sequence[int], voxel: float
 ) -> PointCard:
     if source.is_dir() and not any(source.glob("*.npy")):
-        root, kinds = source, [pattern for pattern in _PATTERNS if any(source.glob(pattern))]
+        root, kinds = source, [pattern for pattern in _FORMS if any(source.glob(pattern))]
         points = "".join(kinds)
     else:  # a file, or a folder that is one scan
         root, points = source.parent, glob.escape(source.name)
-        kinds = [pattern for pattern in _PATTERNS if source.match(pattern)]
+        kinds = [pattern for pattern in _FORMS if source.match(pattern)]
         kinds = ["*.npz"] if source.is_dir() else kinds
     if len(kinds) != 1:
         raise DataError(
@@ -89,7 +86,7 @@ def _card(
         ignore_values=ignore_values,
         ignore_index=max(255, len(classes)),
         root=str(root),
-        form=_PATTERNS[kinds[0]],
+        form=_FORMS[kinds[0]],
         points=points.replace("{", "{{").replace("}", "}}"),
         splits={ALL: ""},
         voxel=voxel,

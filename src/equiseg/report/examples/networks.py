@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equiseg.data.images.transforms import to_tensors
+from equiseg.data.images.transforms import as_rgb, to_tensors
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec
 from equiseg.diagnosis.sample_choice import Spread
@@ -77,7 +77,7 @@ def example_illustration(
             for name in erring
         }
         figure = example_figure(
-            [sample.image for sample in shown],
+            [as_rgb(sample.image) for sample in shown],
             [sample.labels for sample in shown],
             {**predictions, **wrong},
             spec.classes,

@@ -13,6 +13,7 @@ from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.label_values import to_range
+from equiseg.data.points.formats.table import FORMATS
 
 # The names an array may have, in lower case; the first that is there is taken.
 SYNONYMS = {
@@ -20,7 +21,7 @@ SYNONYMS = {
     "rgb": ("rgb", "color", "colors"),
     "normal": ("normal", "normals"),
     "intensity": ("intensity", "remission", "strength"),
-    "labels": ("labels", "label", "segment", "segment200", "segment20", "semantic"),
+    "labels": FORMATS["arrays"].label_names,
 }
 _RANGE_IMAGE = "feat"
 _CURE = "; save it again, or leave it out of the split"

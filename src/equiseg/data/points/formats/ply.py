@@ -14,6 +14,7 @@ from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.label_values import to_range
+from equiseg.data.points.formats.table import FORMATS
 
 _TYPE_NAMES = {
     "i1": ("char", "int8"),
@@ -36,7 +37,7 @@ _PARTS = {
     "normal": ("nx", "ny", "nz"),
     "returns": ("return_number", "number_of_returns"),
 }
-_LABELS = ("label", "class", "classification")  # the first that is there
+_LABELS = FORMATS["ply"].label_names  # the first that is there
 _CURE = "; export it again, or leave it out of the split"
 
 

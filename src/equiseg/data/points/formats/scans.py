@@ -1,4 +1,4 @@
-"""The scans of a card, however they are written: which there are, their files, their points."""
+"""The scans of a card in any format: their names, their files, their points."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import PointCloud
+from equiseg.data.points.formats.table import find_format
 
 COMPUTED = ("height",)  # features that no file has to hold
 _NO_FEATURES = ("one",)
@@ -18,7 +19,6 @@ _CHANNEL_NAMES = {
     "normal": ("normal_x", "normal_y", "normal_z"),
 }
 _WILDCARDS = frozenset("*?[")
-_LABEL_MAP = "scannetv2-labels.combined.tsv"
 
 
 class Scan(NamedTuple):
@@ -61,7 +61,7 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
     if split not in card.splits:
         raise DataError(f"card {card.name} has no split {split!r}, only {card.split_names()}")
     chosen = card.splits[split] if isinstance(card.splits, Mapping) else None
-    if card.form in ("semantic_kitti", "scannet200"):
+    if find_format(card.form).official is not None:
         return _official_scans(card, split, chosen)
     whole = chosen if isinstance(chosen, str) else ""
     # Where the split has no name of its own, "{split}/*.laz" leaves "/*.laz".
@@ -82,19 +82,16 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
 
 
 def source_files(card: PointCard, scan: Scan) -> list[Path]:
-    """The files that a scan is read from: as long as none of them changes, neither does it."""
+    """The files that a scan is read from: it changes only when one of them does."""
     files = [scan.path]
     if scan.path.is_dir():
         files = sorted(file for file in scan.path.iterdir() if file.is_file())
-    if card.form == "semantic_kitti":
-        files.append(scan.path.parent.parent / "labels" / f"{scan.path.stem}.label")
-    if card.form == "scannet200":
-        files += [card.path / _LABEL_MAP, card.path / "splits" / _LABEL_MAP]
+    files += find_format(card.form).companions(scan.path, card.path)
     return [file for file in files if file.exists()]
 
 
 def chunks(card: PointCard, scan: Scan, wanted: Sequence[str]) -> Iterator[PointCloud]:
-    """The points of a scan in the order of its file; LAS and LAZ in parts, other forms at once.
+    """The points of a scan in the order of its file; LAS and LAZ in parts, other formats at once.
 
     Args:
         card: Says how the file is written.
@@ -104,27 +101,7 @@ def chunks(card: PointCard, scan: Scan, wanted: Sequence[str]) -> Iterator[Point
     Raises:
         DataError: If the file cannot be used; see the readers.
     """
-    # Each form's reader is imported here: one needs no package that only another one does.
-    if card.form == "las":
-        from equiseg.data.points.formats.las import las_chunks
-
-        yield from las_chunks(scan.path, wanted)
-    elif card.form == "ply":
-        from equiseg.data.points.formats.ply import read_ply
-
-        yield read_ply(scan.path, wanted)
-    elif card.form == "arrays":
-        from equiseg.data.points.formats.arrays import read_arrays
-
-        yield read_arrays(scan.path, wanted)
-    elif card.form == "semantic_kitti":
-        from equiseg.data.points.formats.semantic_kitti import read_scan
-
-        yield read_scan(scan.path, wanted)
-    else:
-        from equiseg.data.points.formats.scannet import read_scene
-
-        yield read_scene(scan.path, wanted, root=card.path)
+    return find_format(card.form).read(scan.path, wanted, card.path)
 
 
 def _official_scans(card: PointCard, split: str, official: object) -> list[Scan]:
@@ -134,14 +111,9 @@ def _official_scans(card: PointCard, split: str, official: object) -> list[Scan]
             f"card {card.name}: form {card.form!r} has splits of its own, so splits must map "
             f"{split!r} to train, val or test, got {official or list(card.splits)}"
         )
-    if card.form == "semantic_kitti":
-        from equiseg.data.points.formats import semantic_kitti
-
-        found = semantic_kitti.find_scans(card.path, official)
-        return [Scan(f"{path.parent.parent.name}_{path.stem}", path) for path in found]
-    from equiseg.data.points.formats import scannet
-
-    return [Scan(path.name, path) for path in scannet.find_scenes(card.path, official)]
+    layout = find_format(card.form).official
+    assert layout is not None
+    return [Scan(name, path) for name, path in layout(card.path, official)]
 
 
 def _matching(card: PointCard, pattern: str) -> list[Scan]:
@@ -150,7 +122,7 @@ def _matching(card: PointCard, pattern: str) -> list[Scan]:
     fixed = next((i for i, part in enumerate(parts) if _WILDCARDS & set(part)), len(parts) - 1)
     paths: dict[str, list[Path]] = {}
     for path in sorted(card.path.glob(pattern)):
-        if path.is_dir() and card.form != "arrays":
+        if path.is_dir() and not find_format(card.form).folders:
             continue
         *folders, last = path.relative_to(card.path).parts[fixed:]
         paths.setdefault("_".join([*folders, last if path.is_dir() else path.stem]), []).append(

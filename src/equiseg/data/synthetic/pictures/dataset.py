@@ -4,72 +4,27 @@
 how strongly a thing's neighbours and place give its class away. docs/scenes.md tells the model.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 
 from equiseg.data.sample import Sample
+from equiseg.data.synthetic.pictures.config import PicturesConfig as PicturesConfig
 from equiseg.data.synthetic.pictures.drawing import finish
 from equiseg.data.synthetic.pictures.layout import KINDS, WALL, Plan, compose, paint
 from equiseg.data.synthetic.streams import (
     BLOCK,
     CALIBRATION,
     SPLITS,
-    check_dials,
     generator,
-    long_tail,
     strata,
 )
 
 
-@dataclass(frozen=True)
-class SceneConfig:
-    """The dials of the built-in scenes.
-
-    Attributes:
-        num_classes: 4 to 20; the first so many of wall, floor, ceiling, window, ... remote.
-        image_size: Height and width in pixels, at least 48 each. At the default an image takes a
-            few milliseconds and the rarest things are some 50 pixels large.
-        imbalance: Pixels of the commonest class over those of the rarest, 10 to 3000; the classes
-            between follow a geometric series. The default, 300, lies near Cityscapes (374) and
-            leaves each class on enough of a few hundred images to be learned at all.
-        context: Share of things that keep to their host, 0 (anywhere) to 1 (never elsewhere). The
-            default, 0.9, lets the place help without telling all.
-        seed: Picks the rooms; changes neither the frequencies nor the context.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    num_classes: int = len(KINDS)
-    image_size: tuple[int, int] = (96, 128)
-    imbalance: float = 300.0
-    context: float = 0.9
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 4 <= self.num_classes <= len(KINDS):
-            raise ValueError(
-                f"num_classes must be 4 to {len(KINDS)} (the scenes know {len(KINDS)} classes), "
-                f"got {self.num_classes}; use image folders for data of your own"
-            )
-        if len(self.image_size) != 2 or min(self.image_size) < 48:
-            raise ValueError(
-                "image_size must be (height, width) of at least 48 pixels each, got "
-                f"{self.image_size}; below that a mug is a dot, the default is (96, 128)"
-            )
-        check_dials(self.imbalance, self.context, self.seed)
-
-    @property
-    def shares(self) -> np.ndarray:
-        """The share of pixels meant for each class, (K,) float64: geometric, summing to 1."""
-        return long_tail(self.num_classes, self.imbalance)
-
-
 def _picture(
-    config: SceneConfig, plan: Plan, stream: int, index: int
+    config: PicturesConfig, plan: Plan, stream: int, index: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.random.Generator]:
     """Canvas (3, H, W), labels (H, W), the area asked for each class (K,), and the generator."""
     rng = generator(config.seed, stream, index, 1)
@@ -79,7 +34,7 @@ def _picture(
 
 
 @lru_cache(maxsize=64)
-def _calibrated(config: SceneConfig) -> Plan:
+def _calibrated(config: PicturesConfig) -> Plan:
     """The plan whose painted labels have the wanted shares.
 
     Only part of the area asked for a class is seen: shapes do not fill their boxes, things cover
@@ -100,7 +55,7 @@ def _calibrated(config: SceneConfig) -> Plan:
     return Plan.of(shares * asked_K / shown_K)
 
 
-class SceneData:
+class RoomPictures:
     """Pictures of rooms, each a pure function of the config, the split and its index.
 
     Any order, any worker and any number of images give the same image at the same index. The first
@@ -119,7 +74,7 @@ class SceneData:
         ValueError: If `split` is unknown or `num_images` is below 1.
 
     Example:
-        >>> data = SceneData(SceneConfig(num_classes=6), "train", num_images=2)
+        >>> data = RoomPictures(PicturesConfig(num_classes=6), "train", num_images=2)
         >>> data.classes
         ('wall', 'floor', 'ceiling', 'window', 'rug', 'sofa')
         >>> data[0].image.shape, data[0].labels.shape, data[1].name
@@ -129,7 +84,7 @@ class SceneData:
     ignore_index = 255
     background: int | None = None
 
-    def __init__(self, config: SceneConfig, split: str, num_images: int) -> None:
+    def __init__(self, config: PicturesConfig, split: str, num_images: int) -> None:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
         if num_images < 1:

@@ -7,74 +7,28 @@ how strongly a thing's neighbours and place give its class away. docs/rooms.md t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 
 from equiseg.data.points.sample import PointSample
-from equiseg.data.synthetic.scans.kinds import KINDS
+from equiseg.data.synthetic.scans.config import ScansConfig as ScansConfig
 from equiseg.data.synthetic.scans.layout import Plan, compose
 from equiseg.data.synthetic.scans.scan import scan
-from equiseg.data.synthetic.scans.variants import MOST_CLASSES, catalogue
+from equiseg.data.synthetic.scans.variants import catalogue
 from equiseg.data.synthetic.streams import (
     BLOCK,
     CALIBRATION,
     SPLITS,
-    check_dials,
     generator,
-    long_tail,
     strata,
 )
 
 
-@dataclass(frozen=True)
-class RoomConfig:
-    """The dials of the built-in rooms.
-
-    Attributes:
-        num_classes: 4 to 200. The first so many of the forty hand-made classes, and beyond forty
-            variants of them ("chair 2"), which make fine classes.
-        imbalance: Points of the commonest class over those of the rarest, 10 to 3000; the classes
-            between follow a geometric series. The default, 300, is the pictures'.
-        context: Share of things that keep to their host, 0 (anywhere) to 1 (never elsewhere). The
-            default, 0.9, lets the place help without telling all.
-        points: Mean number of points of a room, at least 1000. At the default the rarest things
-            have some 30 points.
-        seed: Picks the rooms; changes neither the frequencies nor the context.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    num_classes: int = len(KINDS)
-    imbalance: float = 300.0
-    context: float = 0.9
-    points: int = 20_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 4 <= self.num_classes <= MOST_CLASSES:
-            raise ValueError(
-                f"num_classes must be 4 to {MOST_CLASSES} (the rooms know {MOST_CLASSES} classes), "
-                f"got {self.num_classes}; use point files for data of your own"
-            )
-        if self.points < 1000:
-            raise ValueError(
-                f"points must be at least 1000 a room, got {self.points}; below that a mug is one "
-                "point, the default is 20000"
-            )
-        check_dials(self.imbalance, self.context, self.seed)
-
-    @property
-    def shares(self) -> np.ndarray:
-        """The share of points meant for each class, (K,) float64: geometric, summing to 1."""
-        return long_tail(self.num_classes, self.imbalance)
-
-
 def _room(
-    config: RoomConfig, plan: Plan, stream: int, index: int
+    config: ScansConfig, plan: Plan, stream: int, index: int
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """Places, colours and labels of a room, and the points asked for each class (K,)."""
     kinds, rng = catalogue(config.num_classes), generator(config.seed, stream, index, 1)
@@ -85,7 +39,7 @@ def _room(
 
 
 @lru_cache(maxsize=64)
-def _calibrated(config: RoomConfig) -> Plan:
+def _calibrated(config: ScansConfig) -> Plan:
     """The plan whose scanned labels have the wanted shares.
 
     Only part of the points asked for a class is seen: some lie inside other things, some face no
@@ -103,7 +57,7 @@ def _calibrated(config: RoomConfig) -> Plan:
     return Plan.of(config.shares, shown_K / asked_K, kinds)
 
 
-class RoomData:
+class RoomScans:
     """Scans of rooms, each a pure function of the config, the split and its index.
 
     Any order, any worker and any number of rooms give the same room at the same index. The first
@@ -112,7 +66,7 @@ class RoomData:
     Args:
         config: The dials.
         split: "train", "val" or "test": streams that share no random number.
-        num_rooms: Length of the data set, at least 1.
+        num_scans: Length of the data set, at least 1.
 
     Attributes:
         classes: K names, from the commonest to the rarest.
@@ -121,10 +75,10 @@ class RoomData:
         voxel_size: 0.08 m: a mug is a few voxels, a wall still hangs together.
 
     Raises:
-        ValueError: If `split` is unknown or `num_rooms` is below 1.
+        ValueError: If `split` is unknown or `num_scans` is below 1.
 
     Example:
-        >>> data = RoomData(RoomConfig(num_classes=6), "train", num_rooms=2)
+        >>> data = RoomScans(ScansConfig(num_classes=6), "train", num_scans=2)
         >>> data.classes
         ('wall', 'floor', 'ceiling', 'window', 'rug', 'sofa')
         >>> data[0].xyz_N3.shape[1], data[0].features_NC.shape[1], data[1].name
@@ -137,27 +91,27 @@ class RoomData:
     channels: tuple[str, ...] = ("red", "green", "blue")
     voxel_size = 0.08
 
-    def __init__(self, config: RoomConfig, split: str, num_rooms: int) -> None:
+    def __init__(self, config: ScansConfig, split: str, num_scans: int) -> None:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-        if num_rooms < 1:
-            raise ValueError(f"num_rooms must be at least 1, got {num_rooms}; a demo uses 300")
+        if num_scans < 1:
+            raise ValueError(f"num_scans must be at least 1, got {num_scans}; a demo uses 300")
         self.config = config
         self.split = split
-        self.num_rooms = num_rooms
+        self.num_scans = num_scans
         self.classes = tuple(kind.name for kind in catalogue(config.num_classes).kinds)
         # The dials decide it, neither the seed nor the number of points.
         self._plan = _calibrated(replace(config, seed=0, points=3000))
 
     def __len__(self) -> int:
-        return self.num_rooms
+        return self.num_scans
 
     def __getitem__(self, index: int) -> PointSample:
-        if not -self.num_rooms <= index < self.num_rooms:
+        if not -self.num_scans <= index < self.num_scans:
             raise IndexError(
-                f"index must be below {self.num_rooms}, the number of rooms, got {index}"
+                f"index must be below {self.num_scans}, the number of rooms, got {index}"
             )
-        index %= self.num_rooms
+        index %= self.num_scans
         arrays, _ = _room(self.config, self._plan, SPLITS.index(self.split), index)
         xyz_N3, rgb_N3, labels_N = map(torch.from_numpy, arrays)
         return PointSample(xyz_N3, rgb_N3, labels_N, f"{self.split}-{index:05d}")

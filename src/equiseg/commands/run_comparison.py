@@ -1,0 +1,108 @@
+"""A comparison: its runs with their progress, its tables and its pages."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from equiseg.commands.tables import comparison_table
+from equiseg.records.run_result import RESULT
+from equiseg.study.parallel_runs import Report, reason_of
+from equiseg.study.plan import Plan
+from equiseg.study.run_study import Study, run_study
+from equiseg.study.variant import name_of
+
+
+def run_comparison(plan: Plan, jobs: int, command: str) -> None:
+    """Train what is missing, print the tables, write the pages.
+
+    Args:
+        plan: Tasks and methods.
+        jobs: Number of parallel runs.
+        command: The command that the pages name.
+    """
+    first = int(os.environ.get("RANK", 0)) == 0
+    console = Console(quiet=not first)  # one voice under torchrun
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
+    with _bars(console, plan.out) as report:
+        study = run_study(plan, jobs, report)
+    if first:
+        _show_failed_trials(plan, study, console)
+        _show_and_draw(plan, study, command, console)
+
+
+def _show_failed_trials(plan: Plan, study: Study, console: Console) -> None:
+    for task, method in product(plan.tasks, plan.methods):
+        for number, trial in enumerate(study.tuning[task.name].get(name_of(method), ())):
+            if math.isnan(trial.score):
+                folder = plan.folder(task, method) / f"trial{number}"
+                ended = (folder / RESULT).is_file()
+                reason = f"it has no {plan.select} on val" if ended else reason_of(folder)
+                text = f"not chosen: {trial.changes}: {reason} ({folder})"
+                console.print(Text(text, style="yellow"))
+
+
+def _show_and_draw(plan: Plan, study: Study, command: str, console: Console) -> None:
+    """A table and a page for each task, and a page over all."""
+    from equiseg.report.comparison.page import report_comparison
+    from equiseg.report.study.page import PAGE, UNNAMED_PAGE, report_study, save_rows
+
+    out = plan.out
+    save_rows(out, study)
+    pages = []
+    for name, comparison in study.comparisons.items():
+        if len(study.comparisons) > 1:
+            console.rule(escape(name))
+        console.print(comparison_table(comparison))
+        status = "drawing the page" if name == "." else f"drawing the page of {escape(name)}"
+        with console.status(status):
+            pages.append(report_comparison(out / name, comparison, command))
+    if len(pages) > 1 or any(study.tuning.values()):
+        pages.append(report_study(out, study, command))
+    for page in {out / PAGE, out / UNNAMED_PAGE}.difference(pages):
+        page.unlink(missing_ok=True)  # of an earlier comparison in this folder
+    console.print(f"page: [bold]{escape(str(pages[-1]))}[/bold]")
+
+
+@contextmanager
+def _bars(console: Console, out: Path) -> Iterator[Callable[[int], Report]]:
+    """A bar over all runs of a stage, and one for each run in progress."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+
+        def stage(total: int) -> Report:
+            overall = progress.add_task("runs", total=total, visible=total > 0)
+            bars: dict[Path, TaskID] = {}
+            ended: set[Path] = set()
+
+            def show(folder: Path, share: float) -> None:
+                name = escape(str(folder.relative_to(out)))
+                if folder not in bars:
+                    bars[folder] = progress.add_task(name, total=100, visible=share < 1)
+                progress.update(bars[folder], completed=round(100 * share), visible=share < 1)
+                if share == 1:  # reported more than once
+                    if folder not in ended and not console.is_terminal:  # no bars are drawn there
+                        console.print(f"{len(ended) + 1} of {total} runs: {name} has ended")
+                    ended.add(folder)
+                    progress.update(overall, completed=len(ended))
+
+            return show
+
+        yield stage

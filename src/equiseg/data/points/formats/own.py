@@ -1,0 +1,63 @@
+"""A scan format of a user's own: a function that reads one file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from equiseg.data.errors import DataError
+from equiseg.data.points.cloud import PointCloud
+from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
+from equiseg.data.points.formats.table import ScanFormat
+from equiseg.dotted_names import find_object
+
+
+def own_format(form: str) -> ScanFormat:
+    """The format that a function of a user's own reads.
+
+    Args:
+        form: "my_module.read" or "file.py:read", called as ``read(path) -> PointCloud``. Colours
+            and intensities are to lie in [0, 1]; of the attributes, those are taken that the card
+            names under ``features``.
+
+    Raises:
+        ValueError: If there is no such function.
+    """
+    function = find_object(form, "form")
+    if not callable(function):
+        raise ValueError(  # noqa: TRY004 - of the card, not of an argument
+            f"form {form!r:.80} must be a function read(path) -> PointCloud, got "
+            f"{type(function).__name__}"
+        )
+
+    def read(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+        try:
+            cloud = function(path)
+        except Exception as error:
+            raise DataError(
+                f"{path}: form {form} failed: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(cloud, PointCloud):
+            raise DataError(
+                f"{path}: form {form} must return an equiseg.data.PointCloud, got "
+                f"{type(cloud).__name__}"
+            )
+        refuse_missing(wanted, cloud.attributes, path)
+        chosen = {name: cloud.attributes[name] for name in wanted}
+        part = PointCloud(cloud.xyz_N3, chosen, cloud.codes_N)
+        try:
+            yield checked(part, path, getattr(cloud.xyz_N3, "dtype", float))
+        except (TypeError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise DataError(f"{error} (form {form})") from error
+            raise DataError(f"{path}: form {form} gives no points: {error}") from error
+
+    return ScanFormat(form, read, companions=lambda path, root: _source(function))
+
+
+def _source(function: object) -> list[Path]:
+    """The file of the function: scans are read anew when it has changed."""
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    file = getattr(module, "__file__", None)
+    return [Path(file)] if file else []

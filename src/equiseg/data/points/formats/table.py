@@ -1,0 +1,203 @@
+"""The one table of scan formats: their suffixes, readers, writers, labels and layouts.
+
+A reader is imported when it is called: LAS needs laspy, and no other format does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equiseg.dotted_names import is_dotted
+
+if TYPE_CHECKING:
+    from equiseg.data.points.cloud import PointCloud
+
+# (file or folder of a scan, wanted attributes, data folder) -> its points, in one part or several
+Reader = Callable[[Path, Sequence[str], Path], "Iterator[PointCloud]"]
+
+
+@dataclass(frozen=True)
+class ScanFormat:
+    """How scans of one kind are found, read and written.
+
+    Attributes:
+        name: The word for ``form`` in a card.
+        read: Yields the points of a scan in the order of its file.
+        suffixes: Endings of its files, in lower case; a file to predict is recognised by them.
+        pattern: Finds its files in a folder without a card; empty where labels lie in other files,
+            which a card describes.
+        label_names: Where the reader looks for class codes, for messages.
+        folders: Whether a folder of files is one scan.
+        official: Scans of a benchmark's own split: (data folder, split) -> (name, path) of each.
+        companions: Further files that a scan is read from: (path, data folder) -> paths.
+        write: Writes a copy of a file with new class codes: (source, target, codes (N,)).
+        submit: Writes the file a benchmark takes: (folder, name of the scan, codes (N,)).
+    """
+
+    name: str
+    read: Reader
+    suffixes: tuple[str, ...] = ()
+    pattern: str = ""
+    label_names: tuple[str, ...] = ()
+    folders: bool = False
+    official: Callable[[Path, str], list[tuple[str, Path]]] | None = None
+    companions: Callable[[Path, Path], list[Path]] = lambda path, root: []
+    write: Callable[[Path, Path, np.ndarray], None] | None = None
+    submit: Callable[[Path, str, np.ndarray], None] | None = None
+
+
+def find_format(form: str) -> ScanFormat:
+    """The format of a card's ``form``: a row of the table, or a function of a user's own.
+
+    Args:
+        form: "las", "ply", "arrays", "semantic_kitti", "scannet200", or the dotted name of a
+            function ``read(path) -> PointCloud`` ("my_module.read", "file.py:read").
+
+    Raises:
+        ValueError: If there is no such format, or the function cannot be found.
+    """
+    if form in FORMATS:
+        return FORMATS[form]
+    if is_dotted(form):
+        from equiseg.data.points.formats.own import own_format
+
+        return own_format(form)
+    raise ValueError(
+        f"form must be one of {', '.join(FORMATS)}, or a function of your own (my_module.read), "
+        f"got {form!r:.80}"
+    )
+
+
+def format_of_file(file: Path, trained_on: str | None = None) -> ScanFormat | None:
+    """The format that a file to predict is read by; None if it is no scan.
+
+    Args:
+        file: A file, or a folder with the NPY files of one scan.
+        trained_on: The ``form`` of the training data. A function of a user's own reads every file.
+    """
+    if trained_on is not None and is_dotted(trained_on):
+        return find_format(trained_on)
+    if file.is_dir():
+        return FORMATS["arrays"] if any(file.glob("*.npy")) else None
+    suffix = file.suffix.lower()
+    return next((row for row in FORMATS.values() if suffix in row.suffixes), None)
+
+
+def scan_suffixes() -> tuple[str, ...]:
+    """Endings of all files that are scans."""
+    return tuple(suffix for row in FORMATS.values() for suffix in row.suffixes)
+
+
+def _read_las(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+    from equiseg.data.points.formats.las import las_chunks
+
+    yield from las_chunks(path, wanted)
+
+
+def _write_las(source: Path, target: Path, codes_N: np.ndarray) -> None:
+    from equiseg.data.points.formats.las import write_classification
+
+    write_classification(source, target, codes_N)
+
+
+def _read_ply(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+    from equiseg.data.points.formats.ply import read_ply
+
+    yield read_ply(path, wanted)
+
+
+def _read_arrays(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+    from equiseg.data.points.formats.arrays import read_arrays
+
+    yield read_arrays(path, wanted)
+
+
+def _read_kitti(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+    from equiseg.data.points.formats.semantic_kitti import read_scan
+
+    yield read_scan(path, wanted)
+
+
+def _kitti_scans(root: Path, split: str) -> list[tuple[str, Path]]:
+    from equiseg.data.points.formats.semantic_kitti import find_scans
+
+    return [(f"{path.parent.parent.name}_{path.stem}", path) for path in find_scans(root, split)]
+
+
+def _kitti_labels(path: Path, root: Path) -> list[Path]:
+    return [path.parent.parent / "labels" / f"{path.stem}.label"]
+
+
+def _read_scannet(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+    from equiseg.data.points.formats.scannet import read_scene
+
+    yield read_scene(path, wanted, root=root)
+
+
+def _scannet_scenes(root: Path, split: str) -> list[tuple[str, Path]]:
+    from equiseg.data.points.formats.scannet import find_scenes
+
+    return [(path.name, path) for path in find_scenes(root, split)]
+
+
+def _scannet_label_map(path: Path, root: Path) -> list[Path]:
+    name = "scannetv2-labels.combined.tsv"
+    return [root / name, root / "splits" / name]
+
+
+def _submit_scannet(folder: Path, name: str, codes_N: np.ndarray) -> None:
+    from equiseg.data.points.formats.scannet_submission import write_submission
+
+    write_submission(folder / f"{name.removesuffix('_vh_clean_2')}.txt", codes_N)
+
+
+FORMATS = {
+    row.name: row
+    for row in (
+        ScanFormat(
+            "las",
+            _read_las,
+            suffixes=(".las", ".laz"),
+            pattern="*.la[sz]",
+            label_names=("classification",),
+            write=_write_las,
+        ),
+        ScanFormat(
+            "ply",
+            _read_ply,
+            suffixes=(".ply",),
+            pattern="*.ply",
+            label_names=("label", "class", "classification"),
+        ),
+        ScanFormat(
+            "arrays",
+            _read_arrays,
+            suffixes=(".npz",),
+            pattern="*.npz",
+            label_names=("labels", "label", "segment", "segment200", "segment20", "semantic"),
+            folders=True,
+        ),
+        ScanFormat(
+            "semantic_kitti",
+            _read_kitti,
+            suffixes=(".bin",),
+            label_names=("labels/NNNNNN.label",),
+            official=_kitti_scans,
+            companions=_kitti_labels,
+        ),
+        ScanFormat(
+            "scannet200",
+            _read_scannet,
+            label_names=("aggregation.json", "segment200.npy"),
+            folders=True,
+            official=_scannet_scenes,
+            companions=_scannet_label_map,
+            submit=_submit_scannet,
+        ),
+    )
+}

@@ -1,0 +1,54 @@
+"""The built-in pictures, as options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from equiseg.data.synthetic.pictures.layout import KINDS
+from equiseg.data.synthetic.streams import check_dials, long_tail
+
+
+@dataclass(frozen=True)
+class PicturesConfig:
+    """The dials of the built-in scenes.
+
+    Attributes:
+        num_classes: 4 to 20; the first so many of wall, floor, ceiling, window, ... remote.
+        image_size: Height and width in pixels, at least 48 each. At the default an image takes a
+            few milliseconds and the rarest things are some 50 pixels large.
+        imbalance: Pixels of the commonest class over those of the rarest, 10 to 3000; the classes
+            between follow a geometric series. The default, 300, lies near Cityscapes (374) and
+            leaves each class on enough of a few hundred images to be learned at all.
+        context: Share of things that keep to their host, 0 (anywhere) to 1 (never elsewhere). The
+            default, 0.9, lets the place help without telling all.
+        seed: Picks the rooms; changes neither the frequencies nor the context.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    num_classes: int = len(KINDS)
+    image_size: tuple[int, int] = (96, 128)
+    imbalance: float = 300.0
+    context: float = 0.9
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.num_classes <= len(KINDS):
+            raise ValueError(
+                f"num_classes must be 4 to {len(KINDS)} (the scenes know {len(KINDS)} classes), "
+                f"got {self.num_classes}; use image folders for data of your own"
+            )
+        if len(self.image_size) != 2 or min(self.image_size) < 48:
+            raise ValueError(
+                "image_size must be (height, width) of at least 48 pixels each, got "
+                f"{self.image_size}; below that a mug is a dot, the default is (96, 128)"
+            )
+        check_dials(self.imbalance, self.context, self.seed)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of pixels meant for each class, (K,) float64: geometric, summing to 1."""
+        return long_tail(self.num_classes, self.imbalance)
