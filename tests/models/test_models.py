@@ -191,7 +191,7 @@ def test_every_name_is_tested():
 
 
 def test_the_kinds_of_input_are_not_mixed_up():
-    with pytest.raises(ValueError, match=r"in_channels must be 3 for 'fpn-small'.*got 4; minkunet"):
+    with pytest.raises(ValueError, match=r"in_channels must be 3 for .fpn-small.*got 4; a network"):
         build_model("fpn-small", 5, in_channels=4)
     with pytest.raises(ValueError, match=r"weights must be None for 'minkunet-small', got 'hub'"):
         build_model("minkunet-small", 5, weights="hub")

@@ -3,8 +3,7 @@
 import pytest
 
 from equiseg.training.config import TrainConfig
-from equiseg.training.config_file import read_config
-from equiseg.training.renamed import RENAMED, new_name, with_new_names
+from equiseg.training.renamed import RENAMED, new_name, tell_once, with_new_names
 
 
 @pytest.mark.parametrize(
@@ -36,19 +35,7 @@ def test_nested_and_dotted_options_are_joined():
     assert notes == ["data.scenes is now data.synthetic.pictures"]
 
 
-def test_a_configuration_of_an_older_run_is_read_with_a_note(tmp_path):
-    file = tmp_path / "config.yaml"
-    file.write_text(
-        "data:\n  card: rooms\n  rooms: {num_classes: 8}\n  num_scenes: [4, 2, 1]\nepochs: 3\n"
-    )
-    with pytest.warns(UserWarning) as notes:
-        config = read_config(file)
-    said = sorted(str(note.message).partition(": ")[2] for note in notes)
-    assert said == [
-        "data.num_scenes is now data.synthetic.num_samples",
-        "data.rooms is now data.synthetic.scans",
-    ]
-    assert config.data.card == "scans"
-    assert config.data.synthetic.scans.num_classes == 8
-    assert config.data.synthetic.num_samples == (4, 2, 1)
-    assert config.epochs == 3
+def test_a_note_is_logged_once(tmp_path, caplog):
+    for _ in range(2):
+        tell_once(["data.old is now data.new"], tmp_path / "once.yaml")
+    assert caplog.messages == ["once.yaml: data.old is now data.new"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verb = Verb.of(name, VERBS[name])
     options = verb.options()
     if asked := [word for word in rest if word in _HELP]:
-        print(verb_help(verb, options, everything="--help-all" in asked))
+        _show(verb_help(verb, options, everything="--help-all" in asked))
         sys.exit(0)
     try:
         given = read_line(rest, options)
@@ -65,3 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         again = "; repeat the same command to resume" if kept else ""
         print(f"equiseg {name}: interrupted{again}", file=sys.stderr)
         sys.exit(130)
+
+
+def _show(text: str) -> None:
+    """Print, also into ``head``, which closes the pipe when it has enough."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

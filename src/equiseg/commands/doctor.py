@@ -62,7 +62,7 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
     from rich.console import Console
 
     from equiseg.data.config import DataConfig
-    from equiseg.data.doctor import by_severity, examine, open_splits
+    from equiseg.data.doctor import PlannedTraining, by_severity, examine, open_splits
     from equiseg.data.sources import find_source
     from equiseg.runs.progress import tracked
 
@@ -70,14 +70,17 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
     source = find_source(DataConfig(card=data, root=options.root))
     splits, findings = open_splits(source, shown)
     if splits:
+        planned = PlannedTraining(
+            options.batch_size,
+            options.min_count,
+            options.min_images,
+            dim=_features(options.model, next(iter(splits.values()))),
+        )
         findings = by_severity(
             findings
             + examine(
                 splits,
-                batch_size=options.batch_size,
-                min_count=options.min_count,
-                min_images=options.min_images,
-                dim=_features(options.model, next(iter(splits.values()))),
+                planned,
                 num_workers=options.num_workers,
                 track=shown,
             )

@@ -1,15 +1,22 @@
-"""Data cards: a folder of images and masks, or of point clouds, on half a page of YAML."""
+"""Data cards: half a page of YAML that describes a folder of images or of point clouds."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from equiseg.data.card_fields import (
+    SHOWN,
+    group_problems,
+    length_problems,
+    not_all,
+    pattern_problems,
+    split_problems,
+)
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.table import find_format
 from equiseg.data.yaml_file import read_yaml
@@ -17,22 +24,21 @@ from equiseg.dotted_names import absolute_name
 
 _BUILT_IN = resources.files("equiseg.data") / "cards"
 MOST_VALUES = 1 << 16  # a mask has at most 16 bit
-_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataCard:
-    """What the files of a data set mean; a card is of images or of point clouds.
+    """The meaning of the files of a data set; a card describes images or point clouds.
 
     Attributes:
         name: Name of the data set.
-        classes: What each value in a mask (each code of a point) stands for: a list of names
+        classes: The class of each value in a mask (each code of a point): a list of names
             (values 0, 1, ...), a mapping from value to name, or the name of a text file under the
             root with one name a line. In a mapping, values may share a name: they become one
             class. Classes are numbered in the order given.
-        ignore_values: Values that mean "not labelled", besides ``ignore_index``.
+        ignore_values: Values that mean "not labelled", in addition to ``ignore_index``.
         ignore_index: The label given to them.
-        background: Name of the class that stands for "nothing named", if there is one.
+        background: Name of the class for "nothing named", if there is one.
         root: Folder of the data, relative to the card's own file; usually given when it is opened.
         about: Source, licence, citation: whatever a reader should know.
 
@@ -54,7 +60,7 @@ class DataCard:
             raise DataError.listing(f"card {self.name}: fields that cannot work", problems)
 
     def _own_problems(self) -> Iterator[str]:
-        """What is wrong with the fields of this kind of card."""
+        """Problems of the fields of this kind of card."""
         raise NotImplementedError
 
     @property
@@ -149,20 +155,20 @@ class ImageCard(DataCard):
     annotations: str = "annotations/{split}"
 
     def ids_by_value(self) -> dict[int, int]:
-        """As of any card; ``ignore_index`` itself may stand in a mask."""
+        """As for any card; a mask may also hold ``ignore_index`` itself."""
         return {self.ignore_index: self.ignore_index} | super().ids_by_value()
 
     def _own_problems(self) -> Iterator[str]:
         for field_name in ("images", "annotations"):
-            yield from _pattern_problems(field_name, getattr(self, field_name))
-        yield from _split_problems(self.splits, "image")
+            yield from pattern_problems(field_name, getattr(self, field_name))
+        yield from split_problems(self.splits, "image")
         values = list(self.classes) if isinstance(self.classes, Mapping) else []
         for field_name, given in (("classes", values), ("ignore_values", self.ignore_values)):
-            if _not_all(int, given):
+            if not_all(int, given):
                 continue  # said already
             if wrong := [v for v in given if not 0 <= v < MOST_VALUES]:
                 yield (
-                    f"{field_name} must have mask values 0..{MOST_VALUES - 1}, got {wrong[:_SHOWN]}"
+                    f"{field_name} must have mask values 0..{MOST_VALUES - 1}, got {wrong[:SHOWN]}"
                 )
 
 
@@ -181,9 +187,9 @@ class PointCard(DataCard):
             its scans' names without suffix. Or a list of split names, such as
             ``[train, train, val, test]``: blocks are then dealt to the splits in this pattern,
             stratified by class (``equiseg.data.points.store.split_blocks``).
-        features: What the network sees of a point besides its place: rgb, nir, intensity, returns,
-            normal, height (above ground, computed), or a scalar of the files by its name. None of
-            them leaves a constant.
+        features: The network's input at each point, in addition to its place: rgb, nir, intensity,
+            returns, normal, height (above ground, computed), or an attribute of the files by its
+            name. Without any, the input is a constant.
         voxel: Side of a voxel, in meters.
         block: Side of the square blocks that scans are cut into, in meters. None takes each whole.
         margin: Width around a block, in meters, from which points are shown to the network but
@@ -206,58 +212,43 @@ class PointCard(DataCard):
     def _own_problems(self) -> Iterator[str]:
         try:
             scan_format = find_format(self.form)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             yield str(error)
             scan_format = None
         if scan_format is not None and scan_format.official is None:
             if not self.points:
                 yield f"points must be given for form {self.form!r}, as in '{{split}}/*.laz'"
-            yield from _pattern_problems("points", self.points)
+            yield from pattern_problems("points", self.points)
             if isinstance(self.points, str) and not self.points.replace("{split}", "").strip("/"):
                 yield f"points must name files, as in '{{split}}/*.laz', got {self.points!r}"
         if isinstance(self.splits, Mapping):
-            yield from _split_problems(self.splits, "scan")
-        elif not self.splits or _not_all(str, self.splits):
+            yield from split_problems(self.splits, "scan")
+        elif not self.splits or not_all(str, self.splits):
             yield (
                 "splits must map split names to folders or lists of scan names, or be a list of "
                 f"split names such as [train, train, val, test], got {self.splits!r}"
             )
         elif self.block is None:
             yield "splits that deal blocks need block, the side of a block in meters"
-        if wrong := _not_all(str, self.features):
+        if wrong := not_all(str, self.features):
             yield f"features must be a list of names, got {wrong}"
-        for field_name, value, least in (
-            ("voxel", self.voxel, " above 0"),
-            ("block", 1 if self.block is None else self.block, " above 0"),
-            ("margin", self.margin, ""),
-        ):
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not 0 <= value < math.inf or (least and value == 0):
-                yield f"{field_name} must be a length in meters{least}, got {value!r}"
+        yield from length_problems("voxel", self.voxel)
+        if self.block is not None:
+            yield from length_problems("block", self.block)
+        yield from length_problems("margin", self.margin, or_zero=True)
         if self.margin and self.block is None:
             yield f"margin needs blocks to lie around, got {self.margin!r} without block"
         if not isinstance(self.ignore_others, bool):
             yield f"ignore_others must be true or false, got {self.ignore_others!r}"
-        groups = self.groups
-        if groups is not None and (
-            not isinstance(groups, Mapping)
-            or set(groups) != {"head", "common", "tail"}
-            or any(_not_all(str, names) for names in groups.values())
-        ):
-            yield f"groups must be lists of names under head, common and tail, got {groups!r}"
-        elif groups is not None:
-            names = [name for group in groups.values() for name in group]
-            known = self.classes.values() if isinstance(self.classes, Mapping) else self.classes
-            if not isinstance(self.classes, str) and sorted(names) != sorted(set(known)):
-                odd = sorted(set(names) ^ set(known)) or "repeated names"
-                yield f"groups must hold every class exactly once, got {odd} in one list only"
+        if self.groups is not None:
+            yield from group_problems(self.groups, self.classes)
 
 
 def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard | PointCard:
     """Read a card: of point clouds if it has the field ``form``, of images otherwise.
 
     Args:
-        source: Path of a YAML file, or the name of a card that comes with equiseg.
+        source: Path of a YAML file, or the name of a card in the package.
         root: Folder of the data; overrides the card's own.
 
     Raises:
@@ -295,40 +286,14 @@ def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard |
 def _common_problems(card: DataCard) -> Iterator[str]:
     """Fields of the wrong form; YAML takes 0001 for a number and null for nothing."""
     names = list(card.classes.values()) if isinstance(card.classes, Mapping) else card.classes
-    if not isinstance(names, str) and (wrong := _not_all(str, names)):
+    if not isinstance(names, str) and (wrong := not_all(str, names)):
         yield f"classes must be names, got {wrong}; put names such as null, no or 1 in quotes"
     values = list(card.classes) if isinstance(card.classes, Mapping) else []
     for field_name, given in (("classes", values), ("ignore_values", card.ignore_values)):
-        if wrong := _not_all(int, given):
+        if wrong := not_all(int, given):
             yield f"{field_name} must have whole numbers for values, got {wrong}"
-    if _not_all(int, [card.ignore_index]) or card.ignore_index < 0:
+    if not_all(int, [card.ignore_index]) or card.ignore_index < 0:
         yield f"ignore_index must be an integer >= 0 (255 is usual), got {card.ignore_index!r}"
-
-
-def _pattern_problems(field_name: str, pattern: object) -> Iterator[str]:
-    try:
-        pattern.format(split="")  # type: ignore[attr-defined]
-    except (AttributeError, LookupError, ValueError):
-        yield f"{field_name} must be a folder name, with or without {{split}}, got {pattern!r}"
-
-
-def _split_problems(splits: object, kind: str) -> Iterator[str]:
-    if not isinstance(splits, Mapping) or not splits:
-        yield f"splits must map split names to folders or lists of {kind} names, got {splits!r}"
-        return
-    for split, chosen in splits.items():
-        if not isinstance(chosen, str) and (wrong := _not_all(str, chosen)):
-            yield (
-                f"splits: {split} must be a folder name or a list of {kind} names, got "
-                f"{wrong}; put names that look like numbers in quotes"
-            )
-
-
-def _not_all(kind: type, values: object) -> list[Any]:
-    """Entries that are not of a kind, the first of them; or the whole that is no list."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        return [values]
-    return [v for v in values if not isinstance(v, kind) or isinstance(v, bool)][:_SHOWN]
 
 
 def _read(source: str | Path) -> tuple[dict[str, Any], Path]:

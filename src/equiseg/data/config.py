@@ -1,4 +1,4 @@
-"""Which data, and how they are read."""
+"""The data of a run, as options."""
 
 from __future__ import annotations
 

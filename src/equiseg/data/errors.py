@@ -1,4 +1,4 @@
-"""What is wrong with a data set, said by file name."""
+"""DataError: the problems of a data set, listed by file name."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ class DataError(ValueError):
 
         Args:
             heading: What they are.
-            problems: Each as "FILE: what is wrong"; what is wrong with many files is said once.
+            problems: Each as "FILE: problem"; a problem of many files is named once.
         """
         files: dict[str, list[str]] = {}
         for problem in problems:

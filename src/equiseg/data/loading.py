@@ -261,4 +261,4 @@ def _collated(samples: list[Any]) -> Any:
 
 
 def _one_thread(worker: int) -> None:
-    torch.set_num_threads(1)  # workers beside each other must not each claim every core
+    torch.set_num_threads(1)  # parallel workers must not each claim every core

@@ -1,4 +1,4 @@
-"""OwnData: a data set class of a user's own, checked and made one of ours."""
+"""OwnData: a user's own data set class, checked and adapted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OwnData:
     has
 
     - ``class_names``: names of the K classes, at least 2;
-    - ``ignore_index``, optional: the label of pixels without a class, 255 if not said otherwise;
+    - ``ignore_index``, optional: the label of pixels without a class, by default 255;
     - ``background``, optional: the name of the class for "nothing named";
     - ``__len__`` and ``__getitem__(i)``, which returns ``(image, labels)``: image (C, H, W), uint8
       or floating point in [0, 1], labels (H, W) of whole numbers; tensors or numpy arrays.

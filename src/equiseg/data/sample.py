@@ -1,4 +1,4 @@
-"""What a data set yields: one image, its labels, its name; and what it says of itself."""
+"""Sample, DataSpec, SegmentationData: an image with its labels, and the facts of a data set."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a data set says of itself, images or point clouds.
+    """Classes, channels and kind of a data set, of images or point clouds.
 
     Attributes:
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
-        background: The class that stands for "nothing named", if there is one.
+        background: The class for "nothing named", if there is one.
         channels: Names of the channels a network is given.
         voxel_size: Side of a voxel of point clouds, in meters; None for images.
         groups: Names of the classes in head, common and tail where a benchmark fixes them.
@@ -63,12 +63,12 @@ class DataSpec:
 
 
 class SegmentationData(Protocol):
-    """A map-style data set of samples: what training, statistics and evaluation read.
+    """A map-style data set of images, as training, statistics and evaluation read it.
 
     Attributes:
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
-        background: The class that stands for "nothing named", if there is one. It is learned and
+        background: The class for "nothing named", if there is one. It is learned and
             scored as any other; scores are given with and without it.
     """
 

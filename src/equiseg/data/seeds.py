@@ -1,4 +1,4 @@
-"""Seeds that depend on what is drawn, and on nothing else."""
+"""Seeds that depend on the run and the draw alone."""
 
 from __future__ import annotations
 

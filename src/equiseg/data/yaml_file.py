@@ -1,4 +1,4 @@
-"""YAML files as people write them: what is wrong is said with the file and its line."""
+"""YAML files; errors name the file and the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch holds for the network: images, or voxels and the points in them."""
+"""The inputs of a network in a batch: images, or voxels and the points in them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Inputs: TypeAlias = Tensor | VoxelBatch
 
 
 def network_input(inputs: Inputs) -> Tensor | SparseTensor:
-    """What the network is called with."""
+    """The argument the network is called with."""
     if isinstance(inputs, VoxelBatch):
         return SparseTensor(inputs.coordinates_V4, inputs.features_VC)
     return inputs

@@ -35,7 +35,7 @@ class Architecture:
         multiple: What the sides of an image must be a multiple of.
         sizes: Settings of the encoder that make it this size; pretrained weights must agree.
         defaults: Settings of a random start; pretrained weights bring their own.
-        settings: Settings that we always make, over those that come with weights.
+        settings: Settings that we always make, over the settings of the weights.
         backbone: Family ("Swin") of an encoder that is a model of its own; None if it is not.
         logits: How network and normalised images give logits.
         mean: Mean of each colour the published weights were trained with.

@@ -87,24 +87,17 @@ def build_model(
     """
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}")
-    if is_own_model(name):
-        if weights is not None:
-            raise ValueError(
-                f"weights must be None for {name!r}, got {str(weights)!r}; let your function load "
-                "them"
-            )
-        return build_own(name, num_classes, in_channels=in_channels, layer=layer)
-    if layer is not None:
+    own = is_own_model(name)
+    if weights is not None and (cure := _instead_of_weights(name)):
+        raise ValueError(f"weights must be None for {name!r}, got {str(weights)!r}; {cure}")
+    if layer is not None and not own:
         raise ValueError(
             f"layer is for networks of your own, got {layer!r} for {name!r}, whose classifier is "
             "known; leave it out"
         )
+    if own:
+        return build_own(name, num_classes, in_channels=in_channels, layer=layer)
     if name in SPARSE_MODELS:
-        if weights is not None:
-            raise ValueError(
-                f"weights must be None for {name!r}, got {str(weights)!r}; load a checkpoint of "
-                "MinkowskiEngine with equiseg.models.sparse.load_minkowski"
-            )
         return SPARSE_MODELS[name](in_channels, num_classes)
     if in_channels != 3:
         raise ValueError(
@@ -112,11 +105,6 @@ def build_model(
             "a network of your own (my_module.build) can take any"
         )
     if name in _PYRAMIDS:
-        if weights is not None:
-            raise ValueError(
-                f"weights must be None for {name!r}, got {str(weights)!r}; "
-                "'fpn-lite0' has ImageNet weights built in, other names take weights"
-            )
         return FPN(_PYRAMIDS[name](), num_classes)
     if name in ARCHITECTURES:
         return build_huggingface(ARCHITECTURES[name], num_classes, weights)
@@ -125,8 +113,20 @@ def build_model(
     close = difflib.get_close_matches(name, model_names(), n=3)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "choose one of them"
     raise ValueError(
-        f"name must be one of {', '.join(model_names())} or {_SMP_FORM}, got {name!r}; {hint}"
+        f"name must be one of {', '.join(model_names())}, {_SMP_FORM} or a function of your own "
+        f"(my_module.build), got {name!r:.80}; {hint}"
     )
+
+
+def _instead_of_weights(name: str) -> str | None:
+    """What to do about pretrained weights where the name takes none; None where it does."""
+    if is_own_model(name):
+        return "let your function load them"
+    if name in SPARSE_MODELS:
+        return "load a checkpoint of MinkowskiEngine with equiseg.models.sparse.load_minkowski"
+    if name in _PYRAMIDS:
+        return "'fpn-lite0' has ImageNet weights built in, other names take weights"
+    return None
 
 
 def rebuild_model(

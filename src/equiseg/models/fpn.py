@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What a pyramid stands on: maps at strides 4, 8, 16 and 32 from RGB images in [0, 1].
+    """The encoder of a pyramid: maps at strides 4, 8, 16 and 32 from RGB images in [0, 1].
 
     ``out_channels`` gives their channels in that order. Normalising the image is the encoder's
-    own business. Given the maps of its first stages instead of images, it goes on from there.
+    own business. Given the maps of its first stages instead of images, it continues from there.
     """
 
     out_channels: tuple[int, ...]

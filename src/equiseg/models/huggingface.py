@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from equiseg.models.architectures import ARCHITECTURES, Architecture
-from equiseg.models.wrapped import WrappedNetwork
+from equiseg.models.wrapped import Anatomy, WrappedNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +67,15 @@ def _wrapped(
 ) -> WrappedNetwork:
     return WrappedNetwork(
         network,
-        architecture.logits,
+        Anatomy(
+            architecture.logits,
+            architecture.encoder,
+            architecture.classifier,
+            architecture.multiple,
+            architecture.mean,
+            architecture.std,
+        ),
         configuration=json.loads(network.config.to_json_string(use_diff=False)),
-        encoder=architecture.encoder,
-        classifier=architecture.classifier,
-        multiple=architecture.multiple,
-        mean=architecture.mean,
-        std=architecture.std,
         newly_initialised=uncovered,
     )
 

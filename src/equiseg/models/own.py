@@ -1,4 +1,4 @@
-"""OwnNetwork: a network that a function of a user's own builds."""
+"""OwnNetwork: a network that a user's own function builds."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class OwnNetwork(nn.Module):
 def build_own(
     name: str, num_classes: int, *, in_channels: int = 3, layer: str | None = None
 ) -> OwnNetwork:
-    """The network that a function of a user's own builds.
+    """The network that a user's own function builds.
 
     Args:
         name: "my_module.build" or "file.py:build", called as
@@ -92,7 +92,7 @@ def build_own(
         layer: Dotted name of its pixel classifier; None searches for it.
 
     Raises:
-        ValueError: If there is no such function, it fails, or what it gives is no network.
+        ValueError: If there is no such function, it fails, or its result is no network.
     """
     build = find_object(name, "model.name")
     call = f"{name}(num_classes={num_classes}, in_channels={in_channels})"

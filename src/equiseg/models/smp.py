@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equiseg.models.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedNetwork
+from equiseg.models.wrapped import IMAGENET_MEAN, IMAGENET_STD, Anatomy, WrappedNetwork
 
 # Our name -> the library's class and arguments. Without its final upsampling a network gives logits
 # at its own stride; Unet ends at stride 1 and has none to take off.
@@ -60,13 +60,7 @@ def build_smp(name: str, num_classes: int, weights: str | Path | None = None) ->
             "check the network, or start at random with weights=None"
         ) from error
     return WrappedNetwork(
-        network,
-        _logits,
-        encoder="encoder",
-        classifier="segmentation_head.0",
-        multiple=32,
-        mean=mean,
-        std=std,
+        network, Anatomy(_logits, "encoder", "segmentation_head.0", 32, mean, std)
     )
 
 

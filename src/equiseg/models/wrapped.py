@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +11,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The parts of a network that another library builds, and the images it takes.
+
+    Attributes:
+        logits: Takes the network and normalised images, gives logits (B, K, h, w).
+        encoder: Dotted name of the pretrained part.
+        classifier: Dotted name of the final pixel classifier.
+        multiple: The sides of an image must be multiples of it.
+        mean: Mean of each colour, in [0, 1], that the encoder's weights were trained with.
+        std: Standard deviation of each colour, likewise.
+    """
+
+    logits: Callable[[nn.Module, Tensor], Tensor]
+    encoder: str
+    classifier: str
+    multiple: int
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
 
 
 class WrappedNetwork(nn.Module):
@@ -22,12 +44,7 @@ class WrappedNetwork(nn.Module):
 
     Args:
         network: The network; its parameters live under the name ``network``.
-        logits: Takes the network and normalised images, gives logits (B, K, h, w).
-        encoder: Dotted name of the pretrained part inside ``network``.
-        classifier: Dotted name of the final pixel classifier inside ``network``.
-        multiple: What the network asks the sides of an image to be a multiple of.
-        mean: Mean of each colour, in [0, 1], that the encoder's weights were trained with.
-        std: Deviation of each colour, likewise.
+        anatomy: Its parts, and the images it takes.
         newly_initialised: Names inside ``network`` that pretrained weights did not cover.
         configuration: All that is needed to build ``network`` again, as JSON holds it; None where
             the name of the model says it.
@@ -42,24 +59,20 @@ class WrappedNetwork(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        logits: Callable[[nn.Module, Tensor], Tensor],
+        anatomy: Anatomy,
         *,
-        encoder: str,
-        classifier: str,
-        multiple: int,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
         newly_initialised: Sequence[str] = (),
         configuration: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.classifier_name = f"network.{classifier}"
+        self.classifier_name = f"network.{anatomy.classifier}"
         self.newly_initialised = tuple(newly_initialised)
         self.configuration = configuration
-        self._logits, self._encoder, self._multiple = logits, encoder, multiple
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self._logits, self._encoder = anatomy.logits, anatomy.encoder
+        self._multiple = anatomy.multiple
+        self.register_buffer("mean", torch.tensor(anatomy.mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(anatomy.std).view(3, 1, 1))
         _freeze_unreached(self)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A trained network in one file: weights, and all that is needed to use them."""
+"""A trained network in one file: its weights and everything needed to use them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = "equiseg"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a weights file says of its network.
+    """The description of a network in its weights file.
 
     Attributes:
         model: Name of the architecture.

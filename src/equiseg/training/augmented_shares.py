@@ -1,4 +1,4 @@
-"""What samplers, crops and pasting did: shares of the classes as labelled, and as drawn."""
+"""Shares of the classes as labelled, and as drawn by samplers, crops and pasting."""
 
 from __future__ import annotations
 

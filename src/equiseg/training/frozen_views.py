@@ -1,4 +1,4 @@
-"""KeptViews: what frozen encoder stages see, computed once and kept."""
+"""KeptViews: maps of frozen encoder stages, computed once and stored."""
 
 from __future__ import annotations
 

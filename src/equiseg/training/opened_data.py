@@ -1,4 +1,4 @@
-"""Opening the data a run names: checked, counted and kept in memory."""
+"""The data of a run: opened, checked, counted and held in memory."""
 
 from __future__ import annotations
 

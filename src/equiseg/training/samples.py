@@ -1,4 +1,4 @@
-"""What a training epoch draws from: views of images or scans, and how often each comes."""
+"""The samples of a training epoch: views of images or scans, and how often each is drawn."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _check(config: TrainConfig, data: OpenedData, model: nn.Module) -> None:
     ):
         raise ValueError(
             f"model.keep_views={config.model.keep_views} needs frozen stages to keep (model.freeze "
-            "of 1 or more) and a model that tells them apart (fpn-small, fpn-lite0), got "
+            "of 1 or more) and a model with separate stages (fpn-small, fpn-lite0), got "
             f"model.freeze={config.model.freeze} and {config.model.name}"
         )
 

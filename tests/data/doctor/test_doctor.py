@@ -9,12 +9,13 @@ from PIL import Image
 
 from equiseg.data import ImageCard, PointCard, Sample
 from equiseg.data.config import DataConfig
-from equiseg.data.doctor import SEVERITIES, examine, open_splits
+from equiseg.data.doctor import SEVERITIES, PlannedTraining, examine, open_splits
 from equiseg.data.sources import ImageSource, PointSource
 
 SIDE = 40
 VALUES = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // (SIDE * SIDE // 4)  # four stripes
 CLASSES = ["sky", "road", "car", "bird"]
+SMALL = PlannedTraining(batch_size=2, min_images=2)
 COUNTS = {"train": 4, "val": 2, "test": 2}
 
 
@@ -55,7 +56,10 @@ def findings(a_card, **options):
     kind = PointSource if isinstance(a_card, PointCard) else ImageSource
     splits, found = open_splits(kind(DataConfig(), a_card))
     options = {"batch_size": 2, "min_images": 2} | options
-    return found + (examine(splits, **options) if splits else [])
+    workers = options.pop("num_workers", 0)
+    return found + (
+        examine(splits, PlannedTraining(**options), num_workers=workers) if splits else []
+    )
 
 
 def only(found):
@@ -323,8 +327,8 @@ class Own:
 
 def test_data_sets_of_ones_own():
     labels = (torch.arange(32 * 32) % 3 - 1).reshape(32, 32)
-    assert examine({"train": Own(labels)}, batch_size=2, min_images=2) == []
-    found = only(examine({"train": Own(labels + 1)}, batch_size=2, min_images=2))
+    assert examine({"train": Own(labels)}, SMALL) == []
+    found = only(examine({"train": Own(labels + 1)}, SMALL))
     assert "values 2 are neither classes nor ignored" in found.seen
     assert "own 0" in found.seen
 
@@ -368,6 +372,6 @@ def test_errors_come_first(root):
 @pytest.mark.parametrize("option", ["batch_size", "min_count"])
 def test_options_that_cannot_work(option):
     with pytest.raises(ValueError, match=f"{option} must be at least 1, got 0"):
-        examine({"train": []}, **{option: 0})
+        PlannedTraining(**{option: 0})
     with pytest.raises(ValueError, match="at least one data set"):
         examine({})

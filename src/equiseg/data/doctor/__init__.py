@@ -1,7 +1,7 @@
-"""What will go wrong in training with a data set, found before it does.
+"""The problems of a data set, found before training meets them.
 
 Every sample is read once, one at a time, and only counts and fingerprints are kept; then each check
-is a function from what was seen to findings. A new check is one more function in ``_CHECKS``.
+is a function from these records to findings. A new check is one more function in ``_CHECKS``.
 """
 
 from __future__ import annotations
@@ -11,14 +11,22 @@ from typing import Any
 
 from equiseg.data.card import DataCard
 from equiseg.data.doctor import label_checks, sample_checks
-from equiseg.data.doctor.checkup import Checkup
+from equiseg.data.doctor.checkup import Checkup, PlannedTraining
 from equiseg.data.doctor.finding import SEVERITIES, Finding, Severity, by_severity
 from equiseg.data.doctor.opening import open_splits
 from equiseg.data.doctor.record import read_split
 from equiseg.data.sample import DataSpec
 from equiseg.progress import Track, untracked
 
-__all__ = ["SEVERITIES", "Finding", "Severity", "by_severity", "examine", "open_splits"]
+__all__ = [
+    "SEVERITIES",
+    "Finding",
+    "PlannedTraining",
+    "Severity",
+    "by_severity",
+    "examine",
+    "open_splits",
+]
 
 _CHECKS = (
     sample_checks.broken_files,
@@ -38,47 +46,34 @@ _CHECKS = (
 
 def examine(
     splits: Mapping[str, Any],
+    planned: PlannedTraining = PlannedTraining(),  # noqa: B008 - frozen
     *,
-    batch_size: int = 8,
-    min_count: int = 1,
-    min_images: int = 10,
-    dim: int | None = None,
     num_workers: int = 0,
     track: Track = untracked,
 ) -> list[Finding]:
-    """Read all samples once and say what will go wrong with them.
+    """Read all samples once and report the problems that training would meet.
 
     Args:
         splits: ``SegmentationData`` or ``PointData`` by the name of the split: train, val, test.
-            :func:`open_splits` opens those of a card.
-        batch_size: Images a step; 8 as in training.
-        min_count: As of :class:`equiseg.CenterCollapseLoss`.
-        min_images: Classes in fewer training images are called rare. With 10, a tenth of a class
-            is one image.
-        dim: Channels of the features before the classifier; None leaves that check out.
+            :func:`open_splits` opens those of a source.
+        planned: The training that the data are for.
         num_workers: Worker processes that read; 0 reads in this one.
-        track: Wraps (samples, what is done), to show progress.
+        track: Shows the progress over samples.
 
     Returns:
         Findings, errors first.
 
     Raises:
-        ValueError: If there is no split, or an argument is below 1.
+        ValueError: If there is no split.
     """
     if not splits:
         raise ValueError("splits must hold at least one data set by name, got none")
-    for name, value in (("batch_size", batch_size), ("min_count", min_count)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
     first = next(iter(splits.values()))
     card = getattr(first, "card", None)
     checkup = Checkup(
         DataSpec.of(first),
         {name: read_split(data, name, num_workers, track) for name, data in splits.items()},
         not isinstance(card, DataCard) or not isinstance(card.classes, Mapping),
-        batch_size,
-        min_count,
-        min_images,
-        dim,
+        planned,
     )
     return by_severity(finding for check in _CHECKS for finding in check(checkup))

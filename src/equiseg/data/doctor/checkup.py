@@ -1,4 +1,4 @@
-"""What the checks look at: the records of all splits, and how training would use them."""
+"""Checkup: the records of all splits and the training they are for, as the checks see them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,48 @@ from equiseg.data.doctor.record import SplitRecord
 from equiseg.data.sample import DataSpec
 
 
+@dataclass(frozen=True)
+class PlannedTraining:
+    """How the data will be trained on, as far as checks depend on it.
+
+    Attributes:
+        batch_size: Images per step; 8 as in training.
+        min_count: Classes with fewer pixels in a batch have no center; as of
+            :class:`equiseg.CenterCollapseLoss`.
+        min_images: Classes in fewer training images are called rare. With 10, a tenth of a class
+            is one image.
+        dim: Channels of the features before the classifier; None leaves that check out.
+
+    Raises:
+        ValueError: If the batch size or the least count is below 1.
+    """
+
+    batch_size: int = 8
+    min_count: int = 1
+    min_images: int = 10
+    dim: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "min_count"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
 @dataclass(frozen=True, eq=False)
 class Checkup:
     """A data set that was read, and the options of the training it is for.
 
     Attributes:
-        spec: What the data are.
-        records: What was seen of each split that could be opened.
-        listed: Whether classes are a list, so that they stand for the values 0, 1, ...
-        batch_size: Images a step.
-        min_count: Classes with fewer pixels in a batch have no center.
-        min_images: Classes in fewer training images are called rare.
-        dim: Channels of the features before the classifier; None if no network is named.
+        spec: Classes, channels and kind of the data.
+        records: Counts and fingerprints of each split that could be opened.
+        listed: Whether classes are a list, for the values 0, 1, ...
+        planned: The training that the data are for.
     """
 
     spec: DataSpec
     records: Mapping[str, SplitRecord]
     listed: bool
-    batch_size: int
-    min_count: int
-    min_images: int
-    dim: int | None
+    planned: PlannedTraining
 
     @property
     def sample(self) -> str:

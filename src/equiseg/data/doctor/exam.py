@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from equiseg.data.images.folder import ImageFolder
 
-_THUMB = 8  # pixels a side: enough to tell pictures apart, blind to how they were compressed
+_THUMB = 8  # pixels a side: enough to distinguish pictures, blind to how they were compressed
 _ONE_CHANNEL = ("P", "L", "I", "I;16", "I;16B", "1")
 
 

@@ -108,7 +108,7 @@ def absent_classes(checkup: Checkup) -> Iterator[Finding]:
             "error",
             "classes",
             f"only class {checkup.spec.classes[anywhere.copy().pop()]!r} occurs",
-            "there is nothing to tell apart: check the values of the masks; where they are 0 and "
+            "only one class would be learned: check the values of the masks; where they are 0 and "
             "255, the card needs classes: {0: ..., 255: ...} and another ignore_index",
         )
         return
@@ -154,10 +154,10 @@ def rare_classes(checkup: Checkup) -> Iterator[Finding]:
         return
     images_K = record.statistics.images_K
     order = images_K.argsort(stable=True).tolist()
-    rare = [k for k in order if 0 < int(images_K[k]) < checkup.min_images]
-    if not rare or record.statistics.num_images < checkup.min_images:
+    rare = [k for k in order if 0 < int(images_K[k]) < checkup.planned.min_images]
+    if not rare or record.statistics.num_images < checkup.planned.min_images:
         return
-    centers_K = record.statistics.centers_per_batch(checkup.batch_size)
+    centers_K = record.statistics.centers_per_batch(checkup.planned.batch_size)
     shown = [f"{checkup.spec.classes[k]} ({images_K[k]})" for k in rare]
     if checkup.spec.holds_points:
         cure = "--data.points.crop.rare 0.5 chooses scans by class"
@@ -166,11 +166,11 @@ def rare_classes(checkup: Checkup) -> Iterator[Finding]:
         cure += "with like classes (a mapping may repeat names)"
     share = float(centers_K[rare[0]])
     rarest = checkup.spec.classes[rare[0]]
-    seldom = f"only {share:.0%} of batches of {checkup.batch_size} hold {rarest!r}, and "
+    seldom = f"only {share:.0%} of batches of {checkup.planned.batch_size} hold {rarest!r}, and "
     yield Finding(
         "warning",
         "train",
-        f"{number_of(len(rare), 'class')} in fewer than {checkup.min_images} training "
+        f"{number_of(len(rare), 'class')} in fewer than {checkup.planned.min_images} training "
         f"{checkup.sample}s (in how many): {some(shown)}",
         f"{seldom if share <= 0.5 else ''}scores hang on few {checkup.sample}s: "
         f"{cure}; compare methods over several seeds",
@@ -184,13 +184,17 @@ def small_classes(checkup: Checkup) -> Iterator[Finding]:
         return
     largest = record.largest_K.tolist()
     # The most that any batch could hold; augmentation that enlarges images is not counted.
-    few = [k for k, n in enumerate(largest) if 0 < n * checkup.batch_size < checkup.min_count]
+    few = [
+        k
+        for k, n in enumerate(largest)
+        if 0 < n * checkup.planned.batch_size < checkup.planned.min_count
+    ]
     if few:
         yield Finding(
             "warning",
             "train",
-            f"{_classes(checkup, few)} never reach min_count={checkup.min_count} "
-            f"{checkup.place}s in a batch of {checkup.batch_size}",
+            f"{_classes(checkup, few)} never reach min_count={checkup.planned.min_count} "
+            f"{checkup.place}s in a batch of {checkup.planned.batch_size}",
             "the center branch never sees them; lower min_count of center_collapse in --method",
         )
     tiny = [k for k, n in enumerate(largest) if 0 < n < _CELL and k not in few]

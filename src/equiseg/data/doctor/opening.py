@@ -31,26 +31,7 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
         The splits that could be opened, and errors for the rest.
     """
     known = source.all_splits()
-    findings = [
-        Finding(
-            "error",
-            split,
-            f"card {source.title} has no split {split!r}, only {known}",
-            f"{reason}: name it under splits; any images that are not in another split will do",
-        )
-        for split, reason in _NEEDED.items()
-        if split not in known
-    ]
-    if "test" not in known:
-        findings.append(
-            Finding(
-                "hint",
-                "test",
-                f"card {source.title} has no split 'test'",
-                "scores on val are too good, as the weights are chosen by them; keep some images "
-                "for test",
-            )
-        )
+    findings = _missing_splits(source.title, known)
     try:
         source.check()
     except DataError as error:
@@ -80,6 +61,31 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
                 except (DataError, OSError):
                     continue  # nothing more to see here
     return opened, findings
+
+
+def _missing_splits(title: str, known: list[str]) -> list[Finding]:
+    """A finding for each of train, val and test that the data do not have."""
+    findings = [
+        Finding(
+            "error",
+            split,
+            f"card {title} has no split {split!r}, only {known}",
+            f"{reason}: name it under splits; any images that are not in another split will do",
+        )
+        for split, reason in _NEEDED.items()
+        if split not in known
+    ]
+    if "test" not in known:
+        findings.append(
+            Finding(
+                "hint",
+                "test",
+                f"card {title} has no split 'test'",
+                "scores on val are too good, as the weights are chosen by them; keep some images "
+                "for test",
+            )
+        )
+    return findings
 
 
 def _with_partners(card: ImageCard, split: str) -> ImageCard:

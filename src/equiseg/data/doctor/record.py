@@ -1,4 +1,4 @@
-"""SplitRecord: what is remembered of a split while its samples stream by."""
+"""SplitRecord: counts and fingerprints of a split, taken as its samples stream by."""
 
 from __future__ import annotations
 

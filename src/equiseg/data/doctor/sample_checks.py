@@ -64,12 +64,12 @@ def sizes(checkup: Checkup) -> Iterator[Finding]:
 def too_few(checkup: Checkup) -> Iterator[Finding]:
     """Fewer samples than a batch."""
     train = checkup.records.get("train")
-    if train is not None and train.statistics.num_images < checkup.batch_size:
+    if train is not None and train.statistics.num_images < checkup.planned.batch_size:
         count = train.statistics.num_images
         yield Finding(
             "error",
             "train",
-            f"{number_of(count, checkup.sample)} for batches of {checkup.batch_size}",
+            f"{number_of(count, checkup.sample)} for batches of {checkup.planned.batch_size}",
             f"training stops before its first step; add {checkup.sample}s, or --batch_size {count}",
         )
 
@@ -142,7 +142,7 @@ def duplicates(checkup: Checkup) -> Iterator[Finding]:
 
 def dimensions(checkup: Checkup) -> Iterator[Finding]:
     """More classes than the features have room for at equal angles."""
-    num_classes, dim = len(checkup.spec.classes), checkup.dim
+    num_classes, dim = len(checkup.spec.classes), checkup.planned.dim
     if dim is None or num_classes <= dim + 1:
         return
     closest = "closer than at right angles"

@@ -20,7 +20,7 @@ _VALUES = 256
 class MaskFolder:
     """The masks of a folder and of the folders in it, to be counted.
 
-    Values are class ids as they stand; which of the 256 occur is known when all were read. There
+    Values are class ids; which of the 256 occur is known when all were read. There
     are no images: samples have black ones.
 
     Args:
@@ -42,7 +42,7 @@ class MaskFolder:
 
     def __init__(self, folder: Path, ignore_values: Sequence[int] = (255,)) -> None:
         self.folder = folder
-        # Names, not paths: a hundred thousand of them are to fit beside everything else.
+        # Names, not paths: a hundred thousand of them must fit in memory.
         self.files = sorted(
             str(file.relative_to(folder))
             for file in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""OwnTransform: a random change of training images that a function of a user's own makes."""
+"""OwnTransform: a user's own function that changes training images at random."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from equiseg.dotted_names import find_object
 
 
 class OwnTransform:
-    """Calls ``transform(image, labels, generator)`` of a user's own and checks what it returns.
+    """Calls a user's ``transform(image, labels, generator)`` and checks its result.
 
     It comes last, after the changes of :func:`equiseg.data.images.transforms.augment`: the image
     has its final size and colours, and networks normalise it afterwards. The generator is seeded

@@ -39,7 +39,7 @@ def block_crop(
         sample: A scan.
         center_3: (3,) place in meters; its height does not matter.
         side: Of the square, in meters.
-        most: Keep at most this many, those of the smaller square around the same place; None
+        most: Keep at most this many, the points of the smaller square around the same place; None
             keeps all.
 
     Returns:

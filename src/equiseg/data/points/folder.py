@@ -40,7 +40,7 @@ class PointFolder:
     Attributes:
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
-        background: The class that stands for "nothing named", if there is one.
+        background: The class for "nothing named", if there is one.
         groups: Names of the classes in head, common and tail where the card fixes them.
         channels: Names of the C feature channels.
         voxel_size: Side of a voxel in meters.
@@ -100,7 +100,7 @@ class PointFolder:
 
 
 def _opened(card: PointCard, split: str, scans: Iterable[Scan], folder: Path) -> list[ScanStore]:
-    """The stores of all scans, or everything that is wrong with them."""
+    """The stores of all scans, or an error that lists every problem."""
     stores, problems = [], []
     for scan in scans:
         try:

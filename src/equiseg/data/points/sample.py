@@ -1,4 +1,4 @@
-"""What a data set of point clouds yields: one scan or one block of it."""
+"""PointSample and PointData: one scan or block with its labels, and a data set of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class PointSample(NamedTuple):
 
     Attributes:
         xyz_N3: (N, 3) float32, meters from an origin near the points.
-        features_NC: (N, C) float32, what the network sees of a point besides its place.
+        features_NC: (N, C) float32, the network's input at each point, in addition to its place.
         labels_N: (N,) uint8 or int64 class ids; ``ignore_index`` where nothing is known, and on
             the points around a block that are there for context only.
         name: Unique in its data set.
@@ -36,7 +36,7 @@ class PointData(Protocol):
     Attributes:
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
-        background: The class that stands for "nothing named", if there is one.
+        background: The class for "nothing named", if there is one.
         groups: Names of the classes in head, common and tail where a benchmark fixes them.
         channels: Names of the C feature channels.
         voxel_size: Side of a voxel in meters that suits the data.

@@ -1,4 +1,4 @@
-"""Voxels: which points share one, what a voxel holds of its points, and the way back.
+"""Voxels: points to voxels, means and labels of a voxel, and back to the points.
 
 A voxel (x, y, z) is the half-open cube ``[x, x + 1) * size``, and likewise along y and z. The grid
 hangs on the origin of the coordinates, so a point has the same voxel whatever points are around
@@ -38,7 +38,7 @@ class Voxels(NamedTuple):
 
 
 class VoxelBatch(NamedTuple):
-    """The voxels of a few scans, one scan after the other: what a sparse network reads.
+    """The voxels of a few scans, one scan after the other, the input of a sparse network.
 
     Attributes:
         coordinates_V4: (V, 4) int32, scan of the batch, x, y, z.
@@ -237,7 +237,7 @@ def collate_points(samples: Sequence[PointSample], voxel_size: float) -> tuple[V
 
 
 def _places(xyz_N3: Tensor, size: float, origin_3: Tensor | None) -> Tensor:
-    """Coordinates in voxels; in float64, where float32 would put points beside their voxel."""
+    """Coordinates in voxels; in float64, where float32 would put points outside their voxel."""
     if not 0 < size < math.inf:
         raise ValueError(f"size must be the side of a voxel in meters, above 0, got {size}")
     if xyz_N3.ndim != 2 or xyz_N3.shape[1] != 3:

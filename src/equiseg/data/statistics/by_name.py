@@ -1,4 +1,4 @@
-"""Opening what a user names to have it counted: a card, built-in data, bare masks or scans."""
+"""Open labelled data by name, to count them: a card, built-in data, masks or scans."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Named(NamedTuple):
 
     Attributes:
         data: ``SegmentationData`` or ``PointData``.
-        title: What the data are called.
+        title: Name of the data.
         split: Which split; empty where there is none.
-        sample: What a batch is made of: "image", "scan" or "block".
+        sample: Kind of a sample: "image", "scan" or "block".
         bare: Whether classes are the values of files: those that occur, named by their number.
     """
 

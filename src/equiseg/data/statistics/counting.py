@@ -152,7 +152,7 @@ def count_data(
 ) -> Counts:
     """Count the labels of a data set in one pass.
 
-    Memory is that of one image (scan, block) a process and a few tables of K x K numbers, however
+    Memory: one image (scan, block) per process and a few tables of K x K numbers, however
     many images there are. Where ``data`` has a method ``labels(index)``, as image folders have,
     images are not decoded.
 
@@ -160,8 +160,8 @@ def count_data(
         data: Images with masks, or labelled points.
         num_workers: Worker processes that read and count; 0 counts in this process.
         context: Whether to count regions, neighbours and company too, some milliseconds an image.
-        progress_file: Where to keep what is counted so far, some times a minute and when the pass
-            is interrupted; a pass over the same data goes on from there. None keeps nothing.
+        progress_file: Where to save the counts so far, some times a minute and when the pass is
+            interrupted; a pass over the same data resumes from there. None saves nothing.
         track: Shows the progress over the parts that are left to count.
 
     Raises:
@@ -211,7 +211,7 @@ class _Chunks(Dataset[bytes]):
         return math.ceil(len(self.data) / self.size)
 
     def __getitem__(self, chunk: int) -> bytes:
-        """Counts of one chunk, and what is wrong with its files."""
+        """Counts of one chunk, and the problems of its files."""
         counts = Counts.zeros(len(self.data.classes), context=self.context)
         problems = []
         last = min((chunk + 1) * self.size, len(self.data))
@@ -256,7 +256,7 @@ def _resumed(file: Path, chunks: _Chunks) -> tuple[set[int], Counts]:
     """The chunks that an earlier pass has done, and their counts."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        # A file that could not be read may have been mended since: it tells nothing.
+        # A file that could not be read may have been repaired since: it is not remembered.
         pairs = zip(kept["data"], chunks.fingerprint, strict=True)
         same = all(before == now for before, now in pairs if before and now)
         done, counts = set(kept["done"]), Counts.from_dict(kept["counts"])

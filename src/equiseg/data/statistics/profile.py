@@ -60,7 +60,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class DataProfile:
-    """Counts of the classes of a data set, with what a reader needs to know of them.
+    """Counts of the classes of a data set, with the facts a reader needs.
 
     Attributes:
         title: Name of the data.

@@ -1,4 +1,4 @@
-"""Scans without a card: what the files themselves tell of classes and density."""
+"""Scans without a card: classes and density from the files themselves."""
 
 from __future__ import annotations
 

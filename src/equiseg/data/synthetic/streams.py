@@ -1,4 +1,4 @@
-"""The chance behind the built-in scenes, pictures and rooms alike: streams, strata, shares."""
+"""Random numbers of the built-in data, pictures and scans alike: streams, strata, shares."""
 
 from functools import lru_cache
 

@@ -22,7 +22,7 @@ def convolve(features_NC: Tensor, weight: Tensor, there: Walk, back: Walk) -> Te
     another kernel for blocks of a few rows).
 
     Under autocast the products run in half precision; each target, and each weight's gradient over
-    the tiles, adds up in float32. The result is half, as that of torch's convolutions.
+    the tiles, adds up in float32. The result is half, as in torch's convolutions.
 
     Args:
         features_NC: (N, C) rows of the sources.

@@ -109,7 +109,7 @@ class MinkUNetSmall(MinkUNet):
 class Standardize(nn.Module):
     """Channels to mean 0 and deviation 1, as measured once on the training data.
 
-    Intensities near 0.02 beside heights of 40 m would not be seen: the stem mixes the channels
+    Intensities near 0.02 next to heights of 40 m would not be seen: the stem mixes the channels
     before anything is normalised. Untouched, it changes nothing.
     """
 

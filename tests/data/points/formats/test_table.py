@@ -38,6 +38,8 @@ def test_the_format_of_a_file(tmp_path):
 def test_an_unknown_form_names_the_known_ones():
     with pytest.raises(ValueError, match=r"form must be one of las, ply, .* got 'e57'"):
         find_format("e57")
+    with pytest.raises(ValueError, match="form must be one of"):
+        find_format(5)  # as YAML may hold it
 
 
 def own(tmp_path, body):

@@ -1,4 +1,4 @@
-"""What every reader of point clouds makes sure of before it hands points out."""
+"""Checks that every reader of point clouds makes before it returns points."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def checked(cloud: PointCloud, file: Path, stored_dtype: npt.DTypeLike) -> Point
 
     Args:
         cloud: What a reader found, in any numeric types; attributes of one channel may be (N,).
-        file: Where it was found, for the message.
-        stored_dtype: Type of the coordinates in the file: what it rounded, no cast brings back.
+        file: Its file, for the message.
+        stored_dtype: Type of the coordinates in the file; its rounding cannot be undone.
 
     Returns:
         The same points: float64 coordinates, (N, C) float32 attributes, int64 codes.
@@ -51,7 +51,7 @@ def checked(cloud: PointCloud, file: Path, stored_dtype: npt.DTypeLike) -> Point
 
 
 def refuse_missing(wanted: Iterable[str], available: Iterable[str], file: Path) -> None:
-    """Say which wanted attributes the file does not have, and what it has.
+    """Refuse a file that lacks a wanted attribute, and list its attributes.
 
     Raises:
         DataError: If there is one.

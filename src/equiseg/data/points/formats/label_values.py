@@ -18,8 +18,8 @@ def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
 
     Colours and near infrared go to [0, 1] (see :func:`full_scale`), intensity too where it is of
     unsigned 8 or 16 bit; normals to length 1 (a zero normal stays zero), return numbers over 7.
-    Anything else stays as it is: a scale guessed from the values of one file would differ from
-    that of the next, and networks standardise their channels.
+    Anything else stays as it is: a scale guessed from the values of one file would differ
+    between files, and networks standardise their channels.
 
     Raises:
         DataError: If colours or intensities lie outside every known scale.
@@ -38,7 +38,7 @@ def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
 
 
 def full_scale(name: str, values: np.ndarray, file: Path) -> int:
-    """The raw value that stands for 1.
+    """The raw value that means 1.
 
     Unsigned integers of 8 and 16 bit tell it by their type: 255 and 65535. Floats up to 1 are in
     range already. Otherwise the largest value of the file decides: 255 if none is above it, and

@@ -122,7 +122,7 @@ def write_classification(source: Path, target: Path, classification_N: np.ndarra
 
 
 def _records(file: Path, points: int) -> Iterator[laspy.ScaleAwarePointRecord]:
-    """The points as laspy has them; what it raises, said by file name."""
+    """The points as laspy reads them; its errors name the file."""
     seen = promised = 0
     try:
         with laspy.open(file) as reader:
@@ -158,7 +158,7 @@ def _attribute(
 
 
 def _full_scale(name: str, values: np.ndarray, known: dict[str, int], file: Path) -> int:
-    """The value that stands for 1; decided by the first values that are not zero."""
+    """The raw value that means 1; decided by the first values that are not zero."""
     most = int(values.max())
     if most and name not in known:
         known[name] = 255 if most <= 255 else _FULL_16_BIT

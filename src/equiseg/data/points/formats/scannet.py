@@ -5,12 +5,12 @@ The official layout (http://www.scan-net.org, Dai et al. 2017)::
     scans/SCENE/SCENE_vh_clean_2.ply                     the mesh; its vertices are the points
     scans/SCENE/SCENE_vh_clean_2.0.010000.segs.json      the segment of every vertex
     scans/SCENE/SCENE.aggregation.json                   the raw category of groups of segments
-    scans_test/SCENE/SCENE_vh_clean_2.ply                the test scenes come without labels
+    scans_test/SCENE/SCENE_vh_clean_2.ply                test scenes have no labels
     scannetv2-labels.combined.tsv                        raw_category -> id
     scannetv2_{train,val,test}.txt                       names of the scenes
 
 The last two lines may also lie in ``splits/``. ``SCENE_vh_clean_2.labels.ply`` is not read: it
-holds the 40 NYU classes, which do not tell the 200 apart.
+holds the 40 NYU classes, which merge many of the 200.
 
 The common preprocessed layout has ``{split}/SCENE/`` with ``coord.npy``, ``color.npy``,
 ``normal.npy`` and ``segment200.npy`` (0..199 in the benchmark's order, -1 for all else).

@@ -45,9 +45,10 @@ def channel_names(features: Sequence[str]) -> tuple[str, ...]:
 def find_scans(card: PointCard, split: str) -> list[Scan]:
     """The scans of a split, in the order of their names.
 
-    A scan is named by what the wildcards of ``card.points`` found, without suffix:
+    A scan's name is the text that the wildcards of ``card.points`` matched, without suffix:
     ``tiles/*.laz`` names ``tiles/a.laz`` "a", and ``*/office.npz`` names ``area1/office.npz``
-    "area1_office". Scans of SemanticKITTI are named as "08_000123", those of ScanNet by scene.
+    "area1_office". Scans of SemanticKITTI have names like "08_000123", scans of ScanNet the name
+    of their scene.
 
     Args:
         card: The description of the data set.

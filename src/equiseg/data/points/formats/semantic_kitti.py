@@ -76,7 +76,7 @@ def find_scans(root: Path, split: str) -> list[Path]:
 
 
 def read_scan(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
-    """Read a scan, and its labels if they lie beside it.
+    """Read a scan, and its labels if there is a file of them.
 
     Args:
         file: ``velodyne/NNNNNN.bin``, four float32 a point: x, y, z, remission. Its labels are

@@ -61,9 +61,9 @@ def find_format(form: str) -> ScanFormat:
     Raises:
         ValueError: If there is no such format, or the function cannot be found.
     """
-    if form in FORMATS:
+    if isinstance(form, str) and form in FORMATS:
         return FORMATS[form]
-    if is_dotted(form):
+    if isinstance(form, str) and is_dotted(form):
         from equiseg.data.points.formats.own import own_format
 
         return own_format(form)

@@ -1,7 +1,7 @@
 """How a scan becomes the files of a ScanStore: read once, then sorted by block on disk.
 
-The file is streamed into a spool beside the store; from the spool, which is mapped and not held,
-points are scattered to their places. Memory is that of one part, whatever the size of the scan.
+The file is streamed into a spool next to the store; from the spool, which is mapped and not held,
+points are scattered to their places. Only one part is in memory, whatever the size of the scan.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from equiseg.data.points.store.ground import Ground
 
 _PART = 1_000_000  # points handled at a time
-_COARSEST = 0.01  # m: the float32 of a store must tell places apart as well as this
+_COARSEST = 0.01  # m: the float32 of a store must resolve places this well
 
 
 class Blocks(NamedTuple):
@@ -69,7 +69,8 @@ def build(card: PointCard, scan: scan_files.Scan, folder: Path, *, labels: bool)
     ground = _new_ground(spool, grid) if "height" in card.features else None
     keys_B, starts = _first_look(spool, grid, ground)
     arrays = _arrays(card, spool, folder)
-    _fill(arrays, spool, grid, ground, keys_B, starts, _column_of_height(card))
+    heights = None if ground is None else (_column_of_height(card), ground)
+    _fill(arrays, spool, grid, heights, keys_B, starts)
     blocks = _summary(arrays, grid, keys_B, starts, len(card.class_names()))
     np.savez(folder / "blocks.npz", **blocks._asdict())
     for array in arrays.values():
@@ -79,7 +80,7 @@ def build(card: PointCard, scan: scan_files.Scan, folder: Path, *, labels: bool)
 
 
 class _Spool(NamedTuple):
-    """A scan as records on disk, with what was seen on the way.
+    """A scan as records on disk, with its bounds.
 
     Attributes:
         points: (N,) mapped records of xyz, features and label.
@@ -100,7 +101,7 @@ class _Spool(NamedTuple):
 
 
 class _Grid:
-    """Square blocks from the origin on; what is left at the far side is never a mere strip.
+    """Square blocks from the origin on; the remainder at the far side is never a mere strip.
 
     Along each axis there are as many blocks as fit, rounded: the last is between half and one and
     a half of a block. (Tiles often hold points exactly on their far edge.)
@@ -246,10 +247,9 @@ def _fill(
     arrays: dict[str, np.memmap],
     spool: _Spool,
     grid: _Grid,
-    ground: Ground | None,
+    heights: tuple[int, Ground] | None,
     keys_B: np.ndarray,
     starts: np.ndarray,
-    column_of_height: int,
 ) -> None:
     """Scatter the points to their blocks; in a block they stay in the order of the file."""
     ends_B = starts[:-1].copy()  # of what each block holds so far
@@ -262,8 +262,9 @@ def _fill(
         rows_N = (ends_B - before_B)[block_N[sort_N]] + np.arange(len(part))
         ends_B += added_B
         features_NC = part["features"].copy()
-        if ground is not None:
-            features_NC[:, column_of_height] = ground.heights(xyz_N3)
+        if heights is not None:
+            column, ground = heights
+            features_NC[:, column] = ground.heights(xyz_N3)
         arrays["xyz"][rows_N] = xyz_N3[sort_N]
         arrays["features"][rows_N] = features_NC[sort_N]
         arrays["order"][rows_N] = begin + sort_N

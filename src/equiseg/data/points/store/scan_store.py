@@ -57,7 +57,7 @@ class ScanStore:
         """The store of a scan: the one that is there, or a new one.
 
         A store is made for a state of the scan's files (size and time of change) and for all of
-        the card that matters to it; when any of it changes, a new one is made beside it. It is
+        the card that matters to it; when any of it changes, a new one is made next to it. It is
         built apart and renamed when complete, so that one cut short is never taken for a store,
         and processes may build at the same time. The folder may be deleted whenever nothing runs.
 

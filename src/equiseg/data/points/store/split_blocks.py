@@ -15,7 +15,7 @@ def deal_blocks(counts_BK: np.ndarray, pattern: Sequence[str]) -> list[str]:
     2. Of the class taken, the blocks not dealt yet that hold it are sorted by their number of
        points of it, the largest first (ties: the lower index first).
     3. They are dealt in this order, the next block to the next split of the pattern, which starts
-       again at its end and goes on from class to class.
+       again at its end and continues from class to class.
     4. Blocks without any labelled point are dealt last, by index.
 
     Every split gets its share of the blocks to within one round of the pattern, and the rarest

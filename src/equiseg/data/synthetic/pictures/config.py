@@ -12,7 +12,7 @@ from equiseg.data.synthetic.streams import check_dials, long_tail
 
 @dataclass(frozen=True)
 class PicturesConfig:
-    """The dials of the built-in scenes.
+    """The built-in pictures.
 
     Attributes:
         num_classes: 4 to 20; the first so many of wall, floor, ceiling, window, ... remote.
@@ -38,7 +38,7 @@ class PicturesConfig:
     def __post_init__(self) -> None:
         if not 4 <= self.num_classes <= len(KINDS):
             raise ValueError(
-                f"num_classes must be 4 to {len(KINDS)} (the scenes know {len(KINDS)} classes), "
+                f"num_classes must be 4 to {len(KINDS)}, the classes of the built-in pictures, "
                 f"got {self.num_classes}; use image folders for data of your own"
             )
         if len(self.image_size) != 2 or min(self.image_size) < 48:

@@ -1,7 +1,7 @@
-"""Built-in scenes: seeded pictures of rooms with a long tail, and two dials that do not touch.
+"""Built-in pictures: seeded images of rooms with a long tail, and two independent dials.
 
 `imbalance` sets how many times more pixels the commonest class has than the rarest; `context` sets
-how strongly a thing's neighbours and place give its class away. docs/scenes.md tells the model.
+how strongly a thing's neighbours and place predict its class.
 """
 
 from dataclasses import replace

@@ -58,8 +58,15 @@ def box(u: Array, v: Array, left: float, top: float, right: float, bottom: float
     return (u >= left) & (u < right) & (v >= top) & (v < bottom)
 
 
-def disc(u: Array, v: Array, x: float, y: float, rx: float, ry: float, power: int = 2) -> Array:
+def disc(
+    u: Array,
+    v: Array,
+    middle: tuple[float, float],
+    radii: tuple[float, float],
+    power: int = 2,
+) -> Array:
     """Mask of an ellipse; of a box with round corners for power 4 and more."""
+    (x, y), (rx, ry) = middle, radii
     return np.asarray(np.abs((u - x) / rx) ** power + np.abs((v - y) / ry) ** power <= 1)
 
 

@@ -77,9 +77,9 @@ def sofa(u: Array, v: Array, rng: Generator) -> Parts:
     cloth = textured(colour, weave)
     places = int(rng.integers(2, 4))
     seams = np.abs((u * places) % 1 - 0.5) > 0.46
-    back = disc(u, v, 0.5, 0.45, 0.43, 0.45, 6)
+    back = disc(u, v, (0.5, 0.45), (0.43, 0.45), 6)
     seat = box(u, v, 0.08, 0.56, 0.92, 0.76)
-    arms = disc(np.abs(u - 0.5), v, 0.43, 0.62, 0.07, 0.3, 4)
+    arms = disc(np.abs(u - 0.5), v, (0.43, 0.62), (0.07, 0.3), 4)
     return [
         (box(np.abs(u - 0.5), v, 0.36, 0.85, 0.43, 1), DARK),
         (back, cloth),
@@ -97,8 +97,8 @@ def table(u: Array, v: Array, rng: Generator) -> Parts:
     x = np.abs(u - 0.5)
     if rng.random() < 0.35:
         stem = box(x, v, 0, 0.3, 0.05, 0.95)
-        foot = disc(u, v, 0.5, 0.95, 0.25, 0.06)
-        plate, edge = disc(u, v, 0.5, 0.2, 0.5, 0.19), disc(u, v, 0.5, 0.27, 0.5, 0.19)
+        foot = disc(u, v, (0.5, 0.95), (0.25, 0.06))
+        plate, edge = disc(u, v, (0.5, 0.2), (0.5, 0.19)), disc(u, v, (0.5, 0.27), (0.5, 0.19))
         return [(stem | foot, wood * 0.6), (edge, wood * 0.7), (plate, wood * 1.15)]
     plate = (v < 0.32) & (x < 0.4 + 0.1 * v / 0.32)
     return [
@@ -128,7 +128,7 @@ def door(u: Array, v: Array, rng: Generator) -> Parts:
         (box(u, v, 0, 0, 1, 1), tint(rng, PALE)),
         (box(u, v, 0.08, 0.04, 0.92, 1), leaf),
         (panels, leaf * 0.8),
-        (disc(u, v, 0.84, 0.53, 0.06, 0.03), GLAZE[4]),
+        (disc(u, v, (0.84, 0.53), (0.06, 0.03)), GLAZE[4]),
     ]
 
 
@@ -155,7 +155,7 @@ def plant(u: Array, v: Array, rng: Generator) -> Parts:
         x, y = u - 0.5, v - 0.66
         along, across = x * np.sin(angle) - y * np.cos(angle), x * np.cos(angle) + y * np.sin(angle)
         length = 0.24 + 0.09 * np.cos(angle)
-        leaf = disc(along, across, length, 0, length, 0.1)
+        leaf = disc(along, across, (length, 0), (length, 0.1))
         parts.append((leaf, green * np.float32(rng.uniform(0.75, 1.3))))
     pot = (v > 0.68) & (np.abs(u - 0.5) < 0.28 - 0.25 * (v - 0.68))
     colour = tint(rng, GLAZE)
@@ -165,7 +165,7 @@ def plant(u: Array, v: Array, rng: Generator) -> Parts:
 def picture(u: Array, v: Array, rng: Generator) -> Parts:
     """A frame, a mount and a landscape, a sun or stripes: close to a small window."""
     sheet = box(u, v, 0.2, 0.2, 0.8, 0.8)
-    motif = (v > 0.52 + 0.1 * np.sin(9 * u), disc(u, v, 0.5, 0.5, 0.2, 0.2), np.sin(25 * u) > 0)
+    motif = (v > 0.52 + 0.1 * np.sin(9 * u), disc(u, v, (0.5, 0.5), (0.2, 0.2)), np.sin(25 * u) > 0)
     return [
         (box(u, v, 0, 0, 1, 1), tint(rng, np.concatenate([WOOD, SPINES[:1]]))),
         (box(u, v, 0.1, 0.1, 0.9, 0.9), tint(rng, PALE)),
@@ -179,10 +179,10 @@ def lamp(u: Array, v: Array, rng: Generator) -> Parts:
     cord = (np.abs(u - 0.5) < 0.04) & (v < 0.6)
     glow = np.array([[[1.15]], [[1.05]], [[0.8]]], np.float32)
     if rng.random() < 0.3:
-        return [(cord, DARK), (disc(u, v, 0.5, 0.72, 0.34, 0.28), tint(rng, PALE) * glow)]
+        return [(cord, DARK), (disc(u, v, (0.5, 0.72), (0.34, 0.28)), tint(rng, PALE) * glow)]
     shade = (v > 0.45) & (v < 0.86) & (np.abs(u - 0.5) < 0.12 + 0.9 * (v - 0.45))
     lit = textured(tint(rng, np.concatenate([GLAZE, PALE])), 0.5 * (v - 0.5))
-    return [(cord, DARK), (disc(u, v, 0.5, 0.86, 0.22, 0.14), glow), (shade, lit)]
+    return [(cord, DARK), (disc(u, v, (0.5, 0.86), (0.22, 0.14)), glow), (shade, lit)]
 
 
 def cushion(u: Array, v: Array, rng: Generator) -> Parts:
@@ -217,13 +217,13 @@ def book(u: Array, v: Array, rng: Generator) -> Parts:
 def cat(u: Array, v: Array, rng: Generator) -> Parts:
     """Tail, body, head with two ears and eyes; plain or tabby."""
     fur = textured(tint(rng, FUR), 0.3 * int(rng.integers(2)) * np.sign(np.sin(26 * u)))
-    tail = disc(u, v, 0.88, 0.5, 0.12, 0.4) & ~disc(u, v, 0.8, 0.5, 0.11, 0.36)
+    tail = disc(u, v, (0.88, 0.5), (0.12, 0.4)) & ~disc(u, v, (0.8, 0.5), (0.11, 0.36))
     x = np.abs(u - 0.24)
     ears = (v > 0.02) & (np.abs(x - 0.14) < 0.5 * (v - 0.02)) & (v < 0.25)
-    head = disc(u, v, 0.24, 0.32, 0.22, 0.24)
-    eyes = disc(x, v, 0.09, 0.29, 0.045, 0.05)
+    head = disc(u, v, (0.24, 0.32), (0.22, 0.24))
+    eyes = disc(x, v, (0.09, 0.29), (0.045, 0.05))
     return [
-        (tail | disc(u, v, 0.53, 0.7, 0.38, 0.3), fur),
+        (tail | disc(u, v, (0.53, 0.7), (0.38, 0.3)), fur),
         (box(u, v, 0.2, 0.7, 0.34, 1) | box(u, v, 0.68, 0.75, 0.84, 1), fur * 0.85),
         (ears | head, fur * 1.12),
         (eyes, LEAVES[3] * 1.3),
@@ -262,9 +262,13 @@ def clock(u: Array, v: Array, rng: Generator) -> Parts:
 def mug(u: Array, v: Array, rng: Generator) -> Parts:
     """A straight body in the vases' glaze, a dark mouth, and a handle."""
     glaze = textured(tint(rng, GLAZE), 0.6 * (0.4 - u))
-    body = box(u, v, 0, 0.1, 0.7, 0.92) | disc(u, v, 0.35, 0.9, 0.35, 0.1)
-    handle = disc(u, v, 0.7, 0.5, 0.3, 0.3) & ~disc(u, v, 0.7, 0.5, 0.14, 0.16)
-    parts = [(handle, glaze * 0.85), (body, glaze), (disc(u, v, 0.35, 0.11, 0.35, 0.11), DARK * 2)]
+    body = box(u, v, 0, 0.1, 0.7, 0.92) | disc(u, v, (0.35, 0.9), (0.35, 0.1))
+    handle = disc(u, v, (0.7, 0.5), (0.3, 0.3)) & ~disc(u, v, (0.7, 0.5), (0.14, 0.16))
+    parts = [
+        (handle, glaze * 0.85),
+        (body, glaze),
+        (disc(u, v, (0.35, 0.11), (0.35, 0.11)), DARK * 2),
+    ]
     if rng.random() < 0.5:
         parts.append((box(u, v, 0, 0.45, 0.7, 0.62), tint(rng, GLAZE)))
     return parts
@@ -274,10 +278,10 @@ def remote(u: Array, v: Array, rng: Generator) -> Parts:
     """A dark bar, tilted a little, with rows of pale keys and a red one at its end."""
     slope = rng.uniform(-0.35, 0.35)
     y = v + slope * (u - 0.5)
-    bar = disc(u, y, 0.5, 0.5, 0.5, 0.32, 6)
+    bar = disc(u, y, (0.5, 0.5), (0.5, 0.32), 6)
     keys = (np.abs(u * 6 % 1 - 0.5) < 0.28) & (np.abs(np.abs(y - 0.5) - 0.12) < 0.08)
     return [
         (bar, tint(rng, SPINES[[0, 6, 0, 2]])),
         (keys & (u > 0.15) & (u < 0.8), tint(rng, PALE) * 0.75),
-        (disc(u, y, 0.88, 0.5, 0.06, 0.14), GLAZE[6]),
+        (disc(u, y, (0.88, 0.5), (0.06, 0.14)), GLAZE[6]),
     ]

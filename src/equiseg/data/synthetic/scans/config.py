@@ -13,7 +13,7 @@ from equiseg.data.synthetic.streams import check_dials, long_tail
 
 @dataclass(frozen=True)
 class ScansConfig:
-    """The dials of the built-in rooms.
+    """The built-in scans.
 
     Attributes:
         num_classes: 4 to 200. The first so many of the forty hand-made classes, and beyond forty
@@ -39,7 +39,7 @@ class ScansConfig:
     def __post_init__(self) -> None:
         if not 4 <= self.num_classes <= MOST_CLASSES:
             raise ValueError(
-                f"num_classes must be 4 to {MOST_CLASSES} (the rooms know {MOST_CLASSES} classes), "
+                f"num_classes must be 4 to {MOST_CLASSES}, the classes of the built-in scans, "
                 f"got {self.num_classes}; use point files for data of your own"
             )
         if self.points < 1000:

@@ -1,7 +1,7 @@
-"""Built-in rooms: seeded scans of furnished rooms with a long tail, and the pictures' two dials.
+"""Built-in scans: seeded scans of furnished rooms with a long tail, and the pictures' two dials.
 
 `imbalance` sets how many times more points the commonest class has than the rarest; `context` sets
-how strongly a thing's neighbours and place give its class away. docs/rooms.md tells the model.
+how strongly a thing's neighbours and place predict its class.
 """
 
 from __future__ import annotations

@@ -37,47 +37,49 @@ class Part:
     waves: tuple[float, float, float] = (0, 0, 0)
 
 
+Range = tuple[float, float]  # lower and upper bound along an axis, shares of the thing's box
+
+
+Corner = tuple[float, float, float]
+
+
+def _corners(x: Range, y: Range, z: Range) -> tuple[Corner, Corner]:
+    """Lower and upper corner."""
+    return (x[0], y[0], z[0]), (x[1], y[1], z[1])
+
+
 def box(
-    x0: float,
-    x1: float,
-    y0: float,
-    y1: float,
-    z0: float,
-    z1: float,
+    x: Range,
+    y: Range,
+    z: Range,
     colour: int = 0,
     waves: tuple[float, float, float] = (0, 0, 0),
 ) -> Part:
     """A box; without thickness along one axis it is a panel."""
-    return Part(BOX, (x0, y0, z0), (x1, y1, z1), colour, waves=waves)
+    return Part(BOX, *_corners(x, y, z), colour, waves=waves)
 
 
 def ball(
-    x0: float,
-    x1: float,
-    y0: float,
-    y1: float,
-    z0: float,
-    z1: float,
+    x: Range,
+    y: Range,
+    z: Range,
     colour: int = 0,
     waves: tuple[float, float, float] = (0, 0, 0),
 ) -> Part:
     """An ellipsoid."""
-    return Part(BALL, (x0, y0, z0), (x1, y1, z1), colour, waves=waves)
+    return Part(BALL, *_corners(x, y, z), colour, waves=waves)
 
 
 def body(
-    x0: float,
-    x1: float,
-    y0: float,
-    y1: float,
-    z0: float,
-    z1: float,
+    x: Range,
+    y: Range,
+    z: Range,
     colour: int = 0,
     taper: float = 1.0,
     axis: int = 2,
 ) -> Part:
     """A cylinder or a cut cone along an axis, upright unless told otherwise."""
-    return Part(ROUND + axis, (x0, y0, z0), (x1, y1, z1), colour, taper)
+    return Part(ROUND + axis, *_corners(x, y, z), colour, taper)
 
 
 @dataclass(frozen=True, eq=False)
