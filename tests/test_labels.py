@@ -79,8 +79,8 @@ def test_matching_shapes_pass(features, labels):
     ("features", "labels", "message"),
     [
         ((2, 4, 3, 3), (2, 1, 3, 3), r"labels \(2, 1, 3, 3\).*labels.squeeze\(1\)"),
-        ((4,), (4,), r"features or logits must be \(B, C, \*spatial\).*got \(4,\)"),
-        ((1, 1, 1, 1, 1, 1), (1, 1, 1, 1, 1), "features or logits must be"),
+        ((4,), (4,), r"features must be \(B, C, \*spatial\).*got \(4,\)"),
+        ((1, 1, 1, 1, 1, 1), (1, 1, 1, 1, 1), "features must be"),
         ((2, 4, 3, 3), (3, 3, 3), r"same first size, got 2 in \(2, 4, 3, 3\) and 3 in"),
         ((5, 4), (6,), "same first size, got 5"),
         ((2, 4, 3, 5), (2, 6, 4), r"labels \(6, 4\) under features \(3, 5\)"),
@@ -93,7 +93,7 @@ def test_shapes_that_do_not_match_are_refused(features, labels, message):
 
 
 def test_features_that_are_not_floating_point_are_refused():
-    with pytest.raises(TypeError, match=r"logits must be floating point, got .*\.int64"):
+    with pytest.raises(TypeError, match=r"features must be floating point, got .*\.int64"):
         check_shapes(torch.zeros(3, 4, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
 
 

@@ -138,7 +138,7 @@ def _train(
 ) -> dict[str, Any]:
     """Train as many steps as all processes can make, and test."""
     scans, start = splits["train"], time.monotonic()
-    statistics = ClassStatistics.from_labels([s.labels_N.cpu() for s in scans], classes, IGNORED)
+    statistics = ClassStatistics.from_labels([s.labels_N.cpu() for s in scans], classes, ignore_index=IGNORED)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = MinkUNetSmall(3, classes).to(device)

@@ -287,7 +287,7 @@ def score(section: Section) -> None:
     labels = labels.masked_fill(labels == IGNORED, ignored)
     logits = torch.randn(batch, classes, size, size, device=device)
     metrics: dict[str, Any] = {
-        "ours": SegmentationScore(classes, ignored),
+        "ours": SegmentationScore(classes, ignore_index=ignored),
         "confusion": MulticlassConfusionMatrix(classes, ignore_index=ignored),
         "confusion, unchecked": MulticlassConfusionMatrix(
             classes, ignore_index=ignored, validate_args=False

@@ -236,7 +236,9 @@ def _load(config: DataConfig, device: str, tiny: bool) -> dict[str, Split]:
         splits[name] = Split(
             torch.stack([sample.image for sample in samples]).to(device),
             torch.stack(labels).to(device),
-            ClassStatistics.from_labels(labels, len(data.classes), data.ignore_index),
+            ClassStatistics.from_labels(
+                labels, len(data.classes), ignore_index=data.ignore_index
+            ),
             data.ignore_index,
         )
     return splits
@@ -394,7 +396,9 @@ def evaluate(model: nn.Module, split: Split, training: ClassStatistics, device: 
     from equiseg import SegmentationScore
 
     groups = FrequencyGroups.from_counts(training.pixels_K)
-    score = SegmentationScore(len(training.pixels_K), split.ignore_index, groups).to(device)
+    score = SegmentationScore(
+        len(training.pixels_K), ignore_index=split.ignore_index, groups=groups
+    ).to(device)
     model.eval()
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
         for images, labels in zip(

@@ -47,7 +47,7 @@ def measure(name: str, data: DataConfig, draws: int) -> list[dict[str, Any]]:
             start = time.perf_counter()
             _, labels = view[key]
             seconds += time.perf_counter() - start
-            drawn.add(labels, train.ignore_index)
+            drawn.add(labels, ignore_index=train.ignore_index)
         share = float(drawn.pixels_K[rarest] / drawn.pixels_K.sum())
         rows.append(
             {

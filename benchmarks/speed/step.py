@@ -75,7 +75,7 @@ def measure(name: str, batch: int, rounds: int) -> dict[str, Any]:
         "step": step,
         "ours": alone(CenterCollapseLoss(CLASSES, in_features, **options)),
         "published branch, our centers": alone(
-            CenterCollapseLoss.published(CLASSES, in_features, prior, weight=1.0, **options)
+            CenterCollapseLoss.published(CLASSES, in_features, prior=prior, weight=1.0, **options)
         ),
         "published branch": alone(PublishedBranch(in_features, prior)),
     }

@@ -49,6 +49,13 @@ def simplex_etf(
     Raises:
         ValueError: if num_classes < 2 or dim < num_classes - 1.
         TypeError: if a size is not an int or dtype is not a real floating type.
+
+    Example:
+        >>> from equiseg import simplex_etf
+        >>> frame_KD = simplex_etf(4, 8)
+        >>> cosines_KK = frame_KD @ frame_KD.T
+        >>> round(cosines_KK[0, 0].item(), 4), round(cosines_KK[0, 1].item(), 4)
+        (1.0, -0.3333)
     """
     _check(num_classes, dim, dtype)
     if dim < num_classes - 1:

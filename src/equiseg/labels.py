@@ -1,7 +1,7 @@
-"""Class labels: their one shape rule, their one ignore rule, their one check.
+"""Class labels: one rule for shapes, one for ignored labels, one check.
 
-No other file knows what a label may look like: integer class ids in ``[0, num_classes)``, or
-``ignore_index`` where nothing is known, as (B, *spatial) for maps and (N,) for points.
+Labels are integer class ids in ``[0, num_classes)``, or ``ignore_index`` where nothing is known:
+(B, *spatial) for maps and (N,) for points. Only this file knows these rules.
 """
 
 import torch
@@ -12,15 +12,15 @@ _MOST_VALUES_SHOWN = 5
 
 
 def check_num_classes(num_classes: int, ignore_index: int) -> None:
-    """Refuse a class count or an ignore value that cannot work.
+    """Refuse a number of classes or an ignore_index that cannot work.
 
     Raises:
         ValueError: If ``num_classes < 2`` or ``ignore_index`` is itself a class.
     """
     if num_classes < 2:
         raise ValueError(
-            f"num_classes must be at least 2, got {num_classes}; a single class leaves nothing "
-            "to tell apart"
+            f"num_classes must be at least 2, got {num_classes}; segmentation needs "
+            "two classes or more"
         )
     if 0 <= ignore_index < num_classes:
         raise ValueError(
@@ -29,10 +29,10 @@ def check_num_classes(num_classes: int, ignore_index: int) -> None:
         )
 
 
-def check_labels(labels: Tensor, num_classes: int, ignore_index: int = 255) -> None:
-    """Raise if any label is neither a class nor ``ignore_index``.
+def check_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> None:
+    """Raise an error if a label is neither a class nor ``ignore_index``.
 
-    Reads every label, and on a GPU waits for the device: call it once when the data are loaded,
+    It reads every label and waits for the device on a GPU: call it once when the data are loaded,
     not in a training step. Losses call it themselves on eager CPU tensors, where it costs little.
 
     Args:
@@ -77,8 +77,41 @@ def check_label_dtype(labels: Tensor) -> None:
         )
 
 
-def check_shapes(features: Tensor, labels: Tensor, inverse: Tensor | None = None) -> None:
-    """Refuse features (or logits) and labels that do not belong together.
+def check_inputs(
+    features: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    *,
+    ignore_index: int = 255,
+    inverse: Tensor | None = None,
+    name: str = "features",
+) -> None:
+    """Check everything about the inputs of one forward pass: shapes, dtypes, devices, label values.
+
+    A loss calls it once, at its door; what runs behind it (label side, centers, pixels) does not
+    check again. Label values are read on eager CPU tensors only, see :func:`is_checkable`.
+
+    Args:
+        features: See :func:`check_shapes`.
+        labels: See :func:`check_shapes`.
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+        inverse: See :func:`check_shapes`.
+        name: What messages call the first argument: "features" or "logits".
+
+    Raises:
+        TypeError: If dtypes are wrong or the two arguments are swapped.
+        ValueError: If shapes or devices disagree, or a label is out of range.
+    """
+    check_shapes(features, labels, inverse, name=name)
+    if is_checkable(labels):
+        check_labels(labels, num_classes, ignore_index=ignore_index)
+
+
+def check_shapes(
+    features: Tensor, labels: Tensor, inverse: Tensor | None = None, *, name: str = "features"
+) -> None:
+    """Refuse features (or logits) and labels that do not fit together.
 
     Args:
         features: (B, C, *spatial) with one to three spatial dimensions, or (N, C); (V, C) voxels
@@ -86,44 +119,65 @@ def check_shapes(features: Tensor, labels: Tensor, inverse: Tensor | None = None
         labels: (B, *Spatial), each side at least the feature's, or (N,).
         inverse: (N,) int64 voxel of every labelled point, in 0..V-1. Its values are read on eager
             CPU tensors only.
+        name: What messages call the first argument: "features" or "logits".
 
     Raises:
         TypeError: If the features are not floating point or the labels are not integers.
-        ValueError: If ranks, batch sizes, devices or spatial sizes disagree, or a point lies in no
-            voxel.
+        ValueError: If dimensions, batch sizes, devices or spatial sizes disagree, or a point lies
+            in no voxel.
     """
+    check_order(features, labels, name)
     check_label_dtype(labels)
     if not features.is_floating_point():
-        raise TypeError(f"features or logits must be floating point, got dtype {features.dtype}")
+        raise TypeError(
+            f"{name} must be floating point, got dtype {features.dtype}; pass the network's "
+            f"{name} first and the labels second"
+        )
     if inverse is not None:
         _check_inverse(features, labels, inverse)
         return
     if features.ndim < 2 or labels.ndim != features.ndim - 1 or features.ndim > 5:
         raise ValueError(
-            "features or logits must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with "
+            f"{name} must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with "
             f"(N,); got {tuple(features.shape)} and labels {tuple(labels.shape)}; if the labels "
-            "carry a channel dimension, drop it with labels.squeeze(1)"
+            "have a channel dimension, drop it with labels.squeeze(1), or with labels.argmax(1) if "
+            "they are one-hot"
         )
     if features.shape[0] != labels.shape[0]:
         raise ValueError(
-            f"features and labels must have the same first size, got {features.shape[0]} in "
+            f"{name} and labels must have the same first size, got {features.shape[0]} in "
             f"{tuple(features.shape)} and {labels.shape[0]} in {tuple(labels.shape)}"
         )
     if 0 in features.shape[2:]:
         raise ValueError(
-            "features or logits must have at least one cell in every direction, got "
+            f"{name} must have at least one cell in every direction, got "
             f"{tuple(features.shape)}; the images may be smaller than the network's stride"
         )
     if any(s > t for s, t in zip(features.shape[2:], labels.shape[1:], strict=True)):
         raise ValueError(
-            "labels must be at least as large as the features in every direction, got labels "
-            f"{tuple(labels.shape[1:])} under features {tuple(features.shape[2:])}; pass the "
+            f"labels must be at least as large as the {name} in every direction, got labels "
+            f"{tuple(labels.shape[1:])} under {name} {tuple(features.shape[2:])}; pass the "
             "labels at full resolution"
         )
     if features.device != labels.device:
         raise ValueError(
-            f"features and labels must be on one device, got {features.device} and "
+            f"{name} and labels must be on one device, got {features.device} and "
             f"{labels.device}; move the labels with labels.to(features.device)"
+        )
+
+
+def check_order(features: Tensor, labels: Tensor, name: str) -> None:
+    """Refuse swapped arguments: integer ids first, then floating point with a channel dimension.
+
+    Raises:
+        TypeError: If they are swapped.
+    """
+    has_channels = labels.ndim == features.ndim + 1
+    if has_channels and labels.is_floating_point() and features.dtype in _INTEGER_DTYPES:
+        raise TypeError(
+            f"{name} and labels are swapped: the first argument is {features.dtype} "
+            f"{tuple(features.shape)}, the second {labels.dtype} {tuple(labels.shape)}; pass "
+            f"({name}, labels)"
         )
 
 
@@ -157,10 +211,10 @@ def is_checkable(labels: Tensor) -> bool:
 
 
 def fold_ignored(labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
-    """Class ids as int64 with every label that is no class sent to the extra class K.
+    """Class ids as int64, with the extra class K for every label that is not a class.
 
-    A fixed-shape stand-in for dropping pixels by a boolean index: sums over K + 1 classes whose
-    last row is thrown away. Labels out of range go there too, so that a caller who skipped
+    It replaces dropping pixels by a boolean index with fixed shapes: sum over K + 1 classes and
+    drop the last row. Labels out of range become K too, so that a caller who skipped
     :func:`check_labels` never writes outside an array.
 
     Args:
@@ -176,7 +230,7 @@ def fold_ignored(labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
     return torch.where(known, ids, num_classes)
 
 
-def count_labels(labels: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
+def count_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> Tensor:
     """Number of labels of each class.
 
     Args:

@@ -35,16 +35,18 @@ def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tenso
     return totals
 
 
-def summing_group(sync: bool, process_group: Any) -> Any:
-    """The group to sum over: ``process_group``, or all ranks where it is None.
+def summing_group(sync: bool | dist.ProcessGroup) -> Any:
+    """The process group to sum over, or None where sums stay on this rank.
+
+    Args:
+        sync: True for all ranks, a process group for its ranks, False for this rank alone.
 
     Returns:
-        None where sums are to stay on this rank: without ``sync``, or outside
-        ``torch.distributed``.
+        None without ``sync`` or outside ``torch.distributed``.
     """
-    if sync and dist.is_available() and dist.is_initialized():
-        return process_group or dist.group.WORLD
-    return None
+    if sync is False or not (dist.is_available() and dist.is_initialized()):
+        return None
+    return dist.group.WORLD if sync is True else sync
 
 
 class _SumOverRanks(torch.autograd.Function):

@@ -18,11 +18,6 @@ _WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped
 class FeatureTap:
     """The features that a model's pixel classifier was given in the model's latest forward.
 
-        tap = FeatureTap(model, num_classes=150)
-        center_loss = CenterCollapseLoss(150, tap.in_features)
-        logits = model(images)
-        loss = cross_entropy(logits, labels) + center_loss(tap.features, labels)
-
     The classifier is the one Linear or ungrouped convolution with `num_classes` outputs. Auxiliary
     heads, known by a part of their name that starts with "aux", are never chosen unless named.
     With several candidates or none, the tap refuses and lists them.
@@ -55,6 +50,18 @@ class FeatureTap:
     Raises:
         TypeError: If `model` is no module, or `layer` is neither a name nor a module.
         ValueError: If no layer or more than one fits.
+
+    Example:
+        >>> import torch
+        >>> from equiseg import CenterCollapseLoss, FeatureTap
+        >>> from equiseg.losses import CrossEntropyLoss
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 5, 1))
+        >>> tap = FeatureTap(model, num_classes=5)
+        >>> pixel_loss, center_loss = CrossEntropyLoss(5), CenterCollapseLoss(5, tap.in_features)
+        >>> images, labels = torch.rand(2, 3, 16, 16), torch.randint(0, 5, (2, 16, 16))
+        >>> logits = model(images)
+        >>> loss = pixel_loss(logits, labels) + center_loss(tap.features, labels)
+        >>> loss.backward()
     """
 
     def __init__(

@@ -5,7 +5,7 @@ import torch
 
 from equiseg.centers import class_centers, sums
 from equiseg.centers.label_sides import label_side
-from equiseg.centers.sums import dense_sums, row_sums, sparse_sums
+from equiseg.centers.sums import Labelling, dense_sums, row_sums, sparse_sums
 from equiseg.labels import fold_ignored
 from maps import K, LargestTensor, batch, both_conventions, every_size
 
@@ -33,7 +33,7 @@ def dense(features, labels, align_corners=False, prepared=False, compiled=False)
         side = label_side(labels, K, tuple(features.shape[2:]), **options)
 
     def sums_of(maps):
-        return dense_sums(maps, labels, K, 255, align_corners, side)
+        return dense_sums(maps, Labelling(labels, K, 255, align_corners), side)
 
     if compiled:
         torch.compiler.reset()

@@ -16,8 +16,8 @@ POINTS = ((), ())
 BRANCHES = {
     "defaults": {},
     "weight and scale": {"weight": 0.7, "scale": 9.0},
-    "frozen projection": {"projection": "frozen", "dim": 9},
-    "learnable projection": {"projection": "learnable", "relu": True},
+    "frozen projection": {"projection": ("frozen", 9)},
+    "learnable projection": {"projection": "learnable"},
     "prior": {"prior": [0.9, 0.5, 0.2, 0.01]},
     "min_count": {"min_count": 32},
     "corners aligned": {"align_corners": True},
@@ -141,7 +141,7 @@ def test_center_gradients_are_those_of_autograd(options, sizes):
 
 def test_the_published_branch_is_covered():
     features, labels = maps(SIZES["2d equal"])
-    loss = CenterCollapseLoss.published(K, C, [0.9, 0.5, 0.2, 0.01], weight=0.8)
+    loss = CenterCollapseLoss.published(K, C, prior=[0.9, 0.5, 0.2, 0.01], weight=0.8)
     with pytest.raises(ValueError, match=r"must not be in training.*call loss.eval\(\) first"):
         center_gradients(features, labels, loss)
     loss(features, labels)  # sets the running statistics
@@ -316,7 +316,7 @@ def test_wrong_use_is_refused():
         pixel_gradients(features, labels.clamp(max=9), weight)
     with pytest.raises(ValueError, match="labels must be at least as large"):
         pixel_gradients(features, labels[:, :2], weight)
-    loss = CenterCollapseLoss(K, C, projection="frozen", dim=9)
+    loss = CenterCollapseLoss(K, C, projection=("frozen", 9))
     with pytest.raises(ValueError, match=r"in_features=6 channels, got 5 in \(2, 5, 3, 5\)"):
         center_gradients(features[:, :5], labels, loss)
     with pytest.raises(ValueError, match=r"agree in \(K, D\).*\(4, 6\) and \(4, 9\)"):

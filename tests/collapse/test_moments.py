@@ -207,7 +207,7 @@ def test_wrong_use_is_refused():
         moments.merge(ClassMoments.zeros(K + 1, D))
     with pytest.raises(ValueError, match="resolution must be 'label' or 'feature', got 'image'"):
         ClassMoments.zeros(K, D, resolution="image")
-    with pytest.raises(ValueError, match="dim must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="in_features must be at least 1, got 0"):
         ClassMoments.zeros(K, 0)
     with pytest.raises(ValueError, match="average must be 'class' or 'pixel', got 'image'"):
         moments.within_DD("image")

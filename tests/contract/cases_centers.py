@@ -23,14 +23,14 @@ CASES = [
     LossCase(
         "center_collapse_learnable",
         lambda ignore: CenterCollapseLoss(
-            K, C, projection="learnable", dim=9, prior=PRIOR, ignore_index=ignore
+            K, C, projection=("learnable", 9), prior=PRIOR, ignore_index=ignore
         ),
         lambda *batch: center_collapse(*batch, prior=PRIOR),
     ),
     LossCase(
         "center_collapse_published",
         lambda ignore: CenterCollapseLoss.published(
-            K, C, PRIOR, weight=0.8, ignore_index=ignore
+            K, C, prior=PRIOR, weight=0.8, ignore_index=ignore
         ).eval(),
         lambda *batch: published(*batch, prior=PRIOR, weight=0.8, training=False),
         spared={"ranks": "its centers are those of each rank, as published"},

@@ -51,7 +51,7 @@ CASES = [
     ),
     LossCase(
         "region_rebalance",
-        lambda ignore: RegionRebalanceLoss(K, C, PRIOR, ignore_index=ignore),
+        lambda ignore: RegionRebalanceLoss(K, C, prior=PRIOR, ignore_index=ignore),
         lambda *batch: region_rebalance(*batch, prior=PRIOR),
     ),
 ]

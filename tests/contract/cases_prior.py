@@ -20,7 +20,7 @@ WEIGHT = (0.25, 0.5, 0.75, 1.5, 2.0)
 
 
 def deferred(ignore: int) -> LdamLoss:
-    loss = LdamLoss(K, COUNTS, max_margin=0.5, scale=30.0, ignore_index=ignore)
+    loss = LdamLoss(K, class_counts=COUNTS, max_margin=0.5, scale=30.0, ignore_index=ignore)
     loss.reweight(WEIGHT)
     return loss
 
@@ -34,17 +34,17 @@ def counted(ignore: int, **options: float) -> SeesawLoss:
 CASES = [
     LossCase(
         "logit_adjusted",
-        lambda ignore: LogitAdjustedLoss(K, PRIOR, tau=0.5, ignore_index=ignore),
+        lambda ignore: LogitAdjustedLoss(K, prior=PRIOR, tau=0.5, ignore_index=ignore),
         lambda _, *batch: logit_adjusted(*batch, PRIOR, tau=0.5),
     ),
     LossCase(
         "balanced_softmax",
-        lambda ignore: BalancedSoftmaxLoss(K, COUNTS, ignore_index=ignore),
+        lambda ignore: BalancedSoftmaxLoss(K, prior=COUNTS, ignore_index=ignore),
         lambda _, *batch: logit_adjusted(*batch, COUNTS),
     ),
     LossCase(
         "ldam",
-        lambda ignore: LdamLoss(K, COUNTS, ignore_index=ignore),
+        lambda ignore: LdamLoss(K, class_counts=COUNTS, ignore_index=ignore),
         lambda _, *batch: ldam(*batch, COUNTS),
     ),
     LossCase(
@@ -68,7 +68,7 @@ CASES = [
     ),
     LossCase(
         "equalization",
-        lambda ignore: EqualizationLoss(K, PRIOR, tail_share=0.1, ignore_index=ignore).eval(),
+        lambda ignore: EqualizationLoss(K, prior=PRIOR, tail_share=0.1, ignore_index=ignore).eval(),
         lambda _, *batch: equalization(*batch, rare={3, 4}),
     ),
 ]

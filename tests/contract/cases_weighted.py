@@ -13,7 +13,7 @@ WEIGHT = (0.25, 0.5, 0.75, 1.5, 2.0)
 CASES = [
     LossCase(
         "weighted_cross_entropy",
-        lambda ignore: WeightedCrossEntropyLoss(K, WEIGHT, ignore_index=ignore),
+        lambda ignore: WeightedCrossEntropyLoss(K, class_weight=WEIGHT, ignore_index=ignore),
         lambda _, *batch: weighted_cross_entropy(*batch, WEIGHT),
     ),
     LossCase(
@@ -23,7 +23,7 @@ CASES = [
     ),
     LossCase(
         "focal_alpha",
-        lambda ignore: FocalLoss(K, gamma=0.5, alpha=WEIGHT, ignore_index=ignore),
+        lambda ignore: FocalLoss(K, gamma=0.5, class_weight=WEIGHT, ignore_index=ignore),
         lambda _, *batch: focal(*batch, gamma=0.5, alpha=WEIGHT),
     ),
     LossCase(

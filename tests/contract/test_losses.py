@@ -4,6 +4,7 @@ import inspect
 from dataclasses import replace
 
 import pytest
+from torch import nn
 
 from contract.collected import CASES
 from equiseg import losses
@@ -11,7 +12,11 @@ from equiseg.testing import LOSS_CHECKS
 from places import ROOT
 
 BASES = (losses.PixelLoss, losses.FeatureLoss)
-PUBLIC = [loss for _, loss in inspect.getmembers(losses, inspect.isclass) if loss not in BASES]
+PUBLIC = [
+    loss
+    for _, loss in inspect.getmembers(losses, inspect.isclass)
+    if issubclass(loss, nn.Module) and loss not in BASES
+]
 every_public_loss = pytest.mark.parametrize("loss", PUBLIC, ids=lambda loss: loss.__name__)
 
 
@@ -28,8 +33,8 @@ def test_every_public_loss_is_judged(loss):
     assert all(case.reference for case in judged)
 
 
-REQUIRED = {"num_classes": 5, "in_features": 7} | dict.fromkeys(
-    ("prior", "class_counts", "weight"), (5, 4, 3, 2, 1)
+REQUIRED = {"num_classes": 5, "in_features": 7, "weight": 1.0} | dict.fromkeys(
+    ("prior", "class_counts", "class_weight"), (5, 4, 3, 2, 1)
 )
 NUMBERS = [
     pytest.param(loss, name, id=f"{loss.__name__}-{name}")

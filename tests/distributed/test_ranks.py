@@ -126,7 +126,7 @@ def what_a_rank_sees(rank, world):
         "large counts": sum_over_ranks(torch.ones(3, C), large_counts(rank), dist.group.WORLD),
     }
     own_groups = [dist.new_group([member]) for member in range(world)]
-    seen["own group"] = step(net(process_group=own_groups[rank]), batch)
+    seen["own group"] = step(net(sync=own_groups[rank]), batch)
     if world == 2:
         compiled = torch.compile(net(), fullgraph=True, backend="aot_eager")
         seen["compiled"], seen["eager"] = step(compiled, batch), step(net(), batch)

@@ -13,7 +13,7 @@ PRIOR = (0.6, 0.3, 0.06, 0.02, 0.02)
 def test_golden_value():
     # Class 2 is rare: where it is not the label, a tenth of it stays in the denominator.
     expected = (math.log(2 * (3 / 4 + 1 / 40)) + math.log(4) + math.log(4 / 3)) / 3
-    loss = EqualizationLoss(3, (0.8, 0.16, 0.04)).eval()
+    loss = EqualizationLoss(3, prior=(0.8, 0.16, 0.04)).eval()
     assert loss(LOGITS, LABELS).item() == pytest.approx(expected)
 
 
@@ -22,24 +22,24 @@ def test_golden_value():
     [(0, ()), (0.03, ()), (0.05, (3, 4)), (0.2, (2, 3, 4)), (1, (0, 1, 2, 3, 4))],
 )
 def test_the_rarest_classes_that_hold_so_much_are_rare(tail_share, rare):
-    loss = EqualizationLoss(5, PRIOR, tail_share=tail_share)
+    loss = EqualizationLoss(5, prior=PRIOR, tail_share=tail_share)
     assert tuple(loss.rare_K.nonzero().flatten().tolist()) == rare
 
 
 @pytest.mark.parametrize("unit", [1, 0.01, 1000, 123457])
 def test_shares_and_counts_name_the_same_classes(unit):
     prior = [unit * share for share in (0.95, 0.05)]
-    assert EqualizationLoss(2, prior).rare_K.tolist() == [0, 1]
+    assert EqualizationLoss(2, prior=prior).rare_K.tolist() == [0, 1]
 
 
 def test_without_rare_classes_it_is_cross_entropy():
-    loss = EqualizationLoss(5, PRIOR, tail_share=0)
+    loss = EqualizationLoss(5, prior=PRIOR, tail_share=0)
     torch.testing.assert_close(loss(*points(5)), CrossEntropyLoss(5)(*points(5)))
 
 
 def test_training_draws_for_each_pixel_and_class():
     logits, labels = points(5)
-    loss = EqualizationLoss(5, PRIOR, gamma=0.6)
+    loss = EqualizationLoss(5, prior=PRIOR, gamma=0.6)
     torch.manual_seed(0)
     drawn = torch.rand(1, *logits.T.shape)[0].T < 0.6  # class by class, however logits lie
     torch.manual_seed(0)
@@ -57,7 +57,7 @@ def test_training_draws_for_each_pixel_and_class():
 def test_the_draw_compiles():
     torch.compiler.reset()
     logits, labels = points(5)
-    loss = torch.compile(EqualizationLoss(5, PRIOR), fullgraph=True, backend="aot_eager")
+    loss = torch.compile(EqualizationLoss(5, prior=PRIOR), fullgraph=True, backend="aot_eager")
     loss(logits, labels).backward()
     assert logits.grad.isfinite().all()
 
@@ -72,4 +72,4 @@ def test_the_draw_compiles():
 )
 def test_arguments_that_cannot_work_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        EqualizationLoss(5, PRIOR, **options)
+        EqualizationLoss(5, prior=PRIOR, **options)

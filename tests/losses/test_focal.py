@@ -19,7 +19,7 @@ def test_without_gamma_it_is_cross_entropy():
 def test_alpha_scales_the_loss_of_its_class():
     logits, labels = LOGITS, LABELS.clamp(min=2)  # class 2 alone
     alone = FocalLoss(3)(logits, labels)
-    torch.testing.assert_close(FocalLoss(3, alpha=(1, 1, 4))(logits, labels), 4 * alone)
+    torch.testing.assert_close(FocalLoss(3, class_weight=(1, 1, 4))(logits, labels), 4 * alone)
 
 
 @pytest.mark.parametrize("gamma", [0, 0.5, 1, 2])

@@ -13,7 +13,7 @@ PRIOR = (0.9, 0.5, 0.2, 0.1, 0.05)
 
 
 def test_without_smoothing_it_is_cross_entropy_of_a_linear_layer_on_regions():
-    loss = RegionRebalanceLoss(K, C, PRIOR, smoothing=0)
+    loss = RegionRebalanceLoss(K, C, prior=PRIOR, smoothing=0)
     torch.nn.init.normal_(loss.bias_K, generator=torch.Generator().manual_seed(1))
     features = torch.randn(40, C, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(40) % K
@@ -23,14 +23,14 @@ def test_without_smoothing_it_is_cross_entropy_of_a_linear_layer_on_regions():
 
 
 def test_rows_and_bias_learn():
-    loss = RegionRebalanceLoss(K, C, PRIOR)
+    loss = RegionRebalanceLoss(K, C, prior=PRIOR)
     assert {name for name, _ in loss.named_parameters()} == {"rows_KD", "bias_K"}
     loss(torch.randn(10, C), torch.arange(10) % 3).backward()
     assert all(parameter.grad.any() for parameter in loss.parameters())
 
 
 def test_a_region_weighs_the_same_whatever_its_size():
-    loss = RegionRebalanceLoss(2, 2, (1, 1), smoothing=0)
+    loss = RegionRebalanceLoss(2, 2, prior=(1, 1), smoothing=0)
     labels = torch.tensor([0] * 99 + [1])
     features = torch.eye(2)[labels].requires_grad_()
     loss(features, labels).backward()
@@ -47,7 +47,7 @@ def test_the_prior_is_asked_for():
 @pytest.mark.parametrize("weight", [-1, math.inf, "strong"])
 def test_a_weight_that_cannot_work_is_refused(weight):
     with pytest.raises(ValueError, match=r"weight must be a finite number >= 0, .* default is 1$"):
-        RegionRebalanceLoss(K, C, PRIOR, weight=weight)
+        RegionRebalanceLoss(K, C, prior=PRIOR, weight=weight)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_target_that_is_not_the_largest_is_refused(classes, smoothing):
     with pytest.raises(
         ValueError, match=f"smoothing must be .* got {smoothing!r}; 0 switches it off"
     ):
-        RegionRebalanceLoss(classes, C, [1.0] * classes, smoothing=smoothing)
+        RegionRebalanceLoss(classes, C, prior=[1.0] * classes, smoothing=smoothing)
 
 
 def test_golden_value():

@@ -10,15 +10,21 @@ from golden import LABELS, LOGITS, points
 
 def test_golden_value():
     expected = (1 * math.log(2) + 2 * math.log(4) + 2 * math.log(4 / 3)) / (1 + 2 + 2)
-    assert WeightedCrossEntropyLoss(3, (1, 1, 2))(LOGITS, LABELS).item() == pytest.approx(expected)
+    assert WeightedCrossEntropyLoss(3, class_weight=(1, 1, 2))(
+        LOGITS, LABELS
+    ).item() == pytest.approx(expected)
 
 
 def test_is_torchs_weighted_mean():
     weight = torch.tensor([0.1, 0.7, 2.0, 3.0, 5.0])
     logits, labels = points(5)
     expected = F.cross_entropy(logits, labels, weight, ignore_index=255)
-    torch.testing.assert_close(WeightedCrossEntropyLoss(5, weight)(logits, labels), expected)
-    torch.testing.assert_close(WeightedCrossEntropyLoss(5, 9 * weight)(logits, labels), expected)
+    torch.testing.assert_close(
+        WeightedCrossEntropyLoss(5, class_weight=weight)(logits, labels), expected
+    )
+    torch.testing.assert_close(
+        WeightedCrossEntropyLoss(5, class_weight=9 * weight)(logits, labels), expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,4 +37,4 @@ def test_is_torchs_weighted_mean():
 )
 def test_weights_that_cannot_work_are_refused(weight, message):
     with pytest.raises(ValueError, match=message):
-        WeightedCrossEntropyLoss(3, weight)
+        WeightedCrossEntropyLoss(3, class_weight=weight)

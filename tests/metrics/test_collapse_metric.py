@@ -237,7 +237,7 @@ def test_nothing_counted_is_nan():
     ("options", "kind", "message"),
     [
         ({"num_classes": 1}, ValueError, "num_classes must be at least 2, got 1"),
-        ({"dim": 0}, ValueError, "dim must be at least 1, got 0"),
+        ({"in_features": 0}, ValueError, "in_features must be at least 1, got 0"),
         ({"ignore_index": 2}, ValueError, r"ignore_index must lie outside the classes 0\.\.4"),
         ({"resolution": "full"}, ValueError, "resolution must be 'label' or 'feature', got 'full'"),
         ({"classifier": nn.ReLU()}, TypeError, r"a module with a weight or a tensor, got ReLU\(\)"),
@@ -263,7 +263,7 @@ def test_nothing_counted_is_nan():
 )
 def test_arguments_that_cannot_work_are_refused(options, kind, message):
     with pytest.raises(kind, match=message):
-        CollapseMetric(**({"num_classes": K, "dim": D} | options))
+        CollapseMetric(**({"num_classes": K, "in_features": D} | options))
 
 
 @pytest.mark.parametrize(

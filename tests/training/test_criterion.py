@@ -27,13 +27,24 @@ def parts_of(method):
     return parts
 
 
-ALONE = {"weighted_cross_entropy": "weighted_cross_entropy(weight=enet)"}
-AUXILIARY = ("center_collapse", "learnable_center", "region_rebalance", "prototype_contrast")
+ALONE = {
+    "published_center_collapse": "published_center_collapse(weight=0.8)",
+    "weighted_cross_entropy": "weighted_cross_entropy(class_weight=enet)",
+}
+AUXILIARY = (
+    "center_collapse",
+    "published_center_collapse",
+    "learnable_center",
+    "region_rebalance",
+    "prototype_contrast",
+)
 
 
 @pytest.mark.parametrize("name", [*METHODS, *loss_names()])
 def test_configuration_can_name_every_loss(name):
-    method = f"cross_entropy + {name}" if name in AUXILIARY else ALONE.get(name, name)
+    method = ALONE.get(name, name)
+    if name in AUXILIARY:
+        method = f"cross_entropy + {method}"
     assert parts_of(method)
 
 
@@ -53,7 +64,7 @@ def test_the_training_labels_give_priors_counts_and_weights():
     torch.testing.assert_close(
         image["logit_adjusted"].log_prior_K, STATISTICS.image_prior().log().float()
     )
-    weighted = built("focal(alpha=enet)").losses["focal"]
+    weighted = built("focal(class_weight=enet)").losses["focal"]
     assert isinstance(weighted, FocalLoss)
     torch.testing.assert_close(weighted.alpha_K, class_weights(STATISTICS.pixels_K, "enet").float())
     given = built("logit_adjusted(prior=[1, 1, 1, 1, 2])").losses["logit_adjusted"]
@@ -83,11 +94,11 @@ def test_ldam_is_reweighted_in_the_last_fifth():
 def test_a_fixed_classifier_becomes_the_networks(name):
     criterion, classifier = built(name), nn.Conv2d(C, K, 1)
     criterion.fix_classifier(classifier)
-    rows_KD = criterion.losses[name].rows_KD
-    assert torch.equal(classifier.weight.flatten(1), rows_KD)
+    classifier_rows = criterion.losses[name].classifier_rows
+    assert torch.equal(classifier.weight.flatten(1), classifier_rows)
     assert not classifier.bias.any()
     assert not any(parameter.requires_grad for parameter in classifier.parameters())
-    with pytest.raises(ValueError, match=f"{name} needs a classifier of one row a class"):
+    with pytest.raises(ValueError, match=f"{name} needs a classifier of one row per class"):
         criterion.fix_classifier(nn.Conv2d(C, K, 3))
 
 
@@ -112,9 +123,9 @@ def test_a_class_never_labelled_counts_as_the_commonest():
     [
         ("fixed_classifier + dot_regression", "each bring a classifier, and the network has one"),
         ("center_collapse", "trains no pixel classifier; .* 'cross_entropy \\+ center_collapse'"),
-        ("weighted_cross_entropy", "weighted_cross_entropy needs weight, one of inverse, "),
+        ("weighted_cross_entropy", "weighted_cross_entropy needs class_weight, one of inverse, "),
         ("cross_entropy + center_collapse.published", "published needs weight"),
-        ("focal(alpha=heavy)", "alpha must be one of inverse, .* got 'heavy'"),
+        ("focal(class_weight=heavy)", "class_weight must be one of inverse, .* got 'heavy'"),
         ("logit_adjusted(prior=object)", "prior must be pixel or image, or numbers, got 'object'"),
         ("logit_adjusted(prior=[1, 2])", "prior must hold one number per class"),
         ("focal(gamma=-1)", "gamma must be a finite number >= 0"),

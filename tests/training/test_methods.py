@@ -14,13 +14,13 @@ def test_every_loss_has_the_name_of_its_file():
 
 
 def test_a_weighted_sum():
-    terms = parse_method("0.5*cross_entropy + 2 * focal(gamma=1, alpha=enet) + dice")
+    terms = parse_method("0.5*cross_entropy + 2 * focal(gamma=1, class_weight=enet) + dice")
     assert [(term.name, term.factor) for term in terms] == [
         ("cross_entropy", 0.5),
         ("focal", 2.0),
         ("dice", 1.0),
     ]
-    assert terms[1].arguments == {"gamma": 1, "alpha": "enet"}
+    assert terms[1].arguments == {"gamma": 1, "class_weight": "enet"}
 
 
 def test_named_methods_and_other_constructors():
@@ -48,7 +48,7 @@ def test_a_class_of_your_own_takes_what_it_hands_on():
     (term,) = parse_method(f"{__name__}.HandsOn(sharp=True, gamma=3)")
     built = term.build(4, **term.arguments, ignore_index=7)
     assert (built.sharp, built.gamma, built.ignore_index) == (True, 3, 7)
-    with pytest.raises(ValueError, match=r"takes gamma, alpha, sharp, got 'gama'"):
+    with pytest.raises(ValueError, match=r"takes gamma, class_weight, sharp, got 'gama'"):
         parse_method(f"{__name__}.HandsOn(gama=3)")
 
 
@@ -56,17 +56,17 @@ def test_a_class_of_your_own_takes_what_it_hands_on():
     ("text", "message"),
     [
         ("focal(2)", "arguments need their names"),
-        ("2", "'2' is no loss"),
-        ("dice - focal", "'dice - focal' is no loss"),
+        ("2", "'2' is not a loss"),
+        ("dice - focal", "'dice - focal' is not a loss"),
         ("x*dice", "'dice' needs a finite factor above 0, got 'x'"),
         ("dice + -1*focal", "'focal' needs a finite factor above 0, got -1"),
         ("1e999*dice", "'dice' needs a finite factor above 0, got inf"),
         ("focal(gamma=1, gamma=5)", "focal is given gamma twice"),
         ("0.5*ceco", "ceco is a sum, cross_entropy \\+ center_collapse; write it out"),
-        ("dice + dice", "dice stands in it twice; add up its factors"),
+        ("dice + dice", "dice is named twice; add up its factors"),
         ("dice +", "invalid syntax"),
         ("center_collapse.public", r"no constructor 'public', only \['published'\]"),
-        ("focal(gamma=1 + x)", r"'1 \+ x' is no number, word or list"),
+        ("focal(gamma=1 + x)", r"'1 \+ x' is not a number, word or list"),
     ],
 )
 def test_sums_that_cannot_be_read(text, message):
@@ -78,16 +78,16 @@ def test_sums_that_cannot_be_read(text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("focl", r"focl is no loss \(did you mean focal\?\); there are ceco, ceco_published"),
-        ("zzz", r"zzz is no loss; there are ceco"),
-        ("DiceLoss", r"DiceLoss is no loss \(did you mean dice\?\)"),
+        ("focl", r"unknown loss 'focl' \(did you mean focal\?\); known are ceco, ceco_published"),
+        ("zzz", r"unknown loss 'zzz'; known are ceco"),
+        ("DiceLoss", r"unknown loss 'DiceLoss' \(did you mean dice\?\)"),
         ("CenterCollapseLoss", r"\(did you mean center_collapse\?\)"),
-        ("focal(gama=1)", r"focal takes gamma, alpha, got 'gama' \(did you mean gamma\?\)$"),
-        ("focal(num_classes=3)", "focal takes gamma, alpha, got 'num_classes'$"),
+        ("focal(gama=1)", r"focal takes gamma, class_weight, got 'gama' \(did you mean gamma\?\)$"),
+        ("focal(num_classes=3)", "focal takes gamma, class_weight, got 'num_classes'$"),
         ("dice(smooth=1)", "dice takes no argument, got 'smooth'$"),
-        ("no_such.Loss", "No module named 'no_such'; put its folder on PYTHONPATH"),
-        ("torch.nn.Loss", "'Loss' in torch.nn is not there"),
-        ("torch.nn.Parameter", "'Parameter' in torch.nn is no torch.nn.Module"),
+        ("no_such.Loss", "No module named 'no_such'; start in the folder of the module"),
+        ("torch.nn.Loss", "no 'Loss' in torch.nn; check the spelling"),
+        ("torch.nn.Parameter", "torch.nn.Parameter is not a torch.nn.Module class"),
     ],
 )
 def test_losses_and_arguments_that_are_not_there(text, message):

@@ -18,7 +18,7 @@ PRIOR = torch.tensor([0.7, 0.2, 0.1])
 
 def test_an_adjusted_classifier_makes_adjusted_logits():
     classifier, features = nn.Conv2d(4, 3, 1), torch.randn(2, 4, 5, 5)
-    expected = adjusted_logits(classifier(features), PRIOR, 0.5)
+    expected = adjusted_logits(classifier(features), prior=PRIOR, tau=0.5)
     adjust_classifier(classifier, PRIOR, 0.5)
     torch.testing.assert_close(classifier(features), expected)
 

@@ -1,9 +1,10 @@
 """Class centers: the mean feature of every class, from small feature maps and full-size labels.
 
 Upsampling is linear, so the mean over the label pixels of class k of the resized features is
-``sum_u S_k(u) f(u) / n_k``: S is the transpose of the resize applied to the labels (``cells``), u
-runs over the cells of the small map. S depends on the labels alone. Nothing of size (C, H, W) or
-(K, H, W) is ever formed, and the features are read once at their own resolution (``sums``).
+``sum_u S_k(u) f(u) / n_k``: S is the transpose of the resize applied to the labels
+(``label_sides``), u runs over the cells of the small map. S depends on the labels alone. Nothing of
+size (C, H, W) or (K, H, W) is ever formed, and the features are read once at their own resolution
+(``sums``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from equiseg.centers.label_sides import LabelSide, count_in_voxels, transpose_labels
-from equiseg.centers.sums import dense_sums, row_sums, sparse_sums, sum_dtype
+from equiseg.centers.sums import Labelling, dense_sums, row_sums, sparse_sums, sum_dtype
 from equiseg.labels import (
     check_labels,
     check_num_classes,
@@ -51,7 +52,7 @@ def class_centers(
     label_side: LabelSide | None = None,
     process_group: Any = None,
 ) -> ClassCenters:
-    """Mean, per class over the whole batch, of the features resized to the labels' size.
+    """Mean feature of every class over the batch, as if features were resized to the labels.
 
     Equal to ``F.interpolate(features, labels.shape[1:], mode="bilinear")`` followed by a masked
     mean, to float rounding, for any size ratio (linear and trilinear in 1D and 3D).
@@ -86,13 +87,49 @@ def class_centers(
         TypeError: If the features are not floating point or the labels not integers.
         ValueError: If shapes disagree, labels are smaller than the features, a label is out of
             range, ``inverse`` names no row, or ``label_side`` was made for other maps.
+
+    Example:
+        Two points of class 0, one of class 1, one ignored:
+
+        >>> import torch
+        >>> from equiseg import class_centers
+        >>> features = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0], [9.0, 9.0]])
+        >>> centers_KD, counts_K, present_K = class_centers(
+        ...     features, torch.tensor([0, 0, 1, 255]), num_classes=3
+        ... )
+        >>> centers_KD.tolist()
+        [[2.0, 0.0], [0.0, 2.0], [0.0, 0.0]]
+        >>> counts_K.tolist(), present_K.tolist()
+        ([2, 1, 0], [True, True, False])
     """
     check_num_classes(num_classes, ignore_index)
     check_shapes(features, labels, inverse)
+    if label_side is None and is_checkable(labels):
+        check_labels(labels, num_classes, ignore_index=ignore_index)
+    labelling = Labelling(labels, num_classes, ignore_index, align_corners, inverse)
+    return mean_by_class(features, labelling, label_side, process_group)
+
+
+def mean_by_class(
+    features: Tensor,
+    labelling: Labelling,
+    label_side: LabelSide | None = None,
+    process_group: Any = None,
+) -> ClassCenters:
+    """:func:`class_centers` of inputs that have been checked.
+
+    Args:
+        features: As there.
+        labelling: The labels and how they lie over the features.
+        label_side: As there; checked against the features here.
+        process_group: As there.
+
+    Raises:
+        ValueError: If ``label_side`` was made for other maps.
+    """
+    labels, num_classes, ignore_index, align_corners, inverse = labelling
     if label_side is not None:
-        _check_side(label_side, features, num_classes, ignore_index, align_corners)
-    elif is_checkable(labels):
-        check_labels(labels, num_classes, ignore_index)
+        _check_side(label_side, features, labelling)
     with torch.autocast(features.device.type, enabled=False):
         dtype = sum_dtype(features)
         if label_side is None and is_checkable(labels):
@@ -101,13 +138,9 @@ def class_centers(
                     labels, inverse, len(features), num_classes, ignore_index, dtype
                 )
             elif features.ndim > 2:
+                size = tuple(features.shape[2:])
                 label_side = transpose_labels(
-                    labels,
-                    num_classes,
-                    tuple(features.shape[2:]),
-                    ignore_index,
-                    align_corners,
-                    dtype,
+                    labels, num_classes, size, ignore_index, align_corners, dtype
                 )
         on_cpu = features.device.type == "cpu"
         if label_side is not None and is_checkable(labels):
@@ -116,11 +149,9 @@ def class_centers(
             ids = fold_ignored(labels, num_classes, ignore_index)
             sums_KD = row_sums(features, ids, num_classes)
         else:
-            sums_KD = dense_sums(
-                features, labels, num_classes, ignore_index, align_corners, label_side, inverse
-            )
+            sums_KD = dense_sums(features, labelling, label_side)
         if label_side is None:
-            counts_K = count_labels(labels, num_classes, ignore_index)
+            counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
         else:
             counts_K = label_side.counts_K
         if process_group is not None:
@@ -129,14 +160,9 @@ def class_centers(
     return ClassCenters(centers_KD, counts_K, counts_K > 0)
 
 
-def _check_side(
-    side: LabelSide,
-    features: Tensor,
-    num_classes: int,
-    ignore_index: int,
-    align_corners: bool,
-) -> None:
-    align_corners = align_corners and features.ndim > 2  # voxels are not resized
+def _check_side(side: LabelSide, features: Tensor, labelling: Labelling) -> None:
+    num_classes, ignore_index = labelling.num_classes, labelling.ignore_index
+    align_corners = labelling.align_corners and features.ndim > 2  # voxels are not resized
     if (side.ignore_index, side.align_corners) != (ignore_index, align_corners):
         raise ValueError(
             f"label_side was made with ignore_index={side.ignore_index} and "

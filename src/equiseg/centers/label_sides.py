@@ -157,7 +157,7 @@ def label_side(
             f"feature_size must lie between 1 and the labels' size {label_size} in every "
             f"direction, got {size}; pass the labels at full resolution"
         )
-    check_labels(labels, num_classes, ignore_index)
+    check_labels(labels, num_classes, ignore_index=ignore_index)
     side = transpose_labels(labels.cpu(), num_classes, size, ignore_index, align_corners, dtype)
     return side.to(labels.device)
 
@@ -194,7 +194,7 @@ def voxel_side(
     """
     check_num_classes(num_classes, ignore_index)
     check_shapes(torch.empty(num_voxels, 1, device=labels.device), labels, inverse)
-    check_labels(labels, num_classes, ignore_index)
+    check_labels(labels, num_classes, ignore_index=ignore_index)
     side = count_in_voxels(
         labels.cpu(), inverse.cpu(), num_voxels, num_classes, ignore_index, dtype
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +30,24 @@ _CHUNK_ROWS = 2**11
 _TILE_CELLS = 2**11  # with 128 channels, 1 MB: a core's cache
 _TILE_VALUES = 2**22  # of the weights of a tile, however many classes are in it
 _BLOCK_VALUES = 2**26  # of the weights of a block of classes: 256 MB, four times that in the making
+
+
+class Labelling(NamedTuple):
+    """The labels of a batch, and how they lie over its features.
+
+    Attributes:
+        labels: (B, *Spatial) or (N,) integers.
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+        align_corners: The convention of the resize.
+        inverse: (N,) the voxel of each label, where the features are of voxels.
+    """
+
+    labels: Tensor
+    num_classes: int
+    ignore_index: int
+    align_corners: bool = False
+    inverse: Tensor | None = None
 
 
 def sum_dtype(features: Tensor) -> torch.dtype:
@@ -125,26 +143,15 @@ def _tiles(
         first = last
 
 
-def dense_sums(
-    features: Tensor,
-    labels: Tensor,
-    num_classes: int,
-    ignore_index: int,
-    align_corners: bool,
-    side: LabelSide | None,
-    inverse: Tensor | None = None,
-) -> Tensor:
+def dense_sums(features: Tensor, labelling: Labelling, side: LabelSide | None) -> Tensor:
     """(K, D) sums in shapes that do not depend on the labels.
 
     Args:
         features: (B, D, *spatial) maps, or (N, D) points or (V, D) voxels, which are one map.
-        labels: (B, *Spatial) or (N,) integers.
-        num_classes: Number of classes K.
-        ignore_index: Label value to leave out.
-        align_corners: The convention of the resize.
-        side: Takes the place of the labels where given.
-        inverse: (N,) the voxel of each label, where the features are of voxels.
+        labelling: The labels and how they lie over the features.
+        side: Replaces the labels where given.
     """
+    labels, num_classes, ignore_index, align_corners, inverse = labelling
     if features.ndim == 2:
         features, labels = features.T.unsqueeze(0), labels.unsqueeze(0)
     features = features.to(sum_dtype(features))

@@ -1,4 +1,4 @@
-"""What each class does to the gradient of the center branch; shapes as in ``gradients.py``."""
+"""Gradient of the center branch, class by class; shapes as in ``gradients.py``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from equiseg.centers import class_centers
+from equiseg.centers.centers import ClassCenters, mean_by_class
+from equiseg.centers.sums import Labelling
 from equiseg.collapse.gradients import BranchGradients, errors, norms
-from equiseg.labels import check_shapes
+from equiseg.labels import check_inputs
 
 _SHORTEST_CENTER = 1e-6  # as the loss: shorter centers have no direction, and no gradient
 
 
 class CenterBranch(Protocol):
-    """What a regularizer of the centers consists of: :class:`equiseg.CenterCollapseLoss` is one.
+    """The parts of a regularizer of the centers; :class:`equiseg.CenterCollapseLoss` is one.
 
-    ``reduction`` and ``projection`` are affine maps of rows (or the identity).
+    ``before_averaging`` and ``projection`` are affine maps of rows, or the identity.
     """
 
     training: bool
@@ -30,9 +31,15 @@ class CenterBranch(Protocol):
     min_count: int
     ignore_index: int
     align_corners: bool
-    reduction: nn.Module
     projection: nn.Module
     relu: bool
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        """Whether the features are normalised by the batch in training."""
+
+    def before_averaging(self, features: Tensor) -> Tensor:
+        """The features that are averaged."""
 
 
 @torch.no_grad()
@@ -53,8 +60,8 @@ def center_gradients(
     Args:
         features: As in :class:`equiseg.CenterCollapseLoss`.
         labels: As there.
-        branch: The loss, not in training where it has a ``reduction``: batch statistics would mix
-            the classes. Dropout is left out.
+        branch: The loss, not in training where it uses batch statistics, which would mix the
+            classes. Dropout is left out.
         inverse: (N,) int64, the voxel of each labelled point.
 
     Returns:
@@ -64,27 +71,25 @@ def center_gradients(
         TypeError: If dtypes are wrong.
         ValueError: If the shapes or labels are wrong, or the branch takes batch statistics.
     """
-    if branch.training and not isinstance(branch.reduction, nn.Identity):
+    if branch.training and branch.uses_batch_statistics:
         raise ValueError(
-            "branch must not be in training, for its reduction would normalise by the batch and "
-            "mix the classes; call loss.eval() first"
+            "branch must not be in training: it would normalise by the batch and mix the classes; "
+            "call loss.eval() first"
         )
-    check_shapes(features, labels, inverse)
+    frame_KD = branch.frame_KD.detach().double()
+    num_classes = len(frame_KD)
+    check_inputs(features, labels, num_classes, ignore_index=branch.ignore_index, inverse=inverse)
     if features.shape[1] != branch.in_features:
         raise ValueError(
             f"features must have the branch's in_features={branch.in_features} channels, got "
             f"{features.shape[1]} in {tuple(features.shape)}; pass the input of the classifier"
         )
-    frame_KD = branch.frame_KD.detach().double()
-    num_classes = len(frame_KD)
-    centers = class_centers(
-        features.detach().double(),
-        labels,
-        num_classes,
-        ignore_index=branch.ignore_index,
-        align_corners=branch.align_corners,
-        inverse=inverse,
-    )
+    labelling = Labelling(labels, num_classes, branch.ignore_index, branch.align_corners, inverse)
+    return _of_centers(mean_by_class(features.detach().double(), labelling), branch, frame_KD)
+
+
+def _of_centers(centers: ClassCenters, branch: CenterBranch, frame_KD: Tensor) -> BranchGradients:
+    """The gradient of the branch at these centers."""
     present_K = centers.counts_K >= branch.min_count
     y_P = present_K.nonzero().flatten()  # here every present class is one sample
     linear_CD, offset_D = _affine(branch, frame_KD)
@@ -109,7 +114,7 @@ def center_gradients(
 
     pull_PC = on_centers(-factor * error_P.unsqueeze(1) * frame_KD[y_P])
     push_PC = on_centers(factor * others_PK @ frame_KD)
-    totals_4K = frame_KD.new_zeros(4, num_classes)
+    totals_4K = frame_KD.new_zeros(4, len(frame_KD))
     totals_4K[:, y_P] = torch.stack([*norms(pull_PC, push_PC), error_P])
     mass_K, pull_K, push_K, error_K = totals_4K
     within_KD = torch.zeros_like(frame_KD)
@@ -130,5 +135,5 @@ def _affine(branch: CenterBranch, like: Tensor) -> tuple[Tensor, Tensor]:
     """(C, D) matrix and (D,) offset of the maps between the centers and the frame."""
     channels = branch.in_features
     probes = torch.cat([like.new_zeros(1, channels), torch.eye(channels).to(like)])
-    images_PD: Tensor = branch.projection(branch.reduction(probes))
+    images_PD: Tensor = branch.projection(branch.before_averaging(probes))
     return images_PD[1:] - images_PD[0], images_PD[0]

@@ -54,7 +54,7 @@ class ClassMoments:
     def zeros(
         cls,
         num_classes: int,
-        dim: int,
+        in_features: int,
         *,
         ignore_index: int = 255,
         resolution: Resolution = "label",
@@ -64,27 +64,28 @@ class ClassMoments:
 
         Args:
             num_classes: Number of classes K.
-            dim: Feature dimension D.
+            in_features: Channels D of the features.
             ignore_index: Label value to leave out. 255 is what 8-bit masks use.
             resolution: "label" for the features resized to the labels' size, which is what a
                 pixel classifier is judged on; "feature" for the cells themselves.
             device: Where the sums are kept and batches are brought to. It must know float64.
 
         Raises:
-            ValueError: If ``num_classes < 2``, ``dim < 1``, ``ignore_index`` is a class or the
-                resolution is none of the two.
+            ValueError: If ``num_classes < 2``, ``in_features < 1``, ``ignore_index`` is a class or
+                the resolution is none of the two.
         """
         check_num_classes(num_classes, ignore_index)
-        if dim < 1:
+        if in_features < 1:
             raise ValueError(
-                f"dim must be at least 1, got {dim}; pass the channels of the features"
+                f"in_features must be at least 1, got {in_features}; pass the channels of the "
+                "features"
             )
         if resolution not in ("label", "feature"):
             raise ValueError(f"resolution must be 'label' or 'feature', got {resolution!r}")
         return cls(
             torch.zeros(num_classes, dtype=torch.int64, device=device),
-            torch.zeros(num_classes, dim, dtype=torch.float64, device=device),
-            torch.zeros(num_classes, dim, dim, dtype=torch.float64, device=device),
+            torch.zeros(num_classes, in_features, dtype=torch.float64, device=device),
+            torch.zeros(num_classes, in_features, in_features, dtype=torch.float64, device=device),
             ignore_index,
             resolution,
         )
@@ -121,8 +122,8 @@ class ClassMoments:
             )
         device = self.counts_K.device
         features, labels = features.to(device), labels.to(device)
-        check_labels(labels, num_classes, self.ignore_index)
-        self.counts_K += count_labels(labels, num_classes, self.ignore_index)
+        check_labels(labels, num_classes, ignore_index=self.ignore_index)
+        self.counts_K += count_labels(labels, num_classes, ignore_index=self.ignore_index)
         if features.ndim == 2:  # points and voxels are one map, labelled cell by cell
             pairs = self._point_weights(labels, inverse, len(features))
             add_products(self.sums_KD, self.squares_KDD, features.T, pairs)

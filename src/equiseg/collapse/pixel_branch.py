@@ -59,9 +59,9 @@ def pixel_gradients(
             f"bias (K,) or none, got {tuple(weight_KD.shape)} with {bias}; pass weight.flatten(1) "
             "of a 1x1 convolution"
         )
-    check_labels(labels, num_classes, ignore_index)
+    check_labels(labels, num_classes, ignore_index=ignore_index)
     weight_KD = weight_KD.detach().double()
-    counts_K = count_labels(labels, num_classes, ignore_index)
+    counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
     within_KD, between_KD = torch.zeros_like(weight_KD), torch.zeros_like(weight_KD)
     totals_4K = weight_KD.new_zeros(4, num_classes)  # mass, pull, push, error
     # Rows turned into the space they span: norms stay, and K numbers do for D.

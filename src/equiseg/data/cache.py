@@ -86,11 +86,13 @@ def survey(
             problems.append(str(error))
             continue
         try:  # image folders name the mask's own values; other data sets are checked here
-            check_labels(sample.labels, num_classes, data.ignore_index)
+            check_labels(sample.labels, num_classes, ignore_index=data.ignore_index)
         except (TypeError, ValueError) as error:
             problems.append(f"{sample.name}: {error}")
         else:
-            counts_SK[index] = count_labels(sample.labels, num_classes, data.ignore_index)
+            counts_SK[index] = count_labels(
+                sample.labels, num_classes, ignore_index=data.ignore_index
+            )
     if problems:
         raise DataError.listing(f"{name}: files that cannot be used", problems)
     return counts_SK

@@ -10,13 +10,15 @@ from torch import Tensor, nn
 
 from equiseg.dotted_names import find_object
 from equiseg.imbalance import ClassStatistics
-from equiseg.losses import CenterCollapseLoss
+from equiseg.losses import CenterCollapseLoss, PublishedCenterCollapseLoss
 from equiseg.records.run_result import RESULT, read_result
 from equiseg.runs.weights import ModelCard, load_weights
 from equiseg.tap import FeatureTap
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import read_config
 from equiseg.training.criterion import build_criterion
+
+_CENTER_BRANCHES = (CenterCollapseLoss, PublishedCenterCollapseLoss)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class TrainedNetwork:
             for (name, loss), factor in zip(
                 criterion.losses.items(), criterion.factors, strict=True
             )
-            if type(loss) is CenterCollapseLoss  # a subclass may compute anything
+            # a subclass may compute anything
+            if isinstance(loss, CenterCollapseLoss) and type(loss) in _CENTER_BRANCHES
         ]
         if not branches:
             return None
@@ -68,7 +71,7 @@ class TrainedNetwork:
             branch.load_state_dict(
                 {key.removeprefix(start): v for key, v in state.items() if key.startswith(start)}
             )
-        elif [*branch.parameters()] or not isinstance(branch.reduction, nn.Identity):
+        elif [*branch.parameters()] or branch.uses_batch_statistics:
             return None  # what it has learned went with the checkpoint
         return branch
 

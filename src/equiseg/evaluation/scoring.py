@@ -72,9 +72,13 @@ def evaluate(
     device = next(model.parameters()).device
     num_classes = len(data.classes)
     # Called on one process: the other ranks do not wait for its counts.
-    score = SegmentationScore(num_classes, data.ignore_index, groups, sync_on_compute=False)
+    score = SegmentationScore(
+        num_classes, ignore_index=data.ignore_index, groups=groups, sync_on_compute=False
+    )
     score = score.to(device)
-    calibration = CalibrationError(num_classes, data.ignore_index, groups, sync_on_compute=False)
+    calibration = CalibrationError(
+        num_classes, ignore_index=data.ignore_index, groups=groups, sync_on_compute=False
+    )
     calibration = calibration.to(device)
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
         moments = ClassMoments.zeros(num_classes, tap.in_features, ignore_index=data.ignore_index)

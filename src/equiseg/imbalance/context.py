@@ -39,7 +39,7 @@ class ContextStatistics(Tally):
 
     @classmethod
     def from_labels(
-        cls, labels: Iterable[Tensor], num_classes: int, ignore_index: int = 255
+        cls, labels: Iterable[Tensor], num_classes: int, *, ignore_index: int = 255
     ) -> ContextStatistics:
         """Count the masks of a data set, one image at a time.
 
@@ -54,10 +54,10 @@ class ContextStatistics(Tally):
         """
         statistics = cls.zeros(num_classes)
         for labels_HW in labels:
-            statistics.add(labels_HW, ignore_index)
+            statistics.add(labels_HW, ignore_index=ignore_index)
         return statistics
 
-    def add(self, labels_HW: Tensor, ignore_index: int = 255) -> None:
+    def add(self, labels_HW: Tensor, *, ignore_index: int = 255) -> None:
         """Count one more image, in place.
 
         Args:
@@ -73,10 +73,12 @@ class ContextStatistics(Tally):
                 f"labels_HW must be one mask (H, W), got shape {tuple(labels_HW.shape)}; add the "
                 "images of a batch one by one, and scans with add_voxels"
             )
-        check_labels(labels_HW, self.num_classes, ignore_index)
+        check_labels(labels_HW, self.num_classes, ignore_index=ignore_index)
         self._add(mask_layout(labels_HW.cpu().numpy(), self.num_classes))
 
-    def add_voxels(self, coordinates_V3: Tensor, labels_V: Tensor, ignore_index: int = 255) -> None:
+    def add_voxels(
+        self, coordinates_V3: Tensor, labels_V: Tensor, *, ignore_index: int = 255
+    ) -> None:
         """Count one more scan, in place.
 
         Args:
@@ -100,7 +102,7 @@ class ContextStatistics(Tally):
                 f"{tuple(coordinates_V3.shape)} and {tuple(labels_V.shape)}; take both from the "
                 "same voxels"
             )
-        check_labels(labels_V, self.num_classes, ignore_index)
+        check_labels(labels_V, self.num_classes, ignore_index=ignore_index)
         coordinates, labels = coordinates_V3.cpu().numpy(), labels_V.cpu().numpy()
         self._add(voxel_layout(coordinates, labels, self.num_classes))
 

@@ -111,6 +111,11 @@ def class_weights(
     Raises:
         ValueError: If the formula is unknown, nothing was counted, or images_K is missing or does
             not fit the counts.
+
+    Example:
+        >>> from equiseg import class_weights
+        >>> [round(weight, 2) for weight in class_weights([100, 25, 4], "square_root").tolist()]
+        [0.38, 0.75, 1.88]
     """
     counts = _counts(counts_K)
     occurs = counts > 0

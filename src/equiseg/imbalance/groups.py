@@ -82,6 +82,11 @@ class FrequencyGroups:
 
         Raises:
             ValueError: If the counts are not one non-negative row.
+
+        Example:
+            >>> from equiseg import FrequencyGroups
+            >>> FrequencyGroups.from_counts([900, 5, 40])
+            FrequencyGroups(head=(0,), common=(2,), tail=(1,))
         """
         counts = torch.as_tensor(class_counts_K)
         if counts.ndim != 1 or bool((counts < 0).any()):

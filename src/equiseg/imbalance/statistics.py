@@ -23,6 +23,16 @@ class ClassStatistics(Tally):
         pixels_K: (K,) int64, labelled pixels (or points) of each class.
         images_K: (K,) int64, images (or scans) that contain each class.
         num_images: Number of images counted.
+
+    Example:
+        >>> import torch
+        >>> from equiseg import ClassStatistics
+        >>> masks = [torch.tensor([[0, 0, 1]]), torch.tensor([[0, 2, 255]])]
+        >>> statistics = ClassStatistics.from_labels(masks, num_classes=3)
+        >>> statistics.pixels_K.tolist(), statistics.images_K.tolist()
+        ([3, 1, 1], [2, 1, 1])
+        >>> statistics.pixel_imbalance
+        3.0
     """
 
     pixels_K: Tensor
@@ -31,7 +41,7 @@ class ClassStatistics(Tally):
 
     @classmethod
     def from_labels(
-        cls, labels: Iterable[Tensor], num_classes: int, ignore_index: int = 255
+        cls, labels: Iterable[Tensor], num_classes: int, *, ignore_index: int = 255
     ) -> ClassStatistics:
         """Count the label maps of a data set, one image at a time.
 
@@ -46,7 +56,7 @@ class ClassStatistics(Tally):
         """
         statistics = cls.zeros(num_classes)
         for image_labels in labels:
-            statistics.add(image_labels, ignore_index)
+            statistics.add(image_labels, ignore_index=ignore_index)
         return statistics
 
     @classmethod
@@ -58,7 +68,7 @@ class ClassStatistics(Tally):
         """
         return cls(counts_SK.sum(0), (counts_SK > 0).sum(0), len(counts_SK))
 
-    def add(self, labels: Tensor, ignore_index: int = 255) -> None:
+    def add(self, labels: Tensor, *, ignore_index: int = 255) -> None:
         """Count one more image or scan, in place.
 
         Args:
@@ -69,8 +79,8 @@ class ClassStatistics(Tally):
             TypeError: If labels are not integers.
             ValueError: If a label is neither a class nor ``ignore_index``.
         """
-        check_labels(labels, self.num_classes, ignore_index)
-        counts_K = count_labels(labels, self.num_classes, ignore_index).cpu()
+        check_labels(labels, self.num_classes, ignore_index=ignore_index)
+        counts_K = count_labels(labels, self.num_classes, ignore_index=ignore_index).cpu()
         self.pixels_K += counts_K
         self.images_K += counts_K > 0
         self.num_images += 1

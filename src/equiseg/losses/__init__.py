@@ -1,4 +1,4 @@
-"""Losses, one to a file: what rebalances, behind one signature."""
+"""Losses, one file each, all called as ``loss(logits, labels)`` or ``loss(features, labels)``."""
 
 from equiseg.losses.balanced_softmax import BalancedSoftmaxLoss
 from equiseg.losses.center_collapse import CenterCollapseLoss
@@ -15,7 +15,9 @@ from equiseg.losses.logit_adjusted import LogitAdjustedLoss, adjusted_logits
 from equiseg.losses.lovasz import LovaszLoss
 from equiseg.losses.ohem import OhemLoss
 from equiseg.losses.pixel_loss import PixelLoss
+from equiseg.losses.protocol import ClassCounts, ClassPrior, ClassWeight
 from equiseg.losses.prototype_contrast import PrototypeContrastLoss
+from equiseg.losses.published_center_collapse import PublishedCenterCollapseLoss
 from equiseg.losses.region_rebalance import RegionRebalanceLoss
 from equiseg.losses.seesaw import SeesawLoss
 from equiseg.losses.tversky import TverskyLoss
@@ -24,6 +26,9 @@ from equiseg.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
 __all__ = [
     "BalancedSoftmaxLoss",
     "CenterCollapseLoss",
+    "ClassCounts",
+    "ClassPrior",
+    "ClassWeight",
     "CrossEntropyLoss",
     "DiceLoss",
     "DotRegressionLoss",
@@ -38,6 +43,7 @@ __all__ = [
     "OhemLoss",
     "PixelLoss",
     "PrototypeContrastLoss",
+    "PublishedCenterCollapseLoss",
     "RegionRebalanceLoss",
     "SeesawLoss",
     "TverskyLoss",

@@ -1,23 +1,19 @@
-"""BalancedSoftmaxLoss: logit adjustment at tau = 1, under the name it is also known by."""
+"""BalancedSoftmaxLoss: logit adjustment at tau = 1 under its other published name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor
-
 from equiseg.losses.logit_adjusted import LogitAdjustedLoss
+from equiseg.losses.protocol import ClassPrior
 
 
 class BalancedSoftmaxLoss(LogitAdjustedLoss):
-    r"""Cross entropy under a softmax whose classes count as often as they occur.
+    r"""Cross entropy of a softmax that weighs each class by its count.
 
     .. math:: L = \frac{1}{P} \sum_p -\log \frac{n_{y_p} e^{z_{p y_p}}}{\sum_k n_k e^{z_{pk}}}
 
     Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020 (arXiv
     2007.10740). With n the pixels of each class in training this is
-    :class:`LogitAdjustedLoss` at tau = 1: found twice, built once. Their meta-learned sampler is
-    not part of it.
+    :class:`LogitAdjustedLoss` at tau = 1. Their meta-learned sampler is not part of it.
 
     Args:
         num_classes: Number of classes K.
@@ -29,7 +25,5 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
         ValueError: If the arguments cannot work.
     """
 
-    def __init__(
-        self, num_classes: int, prior: Tensor | Sequence[float], *, ignore_index: int = 255
-    ) -> None:
-        super().__init__(num_classes, prior, tau=1.0, ignore_index=ignore_index)
+    def __init__(self, num_classes: int, *, prior: ClassPrior, ignore_index: int = 255) -> None:
+        super().__init__(num_classes, prior=prior, tau=1.0, ignore_index=ignore_index)

@@ -1,8 +1,6 @@
-"""CenterLoss: what all losses over class centers share, so that a new one says only what is new."""
+"""CenterLoss: the base of losses over class centers: checks, centers, ranks, prior, mean."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
@@ -10,11 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from equiseg.centers import class_centers
+from equiseg.centers.centers import mean_by_class
 from equiseg.centers.label_sides import LabelSide
-from equiseg.labels import check_num_classes, is_checkable
+from equiseg.centers.sums import Labelling
+from equiseg.labels import check_inputs, check_num_classes, check_shapes, is_checkable
 from equiseg.losses.arguments import check_at_least, per_class
-from equiseg.losses.feature_loss import check_features
+from equiseg.losses.feature_loss import check_channels
+from equiseg.losses.protocol import ClassPrior
 from equiseg.ranks import summing_group
 
 # Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
@@ -23,7 +23,7 @@ _MOST_LOGITS = 2**24
 
 
 class CenterLoss(nn.Module):
-    """A loss over features and labels in which each present class is one sample, its center.
+    """A loss over features and labels with one sample per present class: its center.
 
     A subclass implements :meth:`of_centers`. What it is given is exact, in float32 (float64 stays)
     under any autocast, and over all ranks: the mean feature of each class. Classes weigh the same
@@ -37,8 +37,8 @@ class CenterLoss(nn.Module):
             logits. None adds none.
         min_count: Classes with fewer valid pixels in the batch count as absent.
         ignore_index: Label value to leave out.
-        sync: Take centers over all ranks while training under ``torch.distributed``.
-        process_group: The ranks that ``sync`` takes together. None takes all.
+        sync: Take centers over all ranks while training under ``torch.distributed``. A process
+            group takes its ranks only; False this rank alone.
         align_corners: Convention of the (never formed) upsampling of features to labels.
 
     Raises:
@@ -53,11 +53,10 @@ class CenterLoss(nn.Module):
         in_features: int,
         *,
         weight: float = 1.0,
-        prior: Tensor | Sequence[float] | None = None,
+        prior: ClassPrior | None = None,
         min_count: int = 1,
         ignore_index: int = 255,
-        sync: bool = True,
-        process_group: dist.ProcessGroup | None = None,
+        sync: bool | dist.ProcessGroup = True,
         align_corners: bool = False,
     ) -> None:
         super().__init__()
@@ -70,7 +69,6 @@ class CenterLoss(nn.Module):
         self.min_count = min_count
         self.ignore_index = ignore_index
         self.sync = sync
-        self.process_group = process_group
         self.align_corners = align_corners
         log_prior_K = None if prior is None else per_class("prior", prior, num_classes).log()
         self.register_buffer("log_prior_K", log_prior_K)
@@ -104,18 +102,17 @@ class CenterLoss(nn.Module):
                 was made for other maps, or (on eager CPU tensors) a label is neither a class nor
                 ``ignore_index``.
         """
-        check_features(features, labels, inverse, self.in_features)
+        self._check(features, labels, inverse, label_side)
+        labelling = Labelling(
+            labels, self.num_classes, self.ignore_index, self.align_corners, inverse
+        )
         # Autocast would round the branch to half precision; it is tiny and it is a mean.
         with torch.autocast(features.device.type, enabled=False):
-            centers = class_centers(
+            centers = mean_by_class(
                 self.before_averaging(features),
-                labels,
-                self.num_classes,
-                ignore_index=self.ignore_index,
-                align_corners=self.align_corners,
-                inverse=inverse,
-                label_side=label_side,
-                process_group=summing_group(self.sync and self.training, self.process_group),
+                labelling,
+                label_side,
+                summing_group(self.sync) if self.training else None,
             )
             return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
 
@@ -148,6 +145,22 @@ class CenterLoss(nn.Module):
         if self.log_prior_K is not None:
             logits_KK = logits_KK + self.log_prior_K.to(logits_KK.dtype)
         return F.cross_entropy(logits_KK, targets_K, reduction="none", label_smoothing=smoothing)
+
+    def _check(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        inverse: Tensor | None,
+        label_side: LabelSide | None,
+    ) -> None:
+        """The one check of the inputs of a forward pass; a label side has read the labels."""
+        if label_side is not None:
+            check_shapes(features, labels, inverse)
+        else:
+            check_inputs(
+                features, labels, self.num_classes, ignore_index=self.ignore_index, inverse=inverse
+            )
+        check_channels(features, self.in_features)
 
     def _score(self, centers_KD: Tensor, present_K: Tensor) -> Tensor:
         """Mean loss of the present centers, times the weight."""

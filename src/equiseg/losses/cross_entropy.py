@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,21 +23,26 @@ class CrossEntropyLoss(PixelLoss):
 
     Raises:
         ValueError: If the arguments cannot work.
+
+    Example:
+        >>> import torch
+        >>> from equiseg.losses import CrossEntropyLoss
+        >>> loss = CrossEntropyLoss(num_classes=3)
+        >>> logits = torch.zeros(2, 3, 8, 8, requires_grad=True)  # smaller than the labels
+        >>> labels = torch.randint(0, 3, (2, 32, 32))
+        >>> round(loss(logits, labels).item(), 4)
+        1.0986
     """
 
-    def forward(self, logits: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
-        """Scalar loss of one batch, as every pixel loss.
-
-        With an ``inverse`` map the logits of the points are never formed.
-        """
+    def score(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
+        """As of every pixel loss; with an ``inverse`` map the points' logits are never formed."""
         if inverse is None:
-            return super().forward(logits, labels)
-        with torch.autocast(logits.device.type, enabled=False):
-            log_chances_VK = F.log_softmax(self._at_labels(logits, labels, inverse), 1)
-            targets_N = fold_ignored(labels, self.num_classes, self.ignore_index)
-            known_N = targets_N < self.num_classes
-            classes_N = targets_N.clamp(max=self.num_classes - 1)
-            return mean_of_known(-log_chances_VK[inverse, classes_N], known_N)
+            return super().score(logits, labels, inverse)
+        log_chances_VK = F.log_softmax(self.at_labels(logits, labels), 1)
+        targets_N = fold_ignored(labels, self.num_classes, self.ignore_index)
+        known_N = targets_N < self.num_classes
+        classes_N = targets_N.clamp(max=self.num_classes - 1)
+        return mean_of_known(-log_chances_VK[inverse, classes_N], known_N)
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""

@@ -24,6 +24,13 @@ class DiceLoss(TverskyLoss):
 
     Raises:
         ValueError: If the arguments cannot work.
+
+    Example:
+        >>> import torch
+        >>> from equiseg.losses import DiceLoss
+        >>> certain = torch.tensor([[9.0, -9.0], [-9.0, 9.0]])  # two points
+        >>> round(DiceLoss(num_classes=2)(certain, torch.tensor([0, 1])).item(), 4)
+        0.0
     """
 
     def __init__(self, num_classes: int, *, ignore_index: int = 255) -> None:

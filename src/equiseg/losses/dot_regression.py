@@ -1,4 +1,4 @@
-"""DotRegressionLoss: turn every pixel's feature to the fixed direction of its class."""
+"""DotRegressionLoss: pull the feature of every pixel to the fixed direction of its class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from equiseg.losses.pixel_loss import mean_of_known
 
 
 class DotRegressionLoss(FeatureLoss):
-    r"""Squared distance of the cosine to the own vertex of a fixed frame from one.
+    r"""Squared difference between one and the cosine of a feature to the vertex of its class.
 
     .. math:: L = \mathrm{mean}_i\, \tfrac{1}{2} (\hat h_i^T m_{y_i} - 1)^2
 
@@ -28,10 +28,10 @@ class DotRegressionLoss(FeatureLoss):
     the same where both have one size, for points, and inside a region of equal features.
 
     At inference :meth:`logits`, the cosines, take the place of a classifier. A network whose linear
-    classifier has :attr:`rows_KD` decides the same at the features' own stride, where all products
-    of a feature are its length times its cosines. Once resized, long features outweigh short ones,
-    and decisions can differ near borders. Its softmax means nothing, and so does a calibration
-    error read off it: no length was ever trained.
+    classifier has :attr:`classifier_rows` predicts the same classes at the features' own stride,
+    where all products of a feature are its length times its cosines. After resizing, long features
+    outweigh short ones, and predictions can differ near borders. Its softmax is not a probability
+    and cannot be calibrated: no length was ever trained.
 
     Args:
         num_classes: Number of classes K.
@@ -57,7 +57,7 @@ class DotRegressionLoss(FeatureLoss):
         return cosines(features, self.frame_KD)
 
     @property
-    def rows_KD(self) -> Tensor:
+    def classifier_rows(self) -> Tensor:
         """(K, C) rows of the linear classifier that decides alike at the features' stride."""
         return self.frame_KD
 

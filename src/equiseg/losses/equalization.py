@@ -1,9 +1,8 @@
-"""EqualizationLoss: rare classes are mostly left out of other classes' pixels."""
+"""EqualizationLoss: pixels of other classes rarely push the logits of rare classes down."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -11,10 +10,11 @@ from torch.nn import functional as F
 
 from equiseg.losses.arguments import is_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+from equiseg.losses.protocol import ClassPrior
 
 
 class EqualizationLoss(PixelLoss):
-    r"""Softmax equalization: pixels of other classes seldom push the logits of rare ones down.
+    r"""Softmax equalization: rare classes are mostly ignored at pixels of other classes.
 
     .. math:: L = \frac{1}{P} \sum_p
         -\log \frac{e^{z_{p y_p}}}{\sum_k w_{pk} e^{z_{pk}}},
@@ -48,8 +48,8 @@ class EqualizationLoss(PixelLoss):
     def __init__(
         self,
         num_classes: int,
-        prior: Tensor | Sequence[float],
         *,
+        prior: ClassPrior,
         tail_share: float = 0.05,
         gamma: float = 0.9,
         ignore_index: int = 255,

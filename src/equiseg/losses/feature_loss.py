@@ -1,4 +1,4 @@
-"""FeatureLoss: a pixel loss over features, which it turns into one map a class itself."""
+"""FeatureLoss: the base of pixel losses over features, which compute the logits themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from equiseg.labels import check_shapes
+from equiseg.labels import check_inputs
 from equiseg.losses.arguments import check_at_least
 from equiseg.losses.pixel_loss import PixelLoss
 
@@ -16,7 +16,7 @@ _SHORTEST = 1e-6
 
 
 class FeatureLoss(PixelLoss):
-    """A loss over features and labels whose pixels are scored by one row a class.
+    """A loss over features and labels that scores pixels by one row per class.
 
     A subclass implements :meth:`logits`, at the features' own size, and :meth:`of_pixels`, over
     these logits resized to the labels: K maps at full size, as for cross entropy, and never C.
@@ -53,21 +53,24 @@ class FeatureLoss(PixelLoss):
             ValueError: If shapes disagree, the channels are not ``in_features``, or (on eager CPU
                 tensors) a label is out of range.
         """
-        check_features(features, labels, inverse, self.in_features)
+        self.check(features, labels, inverse)
         with torch.autocast(features.device.type, enabled=False):
-            return super().forward(self.logits(wide(features)), labels, inverse=inverse)
+            return self.score(self.logits(wide(features)), labels, inverse)
+
+    def check(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
+        """The one check of the inputs of a forward pass."""
+        check_inputs(
+            features, labels, self.num_classes, ignore_index=self.ignore_index, inverse=inverse
+        )
+        check_channels(features, self.in_features)
 
 
-def check_features(
-    features: Tensor, labels: Tensor, inverse: Tensor | None, in_features: int
-) -> None:
-    """Refuse features that do not fit the labels, or have other channels than the loss.
+def check_channels(features: Tensor, in_features: int) -> None:
+    """Refuse features that have other channels than the loss.
 
     Raises:
-        TypeError: If dtypes are wrong.
-        ValueError: If shapes disagree, or the channels are not ``in_features``.
+        ValueError: If the channels are not ``in_features``.
     """
-    check_shapes(features, labels, inverse)
     if features.shape[1] != in_features:
         raise ValueError(
             f"features must have in_features={in_features} channels, got {features.shape[1]} in "

@@ -1,4 +1,4 @@
-"""FixedClassifierLoss: cross entropy of a pixel classifier that never learns its rows."""
+"""FixedClassifierLoss: cross entropy of a pixel classifier with fixed rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from equiseg.losses.pixel_loss import mean_of_known
 
 
 class FixedClassifierLoss(FeatureLoss):
-    r"""Cross entropy of pixels whose classifier is a fixed frame: equal and maximal angles.
+    r"""Cross entropy of a classifier whose rows are a fixed frame at equal and maximal angles.
 
     .. math:: L = \mathrm{mean}_i\, -\log \mathrm{softmax}_{y_i}(s\, M h_i)
 
@@ -56,10 +56,10 @@ class FixedClassifierLoss(FeatureLoss):
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, K, *spatial) or (N, K) logits of features: the classifier, also at inference."""
-        return products(features, self.rows_KD)
+        return products(features, self.classifier_rows)
 
     @property
-    def rows_KD(self) -> Tensor:
+    def classifier_rows(self) -> Tensor:
         """(K, C) rows of the linear classifier that predicts; it has no bias."""
         return self.scale * self.frame_KD
 

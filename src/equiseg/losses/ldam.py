@@ -1,26 +1,30 @@
-"""LdamLoss: the rarer a class, the wider the margin it is owed."""
+"""LdamLoss: larger margins for rarer classes, with deferred reweighting."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from equiseg.imbalance import ClassStatistics, class_weights
 from equiseg.losses.arguments import check_number, per_class
+from equiseg.losses.protocol import ClassCounts, ClassWeight
 from equiseg.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
+
+# The last fifth of training, as Cao et al. 2019 published it: epochs 160 to 200.
+_REWEIGHT_AFTER = 0.8
 
 
 class LdamLoss(WeightedCrossEntropyLoss):
-    r"""Label-distribution-aware margins, with deferred reweighting.
+    r"""Cross entropy with larger margins for rarer classes, and deferred reweighting.
 
     .. math:: L = \frac{\sum_p w_{y_p} \cdot
         -\log \mathrm{softmax}_{y_p}(s (z_p - \Delta_{y_p} e_{y_p}))}{\sum_p w_{y_p}},
         \quad \Delta_k = m \left(\min_j n_j / n_k\right)^{1/4}
 
     Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS
-    2019 (arXiv 1906.07413). The weights w are all one until :meth:`reweight` is called, late in
-    training: their DRW schedule. They are kept in the state dict, so a resumed run knows.
+    2019 (arXiv 1906.07413). The weights w are all one until :meth:`begin_epoch` sets
+    them in the last fifth of training: the published DRW schedule. The state dict keeps them for a
+    resumed run.
 
     Published are a margin of 0.5 at scale 30, for logits that are cosines: of a classifier with
     normalised features and rows. The defaults are for an ordinary one, whose logits have no bound
@@ -44,31 +48,42 @@ class LdamLoss(WeightedCrossEntropyLoss):
     def __init__(
         self,
         num_classes: int,
-        class_counts: Tensor | Sequence[float],
         *,
+        class_counts: ClassCounts,
         max_margin: float = 2.0,
         scale: float = 1.0,
         ignore_index: int = 255,
     ) -> None:
-        super().__init__(num_classes, [1.0] * num_classes, ignore_index=ignore_index)
+        super().__init__(num_classes, class_weight=[1.0] * num_classes, ignore_index=ignore_index)
         check_number("max_margin", max_margin, default=2)
         check_number("scale", scale, default=1, positive=True)
         self.scale = scale
         counts_K = per_class("class_counts", class_counts, num_classes)
         self.register_buffer("margin_K", max_margin * (counts_K.min() / counts_K) ** 0.25)
 
-    def reweight(self, weight: Tensor | Sequence[float]) -> None:
-        """Weigh the classes from now on; to be called once, at about 80% of the epochs.
+    def begin_epoch(self, share: float, statistics: ClassStatistics) -> None:
+        """Reweight the classes in the last fifth of training, as published.
+
+        Args:
+            share: Share of the training's epochs that are done, in [0, 1].
+            statistics: Counts of the training labels.
+        """
+        if share >= _REWEIGHT_AFTER:
+            # Images, not pixels: pixel counts are far beyond the reach of the published beta.
+            self.reweight(class_weights(statistics.images_K, "effective_number", beta=0.9999))
+
+    def reweight(self, class_weight: ClassWeight) -> None:
+        """Weight the classes from now on; call it once, at about 80% of the epochs.
 
         The published weights are ``class_weights(counts, "effective_number", beta=0.9999)``.
 
         Args:
-            weight: (K,) positive class weights; only their ratios matter.
+            class_weight: (K,) positive class weights; only their ratios matter.
 
         Raises:
-            ValueError: If there is not one positive weight a class.
+            ValueError: If there is not one positive weight per class.
         """
-        self.weight_K.copy_(per_class("weight", weight, self.num_classes))
+        self.weight_K.copy_(per_class("class_weight", class_weight, self.num_classes))
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Weighted cross entropy after the margins are taken off."""

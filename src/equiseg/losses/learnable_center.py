@@ -1,8 +1,6 @@
-"""LearnableCenterLoss: the center branch with a classifier that learns, to compare against."""
+"""LearnableCenterLoss: the center branch with a learnable classifier, for comparison."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
@@ -12,10 +10,11 @@ from equiseg.frames import frame
 from equiseg.losses.arguments import check_number
 from equiseg.losses.center_loss import CenterLoss
 from equiseg.losses.feature_loss import directions
+from equiseg.losses.protocol import ClassPrior
 
 
 class LearnableCenterLoss(CenterLoss):
-    r"""The center branch whose classifier learns: the ablation of ``CenterCollapseLoss``.
+    r"""The center branch with a learnable classifier: the ablation of ``CenterCollapseLoss``.
 
     .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}}
         -\log \mathrm{softmax}_k(s\, W \hat z_k + \log \pi)
@@ -34,8 +33,8 @@ class LearnableCenterLoss(CenterLoss):
         prior: (K,) positive class shares; their logarithm is added to the logits. None adds none.
         min_count: Classes with fewer valid pixels in the batch count as absent.
         ignore_index: Label value to leave out.
-        sync: Take centers over all ranks while training under ``torch.distributed``.
-        process_group: The ranks that ``sync`` takes together. None takes all.
+        sync: Take centers over all ranks while training under ``torch.distributed``. A process
+            group takes its ranks only; False this rank alone.
         align_corners: Convention of the (never formed) upsampling of features to labels.
         seed: Seeds the rows at the start.
 
@@ -50,11 +49,10 @@ class LearnableCenterLoss(CenterLoss):
         *,
         weight: float = 0.4,
         scale: float = 5.0,
-        prior: Tensor | Sequence[float] | None = None,
+        prior: ClassPrior | None = None,
         min_count: int = 1,
         ignore_index: int = 255,
-        sync: bool = True,
-        process_group: dist.ProcessGroup | None = None,
+        sync: bool | dist.ProcessGroup = True,
         align_corners: bool = False,
         seed: int = 0,
     ) -> None:
@@ -66,7 +64,6 @@ class LearnableCenterLoss(CenterLoss):
             min_count=min_count,
             ignore_index=ignore_index,
             sync=sync,
-            process_group=process_group,
             align_corners=align_corners,
         )
         check_number("weight", weight, default=0.4)

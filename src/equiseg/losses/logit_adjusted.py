@@ -1,4 +1,4 @@
-"""LogitAdjustedLoss: learn against the prior, so that the logits go without it."""
+"""LogitAdjustedLoss: cross entropy of the logits plus the log-prior of the classes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from torch.nn import functional as F
 
 from equiseg.losses.arguments import check_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+from equiseg.losses.protocol import ClassPrior
 
 
 class LogitAdjustedLoss(PixelLoss):
-    r"""Cross entropy of logits that are handed the prior for free.
+    r"""Cross entropy of the logits plus tau times the log-prior.
 
     .. math:: L = \frac{1}{P} \sum_p -\log \mathrm{softmax}_{y_p}(z_p + \tau \log \pi)
 
-    What the classes' frequencies explain, the network need not learn: its logits, used as they are,
-    aim at the mean accuracy of the classes rather than of the pixels.
+    The network need not learn the class frequencies. Its logits, used without the prior, aim at the
+    mean accuracy of the classes instead of the accuracy of the pixels.
 
     Menon et al., "Long-tail learning via logit adjustment", ICLR 2021 (arXiv 2007.07314),
     equation 10. For a network that is trained already, see :func:`adjusted_logits`.
@@ -34,13 +35,14 @@ class LogitAdjustedLoss(PixelLoss):
         ValueError: If the arguments cannot work.
     """
 
+    adjusts_logits = True
     log_prior_K: Tensor
 
     def __init__(
         self,
         num_classes: int,
-        prior: Tensor | Sequence[float],
         *,
+        prior: ClassPrior,
         tau: float = 1.0,
         ignore_index: int = 255,
     ) -> None:
@@ -56,11 +58,11 @@ class LogitAdjustedLoss(PixelLoss):
         return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)
 
 
-def adjusted_logits(logits: Tensor, prior: Tensor | Sequence[float], tau: float = 1.0) -> Tensor:
-    r"""Logits less the log-prior, :math:`z - \tau \log \pi`, for a network trained without it.
+def adjusted_logits(logits: Tensor, *, prior: Tensor | Sequence[float], tau: float = 1.0) -> Tensor:
+    r"""Subtract tau times the log-prior from the logits of a trained network.
 
-    The post-hoc half of Menon et al. 2021 (equation 9): their class of largest logit is the
-    one to predict where every class counts the same. Nothing is trained.
+    Post-hoc logit adjustment, :math:`z - \tau \log \pi` (Menon et al. 2021, equation 9): predict
+    the class with the largest adjusted logit where every class counts the same. Nothing is trained.
 
     Args:
         logits: (B, K, *spatial) or (N, K), of a network trained with plain cross entropy.

@@ -39,7 +39,8 @@ class LovaszLoss(PixelLoss):
         """See the class."""
         probabilities_BKP = logits_BKP.softmax(1)
         targets_P, known_P = targets_BP.flatten(), known_BP.flatten()
-        present_K = count_labels(torch.where(known_P, targets_P, -1), self.num_classes, -1) > 0
+        ids_P = torch.where(known_P, targets_P, -1)
+        present_K = count_labels(ids_P, self.num_classes, ignore_index=-1) > 0
         total = probabilities_BKP[:0].sum()  # zero, connected to the graph
         for k in range(self.num_classes):
             if is_checkable(present_K) and not present_K[k]:

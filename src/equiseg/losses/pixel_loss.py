@@ -1,4 +1,4 @@
-"""PixelLoss: what every loss over logits shares, so that a new one says only what is new."""
+"""PixelLoss: the base of every loss over logits: checks, precision, resizing, ignored labels."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from equiseg.labels import check_labels, check_num_classes, check_shapes, fold_ignored, is_checkable
+from equiseg.labels import check_inputs, check_num_classes, fold_ignored
 from equiseg.resize import LINEAR_MODES
 
 
 class PixelLoss(nn.Module):
     """A loss over logits and labels, of pixels, voxels or points.
 
-    A subclass implements :meth:`of_pixels`. What it is given has been checked, is float32 (float64
+    A subclass implements :meth:`of_pixels`. Its inputs have been checked, are float32 (float64
     stays) under any autocast, resized to the labels, and flat: B maps of P pixels, with the classes
     along dimension 1, as torch's own losses have them. Points are one map.
 
@@ -46,17 +46,33 @@ class PixelLoss(nn.Module):
             TypeError: If dtypes are wrong.
             ValueError: If shapes disagree, or (on eager CPU tensors) a label is out of range.
         """
+        self.check(logits, labels, inverse)
         with torch.autocast(logits.device.type, enabled=False):
-            logits = self._at_labels(logits, labels, inverse)
-            targets = fold_ignored(labels, self.num_classes, self.ignore_index)
-            if labels.ndim == 1:
-                logits, targets = logits.T.unsqueeze(0), targets.unsqueeze(0)
-            if inverse is not None:
-                logits = logits.index_select(2, inverse)
-            targets_BP = targets.flatten(1)
-            known_BP = targets_BP < self.num_classes
-            targets_BP = targets_BP.clamp(max=self.num_classes - 1)
-            return self.of_pixels(logits.flatten(2), targets_BP, known_BP)
+            return self.score(logits, labels, inverse)
+
+    def check(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
+        """The one check of the inputs of a forward pass; what follows it does not check again."""
+        check_inputs(
+            logits,
+            labels,
+            self.num_classes,
+            ignore_index=self.ignore_index,
+            inverse=inverse,
+            name="logits",
+        )
+
+    def score(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
+        """The loss of logits, at their own size, and of labels that have been checked."""
+        logits = self.at_labels(logits, labels)
+        targets = fold_ignored(labels, self.num_classes, self.ignore_index)
+        if labels.ndim == 1:
+            logits, targets = logits.T.unsqueeze(0), targets.unsqueeze(0)
+        if inverse is not None:
+            logits = logits.index_select(2, inverse)
+        targets_BP = targets.flatten(1)
+        known_BP = targets_BP < self.num_classes
+        targets_BP = targets_BP.clamp(max=self.num_classes - 1)
+        return self.of_pixels(logits.flatten(2), targets_BP, known_BP)
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """The loss of a batch of pixels.
@@ -70,24 +86,18 @@ class PixelLoss(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement of_pixels")
 
-    def _at_labels(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
-        """Logits checked, in single precision at least, at the size of the labels."""
-        check_shapes(logits, labels, inverse)
+    def at_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Logits in single precision at least, resized to the labels."""
         if logits.shape[1] != self.num_classes:
             raise ValueError(
-                f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]}"
+                f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]} "
+                f"in {tuple(logits.shape)}; build the loss with num_classes={logits.shape[1]}"
             )
-        self._check_labels(labels)
         if logits.dtype != torch.float64:
             logits = logits.float()  # a sum over a batch overflows half precision
         if logits.shape[2:] != labels.shape[1:]:
             logits = F.interpolate(logits, labels.shape[1:], mode=LINEAR_MODES[labels.ndim - 1])
         return logits
-
-    def _check_labels(self, labels: Tensor) -> None:
-        """Refuse labels out of range, where reading them is free of a wait."""
-        if is_checkable(labels):
-            check_labels(labels, self.num_classes, self.ignore_index)
 
 
 def mean_of_known(values: Tensor, known: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""PrototypeContrastLoss: contrast every pixel with a running mean direction of each class."""
+"""PrototypeContrastLoss: contrast every pixel with a moving average direction of each class."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.centers import class_centers
+from equiseg.centers.centers import mean_by_class
+from equiseg.centers.sums import Labelling
 from equiseg.losses.arguments import check_number, is_number
-from equiseg.losses.feature_loss import FeatureLoss, check_features, cosines, directions, wide
+from equiseg.losses.feature_loss import FeatureLoss, cosines, directions, wide
 from equiseg.losses.pixel_loss import mean_of_known
 from equiseg.ranks import summing_group
 
 
 class PrototypeContrastLoss(FeatureLoss):
-    r"""Supervised contrast of pixels with class prototypes, in the manner of PaCo.
+    r"""Supervised contrast of pixels with class prototypes, after PaCo.
 
     .. math:: L = \mathrm{mean}_i\, -\log \mathrm{softmax}_{y_i}(P \hat h_i / \tau), \quad
         p_k \leftarrow \mathrm{normalise}(\mu p_k + (1 - \mu) \hat c_k)
@@ -38,9 +39,9 @@ class PrototypeContrastLoss(FeatureLoss):
         momentum: Share mu of a prototype kept at a batch with its class. 0.99: an average over
             some 100 of them, so that a batch with a few pixels of it moves it little.
         ignore_index: Label value to leave out.
-        sync: Follow the batches of all ranks while training under ``torch.distributed``: all then
-            have the same prototypes. Never communicates in eval mode.
-        process_group: The ranks that ``sync`` takes together. None takes all.
+        sync: Take the batches of all ranks together while training under ``torch.distributed``, so
+            that all have the same prototypes. A process group takes its ranks only; False this rank
+            alone. Never communicates in eval mode.
 
     Raises:
         ValueError: If an argument cannot work.
@@ -56,8 +57,7 @@ class PrototypeContrastLoss(FeatureLoss):
         temperature: float = 0.1,
         momentum: float = 0.99,
         ignore_index: int = 255,
-        sync: bool = True,
-        process_group: dist.ProcessGroup | None = None,
+        sync: bool | dist.ProcessGroup = True,
     ) -> None:
         super().__init__(num_classes, in_features, ignore_index=ignore_index)
         check_number("temperature", temperature, default=0.1, positive=True)
@@ -68,7 +68,6 @@ class PrototypeContrastLoss(FeatureLoss):
         self.temperature = temperature
         self.momentum = momentum
         self.sync = sync
-        self.process_group = process_group
         self.register_buffer("prototypes_KD", torch.zeros(num_classes, in_features))
 
     def logits(self, features: Tensor) -> Tensor:
@@ -77,11 +76,12 @@ class PrototypeContrastLoss(FeatureLoss):
         return cosines(features, self.prototypes_KD.clone()) / self.temperature
 
     def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
-        """Scalar loss of one batch, as every loss over features; in training prototypes follow."""
-        if self.training:
-            check_features(features, labels, inverse, self.in_features)
-            self._follow(features, labels, inverse)
-        return super().forward(features, labels, inverse=inverse)
+        """Scalar loss of one batch, as every loss over features; updates prototypes in training."""
+        self.check(features, labels, inverse)
+        with torch.autocast(features.device.type, enabled=False):
+            if self.training:
+                self._update(features, labels, inverse)
+            return self.score(self.logits(wide(features)), labels, inverse)
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
@@ -91,23 +91,15 @@ class PrototypeContrastLoss(FeatureLoss):
         losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
         return mean_of_known(losses_BP, known_BP & seen_K[targets_BP])
 
-    def _check_labels(self, labels: Tensor) -> None:
-        if not self.training:  # else the centers have read them
-            super()._check_labels(labels)
-
     @torch.no_grad()
-    def _follow(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
-        with torch.autocast(features.device.type, enabled=False):
-            centers_KD, _, present_K = class_centers(
-                directions(wide(features)),
-                labels,
-                self.num_classes,
-                ignore_index=self.ignore_index,
-                inverse=inverse,
-                process_group=summing_group(self.sync, self.process_group),
-            )
-            news_KD = directions(centers_KD)
-            olds_KD = self.prototypes_KD.to(news_KD.dtype)
-            moved_KD = directions(torch.lerp(news_KD, olds_KD, self.momentum))
-            moved_KD = torch.where(olds_KD.any(1, keepdim=True), moved_KD, news_KD)
-            self.prototypes_KD.copy_(torch.where(present_K.unsqueeze(1), moved_KD, olds_KD))
+    def _update(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
+        """Move the prototypes of the present classes towards the batch."""
+        labelling = Labelling(labels, self.num_classes, self.ignore_index, inverse=inverse)
+        centers_KD, _, present_K = mean_by_class(
+            directions(wide(features)), labelling, process_group=summing_group(self.sync)
+        )
+        news_KD = directions(centers_KD)
+        olds_KD = self.prototypes_KD.to(news_KD.dtype)
+        moved_KD = directions(torch.lerp(news_KD, olds_KD, self.momentum))
+        moved_KD = torch.where(olds_KD.any(1, keepdim=True), moved_KD, news_KD)
+        self.prototypes_KD.copy_(torch.where(present_K.unsqueeze(1), moved_KD, olds_KD))

@@ -1,8 +1,6 @@
-"""RegionRebalanceLoss: classify the mean feature of each class with a linear layer of its own."""
+"""RegionRebalanceLoss: classify the mean feature of each class with an extra linear layer."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
@@ -12,10 +10,11 @@ from torch.nn import functional as F
 from equiseg.frames import frame
 from equiseg.losses.arguments import check_number, is_number
 from equiseg.losses.center_loss import CenterLoss
+from equiseg.losses.protocol import ClassPrior
 
 
 class RegionRebalanceLoss(CenterLoss):
-    r"""An auxiliary classification of regions, the mean feature of each class, for training only.
+    r"""Auxiliary classification of the mean feature of each class, for training only.
 
     .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}} -\sum_j t_{kj}
         \log \mathrm{softmax}_j(W z_k + b + \log \pi), \quad
@@ -40,8 +39,8 @@ class RegionRebalanceLoss(CenterLoss):
             1 - 1/K, so that the own class keeps the largest.
         min_count: Classes with fewer valid pixels in the batch count as absent.
         ignore_index: Label value to leave out.
-        sync: Take regions over all ranks while training under ``torch.distributed``.
-        process_group: The ranks that ``sync`` takes together. None takes all.
+        sync: Take regions over all ranks while training under ``torch.distributed``. A process
+            group takes its ranks only; False this rank alone.
         align_corners: Convention of the (never formed) upsampling of features to labels.
         seed: Seeds the rows at the start, those of a frame.
 
@@ -53,14 +52,13 @@ class RegionRebalanceLoss(CenterLoss):
         self,
         num_classes: int,
         in_features: int,
-        prior: Tensor | Sequence[float],
         *,
+        prior: ClassPrior,
         weight: float = 1.0,
         smoothing: float = 0.5,
         min_count: int = 1,
         ignore_index: int = 255,
-        sync: bool = True,
-        process_group: dist.ProcessGroup | None = None,
+        sync: bool | dist.ProcessGroup = True,
         align_corners: bool = False,
         seed: int = 0,
     ) -> None:
@@ -72,7 +70,6 @@ class RegionRebalanceLoss(CenterLoss):
             min_count=min_count,
             ignore_index=ignore_index,
             sync=sync,
-            process_group=process_group,
             align_corners=align_corners,
         )
         check_number("weight", weight, default=1)

@@ -1,4 +1,4 @@
-"""SeesawLoss: common classes push rare ones down less, save where they are mistaken for them."""
+"""SeesawLoss: common classes push rare ones down less, unless pixels are confused with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from equiseg.ranks import summing_group
 
 
 class SeesawLoss(PixelLoss):
-    r"""Cross entropy in which the push of class i on the logit of class j is scaled by S_ij.
+    r"""Cross entropy that scales the push of class i on the logit of class j by S_ij.
 
     .. math:: L = \frac{1}{P} \sum_p -\log \frac{e^{z_i}}{e^{z_i} + \sum_{j \ne i} S_{ij} e^{z_j}},
         \quad S_{ij} = \min\!\left(1, \frac{N_j}{N_i}\right)^{p}
@@ -37,9 +37,8 @@ class SeesawLoss(PixelLoss):
         compensation: Exponent q >= 0. 2, as published; 0 switches compensation off.
         ignore_index: Label value to leave out.
         sync: Count the batches of all ranks while training under ``torch.distributed``: DDP hands
-            rank 0's buffers to all before each step, so what others counted alone would be lost.
-            Never communicates in eval mode.
-        process_group: The ranks that ``sync`` takes together. None takes all.
+            rank 0's buffers to all before each step, so counts of other ranks alone would be lost.
+            A process group takes its ranks only. Never communicates in eval mode.
 
     Raises:
         ValueError: If the arguments cannot work.
@@ -54,8 +53,7 @@ class SeesawLoss(PixelLoss):
         mitigation: float = 0.8,
         compensation: float = 2.0,
         ignore_index: int = 255,
-        sync: bool = True,
-        process_group: dist.ProcessGroup | None = None,
+        sync: bool | dist.ProcessGroup = True,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
         check_number("mitigation", mitigation, default=0.8)
@@ -63,15 +61,14 @@ class SeesawLoss(PixelLoss):
         self.mitigation = mitigation
         self.compensation = compensation
         self.sync = sync
-        self.process_group = process_group
         self.register_buffer("counts_K", torch.zeros(num_classes))
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log S; counts the batch first in training."""
         if self.training:
             seen_BP = torch.where(known_BP, targets_BP, self.ignore_index)
-            counts_K = count_labels(seen_BP, self.num_classes, self.ignore_index)
-            group = summing_group(self.sync, self.process_group)
+            counts_K = count_labels(seen_BP, self.num_classes, ignore_index=self.ignore_index)
+            group = summing_group(self.sync)
             if group is not None:
                 dist.all_reduce(counts_K, group=group)
             self.counts_K += counts_K

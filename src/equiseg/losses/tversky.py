@@ -62,7 +62,7 @@ class TverskyLoss(PixelLoss):
         missed_K = row_sums(missed_B1P, ids_BP, self.num_classes).squeeze(1)
         known_BKP = torch.where(known_BP.unsqueeze(1), chances_BKP, 0)
         false_K = known_BKP.scatter(1, own_B1P, 0).sum((0, 2))
-        counts_K = count_labels(ids_BP, self.num_classes, self.num_classes)
+        counts_K = count_labels(ids_BP, self.num_classes, ignore_index=self.num_classes)
         price_K = self.alpha * false_K + self.beta * missed_K
         present_K = counts_K > 0
         whole_K = torch.where(present_K, counts_K - missed_K + price_K, 1)

@@ -1,8 +1,6 @@
-"""WeightedCrossEntropyLoss: every class as loud as its weight."""
+"""WeightedCrossEntropyLoss: cross entropy with class weights."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +8,7 @@ from torch.nn import functional as F
 
 from equiseg.losses.arguments import per_class
 from equiseg.losses.pixel_loss import PixelLoss
+from equiseg.losses.protocol import ClassWeight
 
 
 class WeightedCrossEntropyLoss(PixelLoss):
@@ -25,7 +24,7 @@ class WeightedCrossEntropyLoss(PixelLoss):
 
     Args:
         num_classes: Number of classes K.
-        weight: (K,) positive class weights; only their ratios matter.
+        class_weight: (K,) positive class weights; only their ratios matter.
         ignore_index: Label value to leave out.
 
     Raises:
@@ -35,10 +34,10 @@ class WeightedCrossEntropyLoss(PixelLoss):
     weight_K: Tensor
 
     def __init__(
-        self, num_classes: int, weight: Tensor | Sequence[float], *, ignore_index: int = 255
+        self, num_classes: int, *, class_weight: ClassWeight, ignore_index: int = 255
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        self.register_buffer("weight_K", per_class("weight", weight, num_classes))
+        self.register_buffer("weight_K", per_class("class_weight", class_weight, num_classes))
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Weighted mean of the pixels' cross entropies."""

@@ -1,4 +1,4 @@
-"""CalibrationError: whether predictions are right as often as the network is sure of them."""
+"""CalibrationError: whether confidence equals the share of right predictions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
 from equiseg.labels import (
-    check_label_dtype,
     check_labels,
     check_num_classes,
     fold_ignored,
     is_checkable,
 )
-from equiseg.metrics.predictions import checked_ids, most_likely, resized_logits
+from equiseg.metrics.predictions import (
+    check_prediction_pair,
+    checked_ids,
+    most_likely,
+    resized_logits,
+)
 from equiseg.metrics.summed_metric import SummedMetric
 
 
@@ -112,6 +116,7 @@ class CalibrationError(SummedMetric[Calibration]):
     def __init__(
         self,
         num_classes: int,
+        *,
         ignore_index: int = 255,
         groups: FrequencyGroups
         | Mapping[str, Sequence[int]]
@@ -151,7 +156,7 @@ class CalibrationError(SummedMetric[Calibration]):
             ValueError: If shapes disagree, confidences are missing or one too many, or (checked on
                 CPU tensors) a label, a class id or a confidence is out of range.
         """
-        check_label_dtype(labels)
+        check_prediction_pair(predictions, labels, self.num_classes)
         if predictions.is_floating_point():
             if confidences is not None:
                 raise ValueError(
@@ -164,7 +169,7 @@ class CalibrationError(SummedMetric[Calibration]):
             _check_confidences(confidences, labels)
             assert confidences is not None
         if is_checkable(labels):
-            check_labels(labels, self.num_classes, self.ignore_index)
+            check_labels(labels, self.num_classes, ignore_index=self.ignore_index)
         predicted = predicted.flatten()
         truth = fold_ignored(labels, self.num_classes, self.ignore_index).flatten()
         known = truth < self.num_classes

@@ -19,17 +19,12 @@ from equiseg.resize import LINEAR_MODES
 class CollapseMetric(SummedMetric[CollapseMeasures]):
     """Neural collapse of last-layer features, counted batch by batch and summed over ranks.
 
-        metric = CollapseMetric(num_classes=19, dim=256, classifier=model.classifier)
-        for images, labels in loader:
-            metric.update(features_of(images), labels)
-        metric.compute().equiangularity
-
     The states are those of :class:`equiseg.collapse.ClassMoments`: 8 K D^2 bytes, and as much again
     for every rank while ranks are summed.
 
     Args:
         num_classes: Number of classes K.
-        dim: Channels D of the features.
+        in_features: Channels D of the features.
         classifier: What turns the features into logits: a module with a weight of K rows of D (a
             Linear or a 1x1 convolution), read whenever it is needed, so that it may go on
             training; or those rows as a (K, D) tensor. It is neither moved nor saved with the
@@ -46,6 +41,18 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
         TypeError: If the classifier has no weight.
         ValueError: If a size, ``ignore_index`` or the resolution cannot work, the classifier or
             the centers are not (K, D), or centers come without a classifier.
+
+    Example:
+        Features on the vertices of a simplex have collapsed:
+
+        >>> import torch
+        >>> from equiseg import CollapseMetric, simplex_etf
+        >>> labels = torch.arange(40) % 4
+        >>> metric = CollapseMetric(num_classes=4, in_features=8)
+        >>> metric.update(simplex_etf(4, 8)[labels], labels)
+        >>> measures = metric.compute()
+        >>> round(measures.equiangularity, 4), round(measures.nc1_ratio, 4)
+        (0.0, 0.0)
     """
 
     counts_K: Tensor
@@ -56,7 +63,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
     def __init__(
         self,
         num_classes: int,
-        dim: int,
+        in_features: int,
         *,
         classifier: nn.Module | Tensor | None = None,
         ignore_index: int = 255,
@@ -67,7 +74,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
     ) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
-        self.dim = dim
+        self.in_features = in_features
         self.ignore_index = ignore_index
         self.resolution: Resolution = resolution
         self.align_corners = align_corners
@@ -77,10 +84,10 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
             raise ValueError(
                 "centers are there to be compared with a classifier, got none; pass classifier= too"
             )
-        if centers is not None and centers.shape != (num_classes, dim):
+        if centers is not None and centers.shape != (num_classes, in_features):
             raise ValueError(
-                f"centers must be ({num_classes}, {dim}), got {tuple(centers.shape)}; pass the "
-                "centers_KD of a metric with the same num_classes and dim"
+                f"centers must be ({num_classes}, {in_features}), got {tuple(centers.shape)}; pass "
+                "the centers_KD of a metric with the same num_classes and in_features"
             )
         if centers is not None and not centers.any():
             raise ValueError(
@@ -89,7 +96,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
             )
         self.centers = None if centers is None else centers.detach().clone()
         nothing = ClassMoments.zeros(
-            num_classes, dim, ignore_index=ignore_index, resolution=resolution
+            num_classes, in_features, ignore_index=ignore_index, resolution=resolution
         )
         self.add_state("counts_K", nothing.counts_K, dist_reduce_fx="sum")
         self.add_state("sums_KD", nothing.sums_KD, dist_reduce_fx="sum")
@@ -154,11 +161,11 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
                 f"classifier must be a module with a weight or a tensor, got {classifier}; pass "
                 "the last layer itself"
             )
-        if weight.shape[:2] != (self.num_classes, self.dim) or weight[0, 0].numel() != 1:
+        if weight.shape[:2] != (self.num_classes, self.in_features) or weight[0, 0].numel() != 1:
             raise ValueError(
-                f"classifier must have a weight of {self.num_classes} rows of {self.dim}, got "
-                f"{tuple(weight.shape)}; one that looks at a neighbourhood has no row to compare "
-                "with a center: pass classifier=None"
+                f"classifier must have a weight of {self.num_classes} rows of {self.in_features}, "
+                f"got {tuple(weight.shape)}; one that looks at a neighbourhood has no row to "
+                "compare with a center: pass classifier=None"
             )
         bias = None if isinstance(classifier, Tensor) else getattr(classifier, "bias", None)
         return weight.detach().flatten(1), bias if bias is None else bias.detach()

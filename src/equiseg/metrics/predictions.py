@@ -1,4 +1,4 @@
-"""What a network predicts, at the size of the labels."""
+"""Predictions of a network: checks, resizing to the labels, confidences."""
 
 from __future__ import annotations
 
@@ -6,8 +6,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.labels import is_checkable
+from equiseg.labels import check_label_dtype, check_order, is_checkable
 from equiseg.resize import LINEAR_MODES
+
+
+def check_prediction_pair(predictions: Tensor, labels: Tensor, num_classes: int) -> None:
+    """Refuse swapped arguments, labels that are not integers, and one-hot labels.
+
+    Raises:
+        TypeError: If the arguments are swapped or labels are not integers.
+        ValueError: If the labels are one-hot: of K channels, with a single one in each place.
+    """
+    check_order(predictions, labels, "predictions")
+    check_label_dtype(labels)
+    may_be = (
+        labels.ndim > 2 and labels.shape[1] == num_classes and predictions.shape == labels.shape
+    )
+    if may_be and is_checkable(labels) and labels.numel():
+        ids = labels.long()
+        if bool((ids.sum(1) == 1).all()) and int(ids.min()) >= 0:
+            raise ValueError(
+                f"labels must be class ids, got one-hot labels {tuple(labels.shape)}; pass "
+                "labels.argmax(1), and class ids or logits as predictions"
+            )
 
 
 def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -20,8 +41,8 @@ def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     if not fits or logits.shape[:2] != (len(labels), num_classes):
         raise ValueError(
             f"predictions as logits must be (B, {num_classes}, *spatial) for labels "
-            f"(B, *spatial), got {tuple(logits.shape)} for {tuple(labels.shape)}; "
-            "class ids must be integers"
+            f"(B, *spatial), got {tuple(logits.shape)} for {tuple(labels.shape)}; class ids must "
+            "be integers, and one-hot labels become class ids by labels.argmax(1)"
         )
     if logits.shape[2:] == labels.shape[1:]:
         return logits
@@ -39,8 +60,8 @@ def checked_ids(ids: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     if ids.shape != labels.shape:
         raise ValueError(
             "predictions as class ids must be shaped as the labels, got "
-            f"{tuple(ids.shape)} and {tuple(labels.shape)}; logits, which are resized, "
-            "must be floating point"
+            f"{tuple(ids.shape)} and {tuple(labels.shape)}; logits, which are resized, must be "
+            "floating point, and one-hot predictions become class ids by predictions.argmax(1)"
         )
     if ids.dtype == torch.bool or ids.is_complex():
         raise TypeError(

@@ -11,14 +11,13 @@ from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
 from equiseg.labels import (
-    check_label_dtype,
     check_labels,
     check_num_classes,
     fold_ignored,
     is_checkable,
 )
-from equiseg.metrics.predictions import checked_ids, resized_logits
-from equiseg.metrics.summed_metric import SummedMetric
+from equiseg.metrics.predictions import check_prediction_pair, checked_ids, resized_logits
+from equiseg.metrics.summed_metric import SummedMetric, named_ignore_index
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,15 @@ class SegmentationScore(SummedMetric[Score]):
     Raises:
         ValueError: If ``num_classes`` or ``ignore_index`` cannot work, or the groups name a class
             that does not exist.
+
+    Example:
+        >>> import torch
+        >>> from equiseg import SegmentationScore
+        >>> score = SegmentationScore(num_classes=3)
+        >>> score.update(torch.tensor([[0, 0, 1, 2]]), torch.tensor([[0, 1, 1, 255]]))
+        >>> result = score.compute()
+        >>> result.miou, round(result.pixel_accuracy, 3)
+        (0.5, 0.667)
     """
 
     higher_is_better = True
@@ -129,6 +137,7 @@ class SegmentationScore(SummedMetric[Score]):
     def __init__(
         self,
         num_classes: int,
+        *positional: int,
         ignore_index: int = 255,
         groups: FrequencyGroups
         | Mapping[str, Sequence[int]]
@@ -138,6 +147,8 @@ class SegmentationScore(SummedMetric[Score]):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if positional:  # an older way to call it
+            ignore_index = named_ignore_index(positional)
         check_num_classes(num_classes, ignore_index)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
@@ -157,14 +168,14 @@ class SegmentationScore(SummedMetric[Score]):
             TypeError: If class ids or labels are not integers.
             ValueError: If shapes disagree, or (checked on CPU tensors) a value is out of range.
         """
-        check_label_dtype(labels)
+        check_prediction_pair(predictions, labels, self.num_classes)
         if predictions.is_floating_point():
             logits = resized_logits(predictions, labels, self.num_classes)
             predicted = logits.max(1).indices  # as argmax(1), which is slower on CPUs
         else:
             predicted = checked_ids(predictions, labels, self.num_classes)
         if is_checkable(labels):
-            check_labels(labels, self.num_classes, self.ignore_index)
+            check_labels(labels, self.num_classes, ignore_index=self.ignore_index)
         # Row K of this matrix takes the pixels without a label, and is dropped.
         truth = fold_ignored(labels, self.num_classes, self.ignore_index)
         cell = (truth * self.num_classes + predicted).flatten()

@@ -1,8 +1,9 @@
-"""SummedMetric: what all metrics here share, states that add up and a frozen result."""
+"""SummedMetric: the base of all metrics here, with states that add up and a frozen result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor
@@ -15,6 +16,21 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
     ) from error
 
 Result = TypeVar("Result")
+
+
+def named_ignore_index(positional: Sequence[int]) -> int:
+    """The ignore_index of an older call that gave it without its name; says so once a place.
+
+    Raises:
+        TypeError: If more was given without a name.
+    """
+    if len(positional) > 1:
+        raise TypeError(
+            f"only num_classes is positional, got {len(positional)} more; name the others, as in "
+            "ignore_index=255, groups=groups"
+        )
+    warnings.warn("name ignore_index: ignore_index=255", FutureWarning, stacklevel=3)
+    return positional[0]
 
 
 class SummedMetric(Metric, Generic[Result]):

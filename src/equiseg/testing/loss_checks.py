@@ -254,7 +254,7 @@ def check_wrong_inputs(case: LossCase) -> None:
     )
     _require_error(
         ValueError,
-        r"labels \(2, 8\) under features \(3, 4\)",
+        r"labels \(2, 8\) under \w+ \(3, 4\)",
         lambda: loss(inputs, labels[:, :2]),
     )
     _require_error(ValueError, r"labels\.squeeze\(1\)", lambda: loss(inputs, labels.unsqueeze(1)))
@@ -378,6 +378,12 @@ def check_loss(case: LossCase) -> None:
 
     Raises:
         AssertionError: At the first check that the loss does not pass; it says what is asked.
+
+    Example:
+        >>> from equiseg.losses import DiceLoss
+        >>> from equiseg.testing import NUM_CLASSES, LossCase, check_loss
+        >>> case = LossCase("dice", lambda ignore: DiceLoss(NUM_CLASSES, ignore_index=ignore))
+        >>> check_loss(case)
     """
     for check in LOSS_CHECKS:
         try:

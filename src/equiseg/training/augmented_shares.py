@@ -96,7 +96,7 @@ def _measured(
     for key in track(list(sampler)[:draws], "drawn samples"):
         sample = training.views[key]
         labels = sample.labels if isinstance(sample, PointSample) else sample[1]
-        statistics.add(labels, data.spec.ignore_index)
+        statistics.add(labels, ignore_index=data.spec.ignore_index)
     return statistics.pixels_K, statistics.images_K
 
 

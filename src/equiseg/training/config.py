@@ -93,7 +93,7 @@ class TrainConfig:
             of your own ("my_module.MyLoss"); a sum is written
             "0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)". "ceco_published" has the
             branch as its authors released it. Statistics of the training labels are given by name:
-            prior=pixel or image, class_counts=pixel or image, and weight= or alpha= by formula
+            prior=pixel or image, class_counts=pixel or image, and class_weight= by formula
             (inverse, square_root, enet, median_frequency, effective_number).
         adjust: Tau of post-hoc logit adjustment (Menon et al. 2021). After training, tau times the
             log-prior of the training pixels is subtracted from the classifier's bias. 0 leaves it;
@@ -131,13 +131,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         # Options are listed and read without torch; the losses of a method need it.
-        from inspect import isclass
+        from equiseg.training.methods import absolute_method, parse_method
 
-        from equiseg.losses import LogitAdjustedLoss
-        from equiseg.training.methods import parse_method
-
+        # evaluate and diagnose find the loss from any folder
+        object.__setattr__(self, "method", absolute_method(self.method))
         for term in parse_method(self.method):
-            if self.adjust and isclass(term.build) and issubclass(term.build, LogitAdjustedLoss):
+            if self.adjust and getattr(term.build, "adjusts_logits", False):
                 raise ValueError(
                     f"adjust={self.adjust} would subtract the prior a second time after "
                     f"{term.name}; use one of the two"

@@ -1,4 +1,4 @@
-"""Criterion: what a method minimises, as named parts that add up."""
+"""Criterion: the sum of losses that a method minimises, as named parts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from torch import Tensor, nn
 from equiseg.evaluation.inputs import within
 from equiseg.imbalance import ClassStatistics, class_prior, class_weights
 from equiseg.imbalance.formulas import WeightFormula
-from equiseg.losses import DotRegressionLoss, FixedClassifierLoss, LdamLoss
+from equiseg.losses.protocol import FromLabels, from_labels
 from equiseg.training.methods import Term, parse_method
 
 _COUNTED = ("pixel", "image")
-_FIXING = (FixedClassifierLoss, DotRegressionLoss)
-# The last fifth of training, as Cao et al. 2019 published it: epochs 160 to 200.
-_REWEIGHT_AFTER = 0.8
+# Parameters that are given vectors by their names, where their type does not say it.
+_BY_NAME = {
+    "prior": FromLabels.PRIOR,
+    "class_counts": FromLabels.COUNTS,
+    "class_weight": FromLabels.WEIGHT,
+    "weight": FromLabels.WEIGHT,
+    "alpha": FromLabels.WEIGHT,
+}
 
 
 class Criterion(nn.Module):
@@ -74,17 +79,14 @@ class Criterion(nn.Module):
         return parts
 
     def begin_epoch(self, share_done: float) -> None:
-        """Deferred reweighting, where a loss has it.
+        """Call ``begin_epoch`` of every loss that has it.
 
         Args:
-            share_done: Share of the training's epochs that are over.
+            share_done: Share of the training's epochs that are done.
         """
         for loss in self.losses.values():
-            if isinstance(loss, LdamLoss) and share_done >= _REWEIGHT_AFTER:
-                # Images, not pixels: these are far beyond the reach of the published beta.
-                loss.reweight(
-                    class_weights(self.statistics.images_K, "effective_number", beta=0.9999)
-                )
+            if hasattr(loss, "begin_epoch"):
+                loss.begin_epoch(share_done, self.statistics)  # type: ignore[operator]
 
     def fix_classifier(self, classifier: nn.Module) -> None:
         """Give the network the classifier that a loss brings, for good.
@@ -96,15 +98,16 @@ class Criterion(nn.Module):
             ValueError: If the layer looks at more than one place.
         """
         for name, loss in self.losses.items():
-            if not isinstance(loss, _FIXING):
+            rows_KD: Any = getattr(loss, "classifier_rows", None)
+            if rows_KD is None:
                 continue
             weight: Any = classifier.weight
-            if weight.numel() != loss.rows_KD.numel():
+            if weight.numel() != rows_KD.numel():
                 raise ValueError(
-                    f"{name} needs a classifier of one row a class, {tuple(loss.rows_KD.shape)}, "
-                    f"the network's is {tuple(weight.shape)}; choose a network of equiseg's own"
+                    f"{name} needs a classifier of one row per class, {tuple(rows_KD.shape)}, the "
+                    f"network's is {tuple(weight.shape)}; choose a network of equiseg's own"
                 )
-            weight.data.copy_(loss.rows_KD.view_as(weight))
+            weight.data.copy_(rows_KD.view_as(weight))
             if classifier.bias is not None:
                 classifier.bias.data.zero_()  # type: ignore[operator]
             classifier.requires_grad_(False)
@@ -126,11 +129,8 @@ def build_criterion(
             argument cannot work.
     """
     terms = parse_method(method)
-    losses = {
-        term.name.replace(".", "_"): _build(term, statistics, in_features, ignore_index)
-        for term in terms
-    }
-    fixing = [name for name, loss in losses.items() if isinstance(loss, _FIXING)]
+    losses = {term.key: _build(term, statistics, in_features, ignore_index) for term in terms}
+    fixing = [name for name, loss in losses.items() if hasattr(loss, "classifier_rows")]
     if len(fixing) > 1:
         raise ValueError(
             f"method {method!r}: {' and '.join(fixing)} each bring a classifier, and the network "
@@ -176,34 +176,58 @@ def _build(
         )
     if term.over_features:
         arguments["in_features"] = in_features
-    for name in ("prior", "class_counts"):
-        if name not in parameters:
-            continue
-        if name not in arguments and parameters[name].default is Parameter.empty:
-            arguments[name] = "image" if term.over_features else "pixel"
-        if isinstance(arguments.get(name), str):
-            arguments[name] = _counted(name, arguments[name], statistics)
-    for name in ("weight", "alpha"):
-        of_classes = name in parameters and str(parameters[name].annotation) != "float"
-        if of_classes and isinstance(formula := arguments.get(name), str):
-            arguments[name] = _weights(name, formula, statistics)
-    required = [name for name, p in parameters.items() if p.default is Parameter.empty]
-    if missing := [n for n in required if n not in arguments and n != "num_classes"]:
-        of_classes = "weight" in missing and str(parameters["weight"].annotation) != "float"
-        hint = f", one of {', '.join(get_args(WeightFormula))}" if of_classes else ""
+    kinds = {name: _kind(parameter) for name, parameter in parameters.items()}
+    for name, kind in kinds.items():
+        required = parameters[name].default is Parameter.empty
+        if kind is None:
+            _check_number(term, name, parameters[name], arguments.get(name))
+        elif kind is FromLabels.WEIGHT:
+            if isinstance(formula := arguments.get(name), str):
+                arguments[name] = _weights(name, formula, statistics)
+        else:
+            default = ("image" if term.over_features else "pixel") if required else None
+            if isinstance(of := arguments.get(name, default), str):
+                arguments[name] = _counted(name, kind, of, statistics)
+    required_names = [name for name, p in parameters.items() if p.default is Parameter.empty]
+    if missing := [n for n in required_names if n not in arguments and n != "num_classes"]:
+        formulas = any(kinds[name] is FromLabels.WEIGHT for name in missing)
+        hint = f", one of {', '.join(get_args(WeightFormula))}" if formulas else ""
         raise ValueError(f"method: {term.name} needs {', '.join(missing)}{hint}")
     num_classes = len(statistics.pixels_K)
     return term.build(num_classes, **arguments, ignore_index=ignore_index)
 
 
-def _counted(name: str, of: str, statistics: ClassStatistics) -> Tensor:
+def _kind(parameter: Parameter) -> FromLabels | None:
+    """What a parameter is given from the labels: by its type, else by its name if it is untyped."""
+    if kind := from_labels(parameter.annotation):
+        return kind
+    takes_vectors = parameter.annotation is Parameter.empty or _takes(parameter, Tensor)
+    return _BY_NAME.get(parameter.name) if takes_vectors else None
+
+
+def _takes(parameter: Parameter, kind: type) -> bool:
+    """Whether a type is, or its union has, this one."""
+    return kind in (parameter.annotation, *get_args(parameter.annotation))
+
+
+def _check_number(term: Term, name: str, parameter: Parameter, value: Any) -> None:
+    """Refuse a word for a parameter that is a number."""
+    numeric = parameter.annotation in (float, int)
+    if numeric and isinstance(value, str):
+        raise ValueError(
+            f"method: {name} of {term.name} must be a number, got {value!r:.80}; a loss that takes "
+            "class weights names their type, equiseg.losses.ClassWeight"
+        )
+
+
+def _counted(name: str, kind: FromLabels, of: str, statistics: ClassStatistics) -> Tensor:
     """Counts or shares of the classes, of pixels or of images."""
     if of not in _COUNTED:
         raise ValueError(f"method: {name} must be {' or '.join(_COUNTED)}, or numbers, got {of!r}")
-    if name == "prior" and of == "image":
+    if kind is FromLabels.PRIOR and of == "image":
         return statistics.image_prior()
     counts_K = statistics.pixels_K if of == "pixel" else statistics.images_K
-    return class_prior(counts_K, total=None if name == "prior" else 1)
+    return class_prior(counts_K, total=None if kind is FromLabels.PRIOR else 1)
 
 
 def _weights(name: str, formula: str, statistics: ClassStatistics) -> Tensor:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import functools
 import inspect
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
 from torch import nn
 
 from equiseg import losses
+from equiseg.dotted_names import absolute_name, find_object
 from equiseg.losses.arguments import is_number
 
 METHODS = {
@@ -23,8 +27,15 @@ METHODS = {
     "ceco_published": "cross_entropy + center_collapse.published(weight=0.8)",
 }
 _EXAMPLE = "0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)"
-# What the run gives every loss, or makes of the training labels.
-_GIVEN = ("num_classes", "in_features", "ignore_index", "sync", "process_group")
+# What the run gives every loss.
+_GIVEN = ("num_classes", "in_features", "ignore_index", "sync")
+# Older names of arguments, as configurations and studies on disk have them.
+_RENAMED = {
+    "weighted_cross_entropy": {"weight": "class_weight"},
+    "focal": {"alpha": "class_weight"},
+}
+# A quoted name, or a file and a name: what Python's own syntax does not read as one name.
+_FILE_NAME = re.compile(r"""'[^']*'|"[^"]*"|(?P<file>[^\s+*(),=\[\]'"]+\.py:\w+)""")
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,8 @@ class Term:
     """One loss of a method.
 
     Attributes:
-        name: As it was written: "focal", "center_collapse.published", "my_losses.MyLoss".
+        name: As it was written: "focal", "center_collapse.published", "my_losses.MyLoss",
+            "folder/file.py:MyLoss".
         factor: It counts this many times.
         arguments: Keyword arguments as they were written; of classes, by the name of a formula.
         build: The class, or its constructor of another name.
@@ -42,6 +54,14 @@ class Term:
     factor: float
     arguments: dict[str, Any]
     build: Callable[..., nn.Module]
+
+    @property
+    def key(self) -> str:
+        """The name in logs and state dicts: without the folder of a file, and without dots."""
+        place, _, attribute = self.name.rpartition(":")
+        if place.endswith(".py"):
+            return f"{Path(place).stem}_{attribute}"
+        return self.name.replace(".", "_").replace(":", "_")
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -64,15 +84,26 @@ class Term:
 
 
 def _named(build: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
-    """The named parameters of a callable, and whether it takes any others."""
+    """The named parameters of a callable with their types, and whether it takes any others."""
     found = inspect.signature(build).parameters.values()
     hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in found)
     kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return {p.name: p for p in found if p.kind not in kinds}, hands_on
+    function: Any = vars(build).get("__init__") if inspect.isclass(build) else build
+    return {p.name: _typed(p, function) for p in found if p.kind not in kinds}, hands_on
+
+
+def _typed(parameter: inspect.Parameter, function: Any) -> inspect.Parameter:
+    """The parameter with its type instead of the type's text, where the text can be resolved."""
+    alone = SimpleNamespace(__annotations__={"it": parameter.annotation})
+    names = getattr(function, "__globals__", {})
+    try:
+        return parameter.replace(annotation=get_type_hints(alone, names, {}, True)["it"])
+    except Exception:  # a name that only type checkers import: not one of ours
+        return parameter
 
 
 def loss_names() -> list[str]:
-    """The names of the losses that come with equiseg, each that of its file."""
+    """The names of the losses of equiseg; each is the name of its file."""
     found = inspect.getmembers(losses, inspect.isclass)
     bases = (losses.PixelLoss, losses.FeatureLoss)
     return [loss.__module__.rpartition(".")[2] for _, loss in found if loss not in bases]
@@ -84,21 +115,37 @@ def parse_method(text: str) -> tuple[Term, ...]:
     Args:
         text: A named method ("ceco"), a loss ("focal(gamma=1)"), or a weighted sum of losses
             ("0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)"). A loss has the name of
-            its file, or is a class of your own by its dotted name ("my_losses.MyLoss"). Only
-            keyword arguments, with numbers, words, lists, True, False and None as values.
+            its file; a class of your own is named "my_losses.MyLoss" or "folder/file.py:MyLoss"
+            (in quotes where the path has spaces or operators). Only keyword arguments, with
+            numbers, words, lists, True, False and None as values.
 
     Raises:
         ValueError: If the text is no such sum, or a loss or an argument is unknown.
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(_quoted(text.strip()), mode="eval").body
     except SyntaxError as error:
         raise _refused(text, f"{error.msg} at character {error.offset}") from None
     terms = tuple(_term(node, text) for node in _summands(tree))
-    names = [term.name for term in terms]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise _refused(text, f"{', '.join(sorted(twice))} stands in it twice; add up its factors")
+    keys = [term.key for term in terms]
+    if twice := {term.name for term in terms if keys.count(term.key) > 1}:
+        raise _refused(text, f"{', '.join(sorted(twice))} is named twice; add up its factors")
     return terms
+
+
+def absolute_method(text: str) -> str:
+    """The method with absolute paths for files, so that it can be read from any folder."""
+
+    def absolute(found: re.Match[str]) -> str:
+        name = found["file"] or found[0][1:-1]
+        return repr(absolute_name(name)) if ".py:" in name else found[0]
+
+    return _FILE_NAME.sub(absolute, text)
+
+
+def _quoted(text: str) -> str:
+    """The text with quotes around file names, which then are Python strings."""
+    return _FILE_NAME.sub(lambda found: repr(found["file"]) if found["file"] else found[0], text)
 
 
 def _summands(node: ast.expr) -> list[ast.expr]:
@@ -122,64 +169,94 @@ def _term(node: ast.expr, text: str) -> Term:
             raise _refused(text, "arguments need their names")
         keywords = node.keywords
         node = node.func
-    if not isinstance(node, (ast.Name, ast.Attribute)):
-        raise _refused(text, f"{ast.unparse(node)!r} is no loss")
-    name = ast.unparse(node)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        name = node.value
+    elif isinstance(node, (ast.Name, ast.Attribute)):
+        name = ast.unparse(node)
+    else:
+        raise _refused(text, f"{ast.unparse(node)!r} is not a loss")
     if name in METHODS:
         raise _refused(text, f"{name} is a sum, {METHODS[name]}; write it out")
-    term = Term(name, float(factor), {}, _constructor(name, text))
+    build = _constructor(name, text)
+    term = Term(name, float(factor), _arguments(name, keywords, text), build)
     allowed = [parameter for parameter in term.parameters if parameter not in _GIVEN]
-    for keyword in keywords:
-        if keyword.arg not in allowed:
+    for argument in term.arguments:
+        if argument not in allowed:
             known = f"takes {', '.join(allowed)}" if allowed else "takes no argument"
-            near = get_close_matches(str(keyword.arg), allowed, 1)
+            near = get_close_matches(argument, allowed, 1)
             meant = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"method {text!r}: {name} {known}, got {keyword.arg!r}{meant}")
-        if keyword.arg in term.arguments:
-            raise _refused(text, f"{name} is given {keyword.arg} twice")
-        term.arguments[keyword.arg] = _value(keyword.value, text)
+            raise ValueError(f"method {text!r}: {name} {known}, got {argument!r}{meant}")
     return term
+
+
+def _arguments(name: str, keywords: list[ast.keyword], text: str) -> dict[str, Any]:
+    """The arguments as they were written, under today's names."""
+    arguments: dict[str, Any] = {}
+    for keyword in keywords:
+        argument = _RENAMED.get(name, {}).get(str(keyword.arg), str(keyword.arg))
+        if argument != keyword.arg:
+            _note(f"{name}({keyword.arg}=...)", f"{argument}=")
+        if argument in arguments:
+            raise _refused(text, f"{name} is given {argument} twice")
+        arguments[argument] = _value(keyword.value, text)
+    if name == "center_collapse":
+        _join_projection(arguments)
+    return arguments
+
+
+def _join_projection(arguments: dict[str, Any]) -> None:
+    """Read ``projection=frozen, dim=512`` and ``projection=none``, as older texts have them."""
+    if arguments.get("projection") == "none":
+        arguments["projection"] = None
+    if "dim" in arguments and isinstance(arguments.get("projection"), str):
+        dim = arguments.pop("dim")
+        _note("center_collapse(projection=frozen, dim=512)", "projection=[frozen, 512]")
+        if dim is not None:
+            arguments["projection"] = (arguments["projection"], dim)
+
+
+@functools.cache
+def _note(old: str, new: str) -> None:
+    """Say once that a method has an older name."""
+    warnings.warn(f"method: {old} is now written {new}", FutureWarning, stacklevel=2)
 
 
 def _value(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Name):
         return node.id  # prior=image reads better than prior='image'
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(item, text) for item in node.elts]
     try:
         return ast.literal_eval(node)
     except ValueError:
-        raise _refused(text, f"{ast.unparse(node)!r} is no number, word or list") from None
+        raise _refused(text, f"{ast.unparse(node)!r} is not a number, word or list") from None
 
 
 def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
-    """A loss by its file's name, one of its other constructors, or a class by its dotted name."""
+    """A loss by the name of its file, another constructor of it, or a class of a user's own."""
     first, _, rest = name.partition(".")
     found: Any
     if first in loss_names():
         found = getattr(losses, "".join(word.capitalize() for word in first.split("_")) + "Loss")
         if not rest:
             return found  # type: ignore[no-any-return]
-        named = [k for k, v in vars(found).items() if isinstance(v, classmethod)]
+        kinds = (classmethod, staticmethod)
+        named = [k for k, v in vars(found).items() if isinstance(v, kinds)]
         if rest not in named:
             raise _refused(text, f"{first} has no constructor {rest!r}, only {named}")
         return getattr(found, rest)  # type: ignore[no-any-return]
-    module, _, loss = name.rpartition(".")
-    if not module:
+    if "." not in name and ":" not in name:
         known = (*METHODS, *loss_names())
         written = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removesuffix("_loss")
         near = get_close_matches(written, known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(
-            f"method {text!r}: {name} is no loss{meant}; there are {', '.join(known)}, and classes "
-            "of yours by their dotted names"
+            f"method {text!r}: unknown loss {name!r}{meant}; known are {', '.join(known)}, and "
+            "classes of yours by their dotted names"
         )
-    try:
-        source = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"method {text!r}: {error}; put its folder on PYTHONPATH") from error
-    found = getattr(source, loss, None)
+    found = find_object(name, f"method {text!r}")
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):
-        reason = "no torch.nn.Module" if hasattr(source, loss) else "not there"
-        raise ValueError(f"method {text!r}: {loss!r} in {module} is {reason}")
+        raise ValueError(f"method {text!r}: {name} is not a torch.nn.Module class")
     return found
 
 

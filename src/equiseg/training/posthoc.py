@@ -45,7 +45,7 @@ def adjust_classifier(classifier: nn.Module, prior_K: Tensor, tau: float) -> Non
             f"adjust={tau} moves the bias of the classifier, and {classifier} has none; adjust its "
             "logits with equiseg.losses.adjusted_logits"
         )
-    bias.copy_(adjusted_logits(bias[None], prior_K, tau)[0])
+    bias.copy_(adjusted_logits(bias[None], prior=prior_K, tau=tau)[0])
 
 
 def adjust_run(

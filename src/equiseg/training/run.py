@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     """Train, keep the weights that are best on the validation split, score them on all splits.
 
     ``out`` receives config.yaml, logs/, checkpoints/, model.safetensors and result.json. A run
-    that was cut off goes on from its last epoch when started again with the same configuration;
-    one that is finished returns its result.
+    that was interrupted resumes from its last epoch when started again with the same configuration;
+    a finished run returns its result.
 
     Args:
         config: The run.
@@ -71,7 +72,6 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         ValueError: If ``out`` holds other results or a run of another configuration, another
             process is writing to it, or an argument cannot work.
     """
-    quiet = console is None
     console = console or Console(quiet=True)
     check_outcome(out, Outcome.RUN)
     check_same(config, out)
@@ -90,6 +90,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         voting_folder(data.splits["val"], config.evaluation.votes)
     _tell_absent(data, console)
     task = SegmentationTask(config, data.spec, data.statistics, data.groups)
+    run = _Run(config, task, data, out, console)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     if data.spec.holds_points:
         train_split = data.splits["train"]
@@ -97,21 +98,51 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         task.model.standardize.measure(scan.features_NC for scan in scans)
     reading = scan_reading(config.data)  # the card as it is now, whatever becomes of its file
     training = training_samples(config, task.model, data, _progress(console))
-    drawn = None
-    if int(os.environ.get("RANK", 0)) == 0:
-        drawn = _tell_drawn(config, data, training, console)
+    rank = int(os.environ.get("RANK", 0))
+    drawn = _tell_drawn(run, training) if rank == 0 else None
     result = None
     # Only now: a refused run leaves no trace.
-    with held(out) if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
+    with held(out) if rank == 0 else nullcontext():
         mark_outcome(out, Outcome.RUN)
-        best, clock, memory = _fit(config, task, data, training, out, console, quiet)
+        fitted = _fit(run, training)
         if task.global_rank == 0:
-            result = _finish(
-                config, task, data, reading, out, best, clock, memory, drawn, origin, console
-            )
+            result = _finish(run, fitted, _Origin(reading, drawn, origin))
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One training: its configuration, network and data, and where it writes and prints."""
+
+    config: TrainConfig
+    task: SegmentationTask
+    data: OpenedData
+    out: Path
+    console: Console
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.out / "checkpoints"
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """The best checkpoint by validation mIoU, and the cost of training."""
+
+    best: ModelCheckpoint
+    clock: StepClock
+    memory: PeakMemory
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """How scans were read, which shares were drawn, and which code ran, at the start of a run."""
+
+    reading: ScanReading | None
+    drawn: dict[str, Any] | None
+    provenance: dict[str, str]
 
 
 def _check_options(data: DataConfig, of_points: bool) -> None:
@@ -132,62 +163,90 @@ def _tell_absent(data: OpenedData, console: Console) -> None:
         )
 
 
-def _tell_drawn(
-    config: TrainConfig, data: OpenedData, training: TrainingSamples, console: Console
-) -> dict[str, Any] | None:
+def _tell_drawn(run: _Run, training: TrainingSamples) -> dict[str, Any] | None:
     """Show what samplers, crops and pasting do to the shares of the classes."""
-    drawn = drawn_shares(config, data, training, _progress(console))
+    spec = run.data.spec
+    drawn = drawn_shares(run.config, run.data, training, _progress(run.console))
     if drawn:
-        console.print(drawn_table(drawn, data.spec.classes, of_points=data.spec.holds_points))
+        run.console.print(drawn_table(drawn, spec.classes, of_points=spec.holds_points))
     return drawn
 
 
-def _fit(
-    config: TrainConfig,
-    task: SegmentationTask,
-    data: OpenedData,
-    training: TrainingSamples,
-    out: Path,
-    console: Console,
-    quiet: bool,
-) -> tuple[ModelCheckpoint, StepClock, PeakMemory]:
-    """Run Lightning; the best checkpoint by validation mIoU, and what training cost."""
-    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    folder = out / "checkpoints"
-    best = ModelCheckpoint(folder, "best", monitor="val/miou", mode="max")
+def _fit(run: _Run, training: TrainingSamples) -> _Fitted:
+    """Run Lightning."""
+    best = ModelCheckpoint(run.checkpoints, "best", monitor="val/miou", mode="max")
+    fitted = _Fitted(best, StepClock(), PeakMemory())
+    callbacks = _callbacks(run, fitted)
+    batches, validation = _loaders(run, training)
+    trainer = _trainer(run, callbacks)
+    resume = run.checkpoints / "last.ckpt"
+    checkpoint = str(resume) if resume.is_file() else None
+    if checkpoint:
+        run.console.print(f"[dim]resuming from {resume.name}[/dim]")
+    if int(os.environ.get("RANK", 0)) == 0:
+        write_config(run.config, run.out / "config.yaml")
+    with warnings.catch_warnings():
+        for message in _EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            trainer.fit(run.task, batches, validation, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:
+            if trainer.interrupted:  # Lightning leaves without a word
+                raise KeyboardInterrupt from None
+            raise
+    return fitted
+
+
+def _callbacks(run: _Run, fitted: _Fitted) -> list[L.Callback]:
+    """Checkpoints, measurements and progress, in the order in which they run."""
+    config, spec = run.config, run.data.spec
     last = ModelCheckpoint(
-        folder, "last", enable_version_counter=False, save_on_train_epoch_end=True
+        run.checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=True
     )
-    clock, memory = StepClock(), PeakMemory()
-    callbacks: list[L.Callback] = [best, last, clock, memory, ValidationTable(console)]
-    callbacks.append(ProgressFile(out / PROGRESS))
+    callbacks: list[L.Callback] = [fitted.best, last, fitted.clock, fitted.memory]
+    callbacks += [ValidationTable(run.console), ProgressFile(run.out / PROGRESS)]
     if config.log_collapse:
-        spec = data.spec
-        callbacks.append(
-            CollapseCurves(len(spec.classes), task.tap.layer, ignore_index=spec.ignore_index)
-        )
+        layer = run.task.tap.layer
+        callbacks.append(CollapseCurves(len(spec.classes), layer, ignore_index=spec.ignore_index))
     if config.patience is not None:
         callbacks.append(EarlyStopping("val/miou", mode="max", patience=config.patience))
-    show_bar = not quiet and console.is_terminal
-    if show_bar:
+    if _shows_bar(run.console):
         callbacks.append(RichProgressBar())
+    return callbacks
+
+
+def _shows_bar(console: Console) -> bool:
+    return not console.quiet and console.is_terminal
+
+
+def _loaders(run: _Run, training: TrainingSamples) -> tuple[Any, Any]:
+    """Batches of training and of validation, of this rank."""
+    config, spec = run.config, run.data.spec
+    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     workers = config.data.num_workers
     collate = None
-    if data.spec.voxel_size is not None:
-        collate = PointCollate(data.spec, config.data.points.supervision)
+    if spec.voxel_size is not None:
+        collate = PointCollate(spec, config.data.points.supervision)
     views = training.views
     sampler = EpochSampler(len(views), config.seed, rank, ranks, training.draws_S)
     batches = training_loader(
         views, sampler, config.batch_size, num_workers=workers, collate=collate
     )
     validation = evaluation_loader(
-        data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
+        run.data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
     )
-    trainer = L.Trainer(
+    return batches, validation
+
+
+def _trainer(run: _Run, callbacks: list[L.Callback]) -> L.Trainer:
+    """Lightning's trainer for the options of the run."""
+    config = run.config
+    # torchrun says how many processes there are; alone, one device is what a user expects.
+    devices, ranks = (int(os.environ.get(f"{of}WORLD_SIZE", 1)) for of in ("LOCAL_", ""))
+    return L.Trainer(
         accelerator="auto",
-        # torchrun says how many processes there are; alone, one device is what a user expects.
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
-        num_nodes=max(1, ranks // int(os.environ.get("LOCAL_WORLD_SIZE", 1))),
+        devices=devices,
+        num_nodes=max(1, ranks // devices),
         strategy="ddp" if ranks > 1 else "auto",
         max_epochs=config.epochs,
         precision=_PRECISION[config.precision],
@@ -196,46 +255,19 @@ def _fit(
         check_val_every_n_epoch=config.val_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # our loaders already give each rank its share
-        logger=[CSVLogger(out, "logs"), TensorBoardLogger(out, "tensorboard")],
+        logger=[CSVLogger(run.out, "logs"), TensorBoardLogger(run.out, "tensorboard")],
         callbacks=callbacks,
-        enable_progress_bar=show_bar,
+        enable_progress_bar=_shows_bar(run.console),
         enable_model_summary=False,
         log_every_n_steps=1,
         deterministic="warn",
     )
-    resume = folder / "last.ckpt"
-    checkpoint = str(resume) if resume.is_file() else None
-    if checkpoint:
-        console.print(f"[dim]goes on from {checkpoint}[/dim]")
-    if rank == 0:
-        write_config(config, out / "config.yaml")
-    with warnings.catch_warnings():
-        for message in _EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
-        try:
-            trainer.fit(task, batches, validation, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit:
-            if trainer.interrupted:  # Lightning leaves without a word
-                raise KeyboardInterrupt from None
-            raise
-    return best, clock, memory
 
 
-def _finish(
-    config: TrainConfig,
-    task: SegmentationTask,
-    data: OpenedData,
-    reading: ScanReading | None,
-    out: Path,
-    best: ModelCheckpoint,
-    clock: StepClock,
-    memory: PeakMemory,
-    drawn: dict[str, Any] | None,
-    origin: dict[str, str],
-    console: Console,
-) -> dict[str, Any]:
+def _finish(run: _Run, fitted: _Fitted, origin: _Origin) -> dict[str, Any]:
     """Score the best weights and write them and the result."""
-    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    config, task, data, out, clock = run.config, run.task, run.data, run.out, fitted.clock
+    state = torch.load(fitted.best.best_model_path, map_location="cpu", weights_only=True)
     epoch = int(state["epoch"]) + 1
     task.load_state_dict(state["state_dict"])
     if config.adjust:
@@ -250,7 +282,7 @@ def _finish(
         config.data.size,
         groups,
         getattr(task.model, "configuration", None),
-        reading,
+        origin.reading,
     )
     save_weights(task.model, card, out / "model.safetensors")
     result = {
@@ -261,16 +293,16 @@ def _finish(
         "unit": "point" if data.spec.holds_points else "pixel",
         "pixels": data.statistics.pixels_K.tolist(),
         "images": data.statistics.images_K.tolist(),
-        **({"drawn": drawn} if drawn else {}),
+        **({"drawn": origin.drawn} if origin.drawn else {}),
         "best_epoch": epoch,
         **split_scores(
-            task.model, data, config, lambda name: _progress(console, f"scoring {name}")
+            task.model, data, config, lambda name: _progress(run.console, f"scoring {name}")
         ),
         "step_seconds": clock.step_seconds / clock.steps if clock.steps else None,
-        "peak_memory_bytes": memory.peak_bytes,
-        "memory_of": memory.of,
+        "peak_memory_bytes": fitted.memory.peak_bytes,
+        "memory_of": fitted.memory.of,
         "data_wait_share": clock.wait_share if clock.steps else None,
-        "provenance": origin,
+        "provenance": origin.provenance,
         "config": plain(config),
     }
     write_result(result, out)

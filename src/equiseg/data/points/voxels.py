@@ -130,7 +130,7 @@ def majority_labels(
         ValueError: If a label is neither a class nor ``ignore_index``.
     """
     _check_rows("labels_N", labels_N, voxels.inverse_N)
-    check_labels(labels_N, num_classes, ignore_index)
+    check_labels(labels_N, num_classes, ignore_index=ignore_index)
     known_N = labels_N.long() != ignore_index
     votes_N = voxels.inverse_N[known_N] * num_classes + labels_N[known_N].long()
     pairs, counts = torch.unique(votes_N, return_counts=True)

@@ -129,14 +129,14 @@ class Counts:
         """
         ignored = data.ignore_index
         labels = _labels(data, index) if voxel is None else (sample := data[index]).labels
-        self.statistics.add(labels, ignored)
+        self.statistics.add(labels, ignore_index=ignored)
         if self.context is not None and voxel is None:
-            self.context.add(labels, ignored)
+            self.context.add(labels, ignore_index=ignored)
         elif self.context is not None:
             assert voxel is not None
             voxels = voxelize(sample.xyz_N3, voxel)
             majority_V = majority_labels(labels, voxels, len(data.classes), ignored)
-            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignored)
+            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignore_index=ignored)
         self.num_pixels += labels.numel()
         self.smallest = _by_side(min, self.smallest, tuple(labels.shape))
         self.largest = _by_side(max, self.largest, tuple(labels.shape))

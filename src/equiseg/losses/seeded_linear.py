@@ -1,0 +1,39 @@
+"""SeededLinear: a linear map drawn from a generator of its own, frozen or learnable."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SeededLinear(nn.Module):
+    """A linear map drawn from the given generator; the global one is left alone.
+
+    A frozen map is held in buffers: it moves and saves with the module, and no optimizer sees it.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self, source: int, target: int, generator: torch.Generator, *, learnable: bool
+    ) -> None:
+        super().__init__()
+        weight = draw((target, source), source, generator)
+        bias = draw((target,), source, generator)
+        if learnable:
+            self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        else:
+            self.register_buffer("weight", weight)
+            self.register_buffer("bias", bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The map in the dtype of the inputs."""
+        return F.linear(inputs, self.weight.to(inputs.dtype), self.bias.to(inputs.dtype))
+
+
+def draw(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
+    """The start of ``nn.Linear`` and ``nn.Conv2d``: uniform within 1 / sqrt(fan-in)."""
+    bound = fan_in**-0.5
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
