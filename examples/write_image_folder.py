@@ -5,14 +5,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from equiseg.data.synthetic.pictures.dataset import SceneConfig, SceneData
+from equiseg.data.synthetic.pictures.dataset import PicturesConfig, RoomPictures
 
-config = SceneConfig(num_classes=8, image_size=(64, 80))
+config = PicturesConfig(num_classes=8, image_size=(64, 80))
 for split, count in {"train": 60, "val": 20, "test": 20}.items():
     images, masks = Path("street/images") / split, Path("street/annotations") / split
     images.mkdir(parents=True, exist_ok=True)
     masks.mkdir(parents=True, exist_ok=True)
-    for image, labels, name in SceneData(config, split, count):
+    for image, labels, name in RoomPictures(config, split, count):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(images / f"{name}.jpg")
         Image.fromarray(labels.numpy()).save(masks / f"{name}.png")
 # --8<-- [end:body]

@@ -1,21 +1,60 @@
-"""The reference of the command line: the help of every verb, as the parser prints it."""
+"""The reference of the command line: every verb with all its options, as the parser knows them."""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import html
+from collections.abc import Sequence
+from itertools import groupby
 
-from equiseg.cli.main import VERBS, main
+from equiseg.cli.docstrings import description, summary
+from equiseg.cli.help import metavar, written
+from equiseg.cli.main import VERBS
+from equiseg.cli.options import Option, shown_name
+from equiseg.cli.verbs import Verb
+
+_INTRO = """# Command line
+
+`equiseg VERB --help` shows the most important options of a verb, `--help-all` all of them. Options may
+also be written in a YAML file, given with `--config`; options on the line override those of the file. A list is
+written `"[a, b]"`, a switch `--flag` or `--flag true`."""
 
 
 def command_line_page() -> str:
-    """The page, one section a verb."""
-    sections = [f"## {verb}\n\n```text\n{_help(verb)}\n```" for verb in VERBS]
-    return "# Command line\n\n" + "\n\n".join(sections) + "\n"
+    """The page, one section a verb. Options that a verb shares with ``train`` are listed there."""
+    verbs = [Verb.of(name, function) for name, function in VERBS.items()]
+    train = {option.name for verb in verbs if verb.name == "train" for option in verb.options()}
+    return "\n\n".join([_INTRO, *(_section(verb, train) for verb in verbs)]) + "\n"
 
 
-def _help(verb: str) -> str:
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-        main([verb, "--help"])
-    return text.getvalue().strip()
+def _section(verb: Verb, train: set[str]) -> str:
+    options = verb.options()
+    blocks = [f"## {verb.name}", summary(verb.function), *description(verb.function)]
+    shared = {"config", "method"} <= {option.name for option in options} & train
+    if verb.name != "train" and shared:
+        options = [option for option in options if option.name == "out" or option.name not in train]
+        blocks.append("All options of [train](#train), and:")
+    for name, members in groupby(options, key=lambda option: option.name.rpartition(".")[0]):
+        title = [f"### {verb.name}: {name}"] if name else []
+        blocks += [*title, _table(list(members))]
+    return "\n\n".join(blocks)
+
+
+def _table(options: Sequence[Option]) -> str:
+    rows = "\n".join(_row(option) for option in options)
+    return f"| option | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _row(option: Option) -> str:
+    names = " or ".join(f"`{name}`" for name in _names(option))
+    default = "required" if option.required else f"`{written(option.default)}`"
+    if option.default in (None, (), "") or option.default == {} or option.default == []:
+        default = ""
+    cells = names, f"`{metavar(option.kind)}`", default, html.escape(option.help, quote=False)
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("``", "`") for cell in cells) + " |"
+
+
+def _names(option: Option) -> tuple[str, ...]:
+    """The shortest name, and the full one that files may use."""
+    last = option.name.rpartition(".")[2]
+    shorter = [old for old in option.old_names if old.rpartition(".")[2] == last]
+    return (*(f"--{name}" for name in shorter[:1]), shown_name(option))
