@@ -95,7 +95,7 @@ class CenterCollapseLoss(CenterLoss):
     Raises:
         ValueError: If an argument cannot work; the message says which values can.
 
-    Example:
+    Examples:
         Add it to the pixel loss, on the input of the pixel classifier:
 
         >>> import torch
