@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test check docs clean
+.PHONY: env demo test check docs package clean
 
 env: .venv/.equiseg
 
@@ -28,5 +28,10 @@ check: env
 docs: env
 	$(BIN)/mkdocs build --strict
 
+package: env
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
 clean:
-	rm -rf .venv runs site
+	rm -rf .venv runs dist site

@@ -1,19 +1,19 @@
 """Every check and measurement that needs a GPU, in one call of at most 8 minutes.
 
-python -m benchmarks.gpu --data FOLDER --out FOLDER [--minutes 8] [--device cuda] [--seeds 0 1 2]
-                         [--sections checks centers ...] [--commit TEXT] [--tiny]
+python -m benchmarks.gpu --out FOLDER [--data FOLDER] [--minutes 8] [--device cuda]
+                         [--seeds 0 1 2] [--sections checks centers ...] [--commit TEXT] [--tiny]
 
-FOLDER of --data is what benchmarks/gpu/inputs.py made; only the section "training" needs it. Needs
-torch, numpy, pillow, PyYAML, safetensors, torchmetrics and transformers; the package itself may be
-there as PYTHONPATH=src. No network.
+The checks and measurements need torch, numpy, transformers and torchmetrics; the trainings the
+extras "train" and "lite0". The package itself may be there as PYTHONPATH=src. No network is used.
+--data is a folder with camvid/ and ccp/, such as ../shared/data or the smaller one that
+benchmarks/gpu/inputs.py makes; the trainings on built-in data do without.
 
-The sections run one after the other, each in its share of the time. What no longer fits in it is
-left out and named; what fails is reported with its traceback, and the next one goes on. Training
-gets all that the others leave. Every finished row is at once in OUT/gpu.json (a training run also
-in OUT/training.jsonl, with its validation curve); OUT/gpu.md has the tables.
+The sections run one after the other, each within its share of the time. A part that no longer fits
+is skipped and named; one that fails is reported with its traceback, and the next one follows. The
+last section gets all the time that the others leave. Finished rows are in OUT/gpu.json at once;
+OUT/gpu.md has the tables, OUT/training the folders of the trainings.
 
---device cpu --tiny walks through all of it in small sizes, to try the script: its numbers mean
-nothing.
+--device cpu --tiny runs all of it in small sizes, to try the script: its numbers mean nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import argparse
 import datetime
 import gc
 import json
+import os
 import platform
 import signal
 import time
@@ -33,16 +34,16 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu import checks, sparse_checks, sparse_speed, sparse_training, speed, training
+from benchmarks.gpu import checks, sparse_checks, sparse_speed, speed, training
 from benchmarks.gpu.section import Section
 
-_PLANNED_MINUTES = 8.0  # what the shares below are meant for
-_ASIDE = 20.0  # seconds kept for the imports before, and for the tables after
+_PLANNED_MINUTES = 8.0  # the shares below are meant for this long
+_OVERHEAD = 20.0  # seconds kept for the imports before, and for the tables after
 _GRACE = 20.0  # seconds a section may overrun its share before it is interrupted
 
 
-# Each section and its share in seconds, of 8 minutes on an H100; training takes the rest: at least
-# 125 seconds, more where others need less or --sections leaves them out.
+# The budget: each section and its share in seconds, of 8 minutes on an H200. Training takes the
+# rest: at least 145 seconds, more where others need less or --sections leaves them out.
 SECTIONS: dict[str, tuple[Callable[[Section], None], float]] = {
     "checks": (checks.checks, 75),
     "floor": (speed.floor, 5),
@@ -51,8 +52,8 @@ SECTIONS: dict[str, tuple[Callable[[Section], None], float]] = {
     "score": (speed.score, 10),
     "sparse checks": (sparse_checks.checks, 35),
     "sparse speed": (sparse_speed.speed, 40),
-    "sparse training": (sparse_training.training, 90),
-    "training": (training.training, float("inf")),
+    "sparse training": (training.scans, 70),
+    "training": (training.images, float("inf")),
 }
 
 
@@ -104,8 +105,10 @@ def _interrupt(*_: object) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the sections asked for."""
-    end = time.monotonic() + 60 * arguments.minutes - _ASIDE
+    end = time.monotonic() + 60 * arguments.minutes - _OVERHEAD
     signal.signal(signal.SIGALRM, _interrupt)
+    if arguments.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the trainings take the GPU where there is one
     arguments.out.mkdir(parents=True, exist_ok=True)
     head = where(arguments.commit) | {"device": arguments.device, "tiny": arguments.tiny}
     print(json.dumps(head), flush=True)

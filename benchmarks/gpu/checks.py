@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,42 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.gpu.checking import EXACT, Check, Result, run_checks, without_waiting
 from benchmarks.gpu.section import Section
 from equiseg import CenterCollapseLoss, class_centers, label_side
 from equiseg.losses import CrossEntropyLoss
 
 IGNORED = 255
-EXACT, SUMS = 0.0, 2e-5  # relative to the largest value of the reference
+SUMS = 2e-5  # relative to the largest value of the reference
 BF16 = 2.0**-8 + SUMS  # a gradient in bf16 is rounded to it, once
 _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
-Result = tuple[float, float]  # the largest relative error, and the largest allowed
-
-
-class _NotHereError(Exception):
-    """The check needs what this machine has not."""
-
 
 def checks(section: Section) -> None:
-    """Run all of them; a failing one does not stop the others."""
-    for name, check in _all(section.device):
-        if not section.fits(name, 25 if "compile" in name and section.device == "cuda" else 1):
-            continue
-        try:
-            error, allowed = check()
-        except _NotHereError as missing:
-            section.skipped.append(f"{name}: {missing}")
-        except Exception as failure:
-            section.add({"check": name, "passed": False, "note": str(failure).split("\n")[0][:160]})
-            section.facts[f"traceback of {name}"] = traceback.format_exc().splitlines()[-25:]
-        else:
-            row = {"check": name, "passed": error <= allowed, "error": error, "allowed": allowed}
-            section.add(row)
-    failed = [row["check"] for row in section.rows if not row["passed"]]
-    section.facts["failed"] = failed or "none"
+    """Class centers, the loss and the score."""
+    run_checks(section, _all(section.device))
 
 
-def _all(device: str) -> Iterator[tuple[str, Callable[[], Result]]]:
+def _all(device: str) -> Iterator[tuple[str, Check]]:
     both = {"aligned corners": True, "corners free": False}
     cases: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
         "maps, ratio 4": ((2, 24, 24, 20), (2, 96, 80)),
@@ -56,17 +36,21 @@ def _all(device: str) -> Iterator[tuple[str, Callable[[], Result]]]:
     }
     for case, shapes in cases.items():
         for corners, align in both.items():
-            yield f"centers: {case}, {corners}", partial(_centers, device, *shapes, align)
-            yield f"centers: {case}, {corners}, side ready", partial(_ready, device, *shapes, align)
+            maps = _Case(*shapes, align)
+            yield f"centers: {case}, {corners}", partial(_centers, device, maps)
+            ready = replace(maps, ready=True)
+            yield f"centers: {case}, {corners}, side ready", partial(_centers, device, ready)
     ratio_4 = cases["maps, ratio 4"]
-    plain = partial(_centers, device, *ratio_4, False)
-    yield "centers: channels last", partial(plain, layout=torch.channels_last)
-    yield "centers: bf16 features under autocast", partial(plain, dtype=torch.bfloat16)
-    yield "centers: fp16 features under autocast", partial(plain, dtype=torch.float16)
-    yield "centers: maps at label size", partial(_centers, device, (2, 8, 31, 33), (2, 31, 33))
-    yield "centers: points", partial(_centers, device, (3000, 16), (3000,))
-    many = partial(_centers, device, (4, 4, 96, 96), (4, 192, 192), num_classes=3000)
-    yield "centers: 3000 classes", many
+    more = {
+        "channels last": _Case(*ratio_4, layout=torch.channels_last),
+        "bf16 features under autocast": _Case(*ratio_4, dtype=torch.bfloat16),
+        "fp16 features under autocast": _Case(*ratio_4, dtype=torch.float16),
+        "maps at label size": _Case((2, 8, 31, 33), (2, 31, 33)),
+        "points": _Case((3000, 16), (3000,)),
+        "3000 classes": _Case((4, 4, 96, 96), (4, 192, 192), num_classes=3000),
+    }
+    for name, one in more.items():
+        yield f"centers: {name}", partial(_centers, device, one)
     yield "loss: maps", partial(_loss, device, *ratio_4)
     yield "loss: points", partial(_loss, device, (3000, 16), (3000,))
     twice = {
@@ -127,31 +111,35 @@ def _relative(value: Tensor, reference: Tensor) -> float:
     return float(difference / reference.detach().abs().max())
 
 
-def _centers(
-    device: str,
-    features_shape: tuple[int, ...],
-    labels_shape: tuple[int, ...],
-    align: bool = False,
-    *,
-    dtype: torch.dtype = torch.float32,
-    layout: torch.memory_format = torch.contiguous_format,
-    num_classes: int = 19,
-    ready: bool = False,
-) -> Result:
+@dataclass(frozen=True)
+class _Case:
+    """Class centers of features (B, D, *spatial) or (N, D), and labels of their own size."""
+
+    features: tuple[int, ...]
+    labels: tuple[int, ...]
+    align: bool = False
+    dtype: torch.dtype = torch.float32
+    layout: torch.memory_format = torch.contiguous_format
+    num_classes: int = 19
+    ready: bool = False  # the label side is prepared, and moved to the device
+
+
+def _centers(device: str, case: _Case) -> Result:
     """Values and gradient against the reference."""
-    features, labels = _inputs(features_shape, labels_shape, dtype, num_classes)
+    num_classes = case.num_classes
+    features, labels = _inputs(case.features, case.labels, case.dtype, num_classes)
     wide = features.double().requires_grad_()
-    expected_KD = _reference(wide, labels, num_classes, align)
+    expected_KD = _reference(wide, labels, num_classes, case.align)
     pull_KD = torch.randn(expected_KD.shape, generator=torch.Generator().manual_seed(1))
     expected_KD.backward(pull_KD.double())
 
-    keywords: dict[str, Any] = {"ignore_index": _ignored(num_classes), "align_corners": align}
-    near = features.to(device).to(memory_format=layout).requires_grad_()
+    keywords: dict[str, Any] = {"ignore_index": _ignored(num_classes), "align_corners": case.align}
+    near = features.to(device).to(memory_format=case.layout).requires_grad_()
     side = None
-    if ready:
-        side = label_side(labels, num_classes, tuple(features_shape[2:]), **keywords).to(device)
-    half = dtype in (torch.bfloat16, torch.float16)
-    with torch.autocast(device, dtype if half else torch.bfloat16, enabled=half):
+    if case.ready:
+        side = label_side(labels, num_classes, case.features[2:], **keywords).to(device)
+    half = case.dtype in (torch.bfloat16, torch.float16)
+    with torch.autocast(device, case.dtype if half else torch.bfloat16, enabled=half):
         result = class_centers(near, labels.to(device), num_classes, label_side=side, **keywords)
     result.centers_KD.backward(pull_KD.to(device))
     valid = labels[labels != _ignored(num_classes)]
@@ -161,11 +149,6 @@ def _centers(
     if value > SUMS:
         return value, SUMS
     return max(value, _relative(near.grad, wide.grad)), BF16 if half else SUMS
-
-
-def _ready(device: str, *arguments: Any) -> Result:
-    """The same from a prepared label side, moved to the device."""
-    return _centers(device, *arguments, ready=True)
 
 
 def _loss(device: str, features_shape: tuple[int, ...], labels_shape: tuple[int, ...]) -> Result:
@@ -221,29 +204,15 @@ def _twice(device: str, features: tuple, labels: tuple, ready: bool = False) -> 
 
 
 def _no_wait(device: str, features: tuple, labels: tuple, ready: bool = False) -> Result:
-    """Forward and backward with every wait for the device turned into an error."""
-    if device != "cuda":
-        raise _NotHereError("needs cuda")
-    return _without_waiting(_step(device, features, labels, ready))
+    """Forward and backward of the loss."""
+    return without_waiting(device, _step(device, features, labels, ready))
 
 
 def _no_wait_pixel_loss(device: str) -> Result:
-    """The same for the cross entropy that stands beside it."""
-    if device != "cuda":
-        raise _NotHereError("needs cuda")
+    """Forward and backward of cross entropy."""
     logits, labels = (t.to(device) for t in _inputs((2, 19, 24, 20), (2, 96, 80)))
     loss = CrossEntropyLoss(19)
-    return _without_waiting(lambda: loss(logits.requires_grad_(), labels).backward())
-
-
-def _without_waiting(step: Callable[[], object]) -> Result:
-    step()
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    with contextlib.ExitStack() as stack:
-        stack.callback(torch.cuda.set_sync_debug_mode, "default")
-        step()
-    return 0.0, EXACT
+    return without_waiting(device, lambda: loss(logits.requires_grad_(), labels).backward())
 
 
 def _compiled(device: str) -> Result:

@@ -1,15 +1,11 @@
-"""The inputs of benchmarks.gpu in one folder that is quick to carry: data sets and weights.
+"""CamVid and CCP in one small folder, to be carried to a machine with a GPU.
 
 python -m benchmarks.gpu.inputs --out FOLDER [--data ../shared/data] [--quality 78]
 
-Writes, under the folders their cards name, so that ``--data.root FOLDER/camvid`` opens them,
-
-- camvid: all 701 images at 480x360, as they are used everywhere, with their masks;
-- ccp: the 800 images of its splits at 256x384 (width x height), with their masks;
-- lite0.safetensors: the ImageNet weights of the encoder of fpn-lite0, in half precision.
-
-Images are JPEG, masks PNG with the values of the originals. JPEG quality 78 keeps all of it under
-50 MB at these sizes; 90 would need 65.
+Writes the images and masks of all splits below FOLDER/camvid (at 480x360, as they are) and
+FOLDER/ccp (at 256x384, width x height), for ``python -m benchmarks.gpu --data FOLDER``.
+Images are JPEG, masks PNG with the values of the originals. At quality 78 all of it takes about
+40 MB.
 """
 
 from __future__ import annotations
@@ -19,11 +15,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors.torch import save_file
 
 from equiseg.data import load_card
 from equiseg.data.images.folder import ImageFolder
-from equiseg.models.lite0 import Lite0Encoder
 
 SIZES = {"camvid": (360, 480), "ccp": (384, 256)}  # (H, W)
 
@@ -39,7 +33,7 @@ def carry(name: str, size: tuple[int, int], source: Path, out: Path, quality: in
             rgb.save(image, quality=quality, optimize=True, progressive=True)
         with Image.open(mask_file) as opened:
             values = opened.resize(size[::-1], Image.Resampling.NEAREST)
-            # Not the palette's colours, where there is one: the values are the classes.
+            # Without the palette: the values are the classes.
             plain = Image.fromarray(np.asarray(values))
             plain.save(_target(mask_file, card.path, out / name, ".png"), optimize=True)
     return len(pairs)
@@ -60,9 +54,6 @@ if __name__ == "__main__":
     for name, size in SIZES.items():
         images = carry(name, size, arguments.data, arguments.out, arguments.quality)
         print(f"{name}: {images} images of {size[1]}x{size[0]}", flush=True)
-    weights = Lite0Encoder(pretrained=True).state_dict()
-    halves = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-    save_file(halves, arguments.out / "lite0.safetensors")
     files = [file for file in arguments.out.rglob("*") if file.is_file()]
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     print(f"{arguments.out}: {len(files)} files, {size_mb:.1f} MB")

@@ -1,4 +1,4 @@
-"""A section of the GPU benchmark: its share of the time, and what it found."""
+"""A section of the GPU benchmark: its share of the time and its results."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from benchmarks.measure import table
 
 @dataclass
 class Section:
-    """One section: what it may use, and what it found.
+    """One section: its means and its results.
 
     Attributes:
         device: "cuda" or "cpu".
         tiny: Small sizes, to try the script.
-        data: The folder of benchmarks/gpu/inputs.py, or None.
-        out: The folder of results.
-        seeds: Of the trainings.
-        shared: What one section found and another needs.
-        save: Writes everything found so far.
-        ends: When its share is over, on the monotonic clock.
-        rows: The rows of its table.
-        skipped: What was left out, and why.
-        facts: What does not fit a table.
-        error: Traceback, where it failed.
-        seconds: What it took.
+        data: Folder with camvid/ and ccp/, or None.
+        out: Folder of the results.
+        seeds: Seeds of the trainings.
+        shared: Numbers that one section measures and another needs.
+        save: Writes all results so far.
+        ends: End of its share of the time, on the monotonic clock.
+        rows: Rows of its table.
+        skipped: Parts that were skipped, and why.
+        facts: Results that do not fit the table.
+        error: Traceback, if it failed.
+        seconds: Duration.
     """
 
     device: str
@@ -46,18 +46,18 @@ class Section:
     seconds: float = 0.0
 
     def left(self) -> float:
-        """Seconds left of its share."""
+        """Seconds left of the share."""
         return self.ends - time.monotonic()
 
     def fits(self, what: str, seconds: float) -> bool:
-        """Whether there is time for it; if not, it is noted."""
+        """Whether there is time for a part; if not, the part is noted as skipped."""
         if self.left() >= seconds:
             return True
         self.skipped.append(f"{what}: no time left")
         return False
 
     def add(self, row: dict[str, Any]) -> None:
-        """A finished row."""
+        """Add a finished row."""
         self.rows.append(row)
         self.save()
 
@@ -68,11 +68,11 @@ class Section:
         for key, value in self.facts.items():
             lines = value if isinstance(value, list) else [value]
             parts.append(f"{key}:\n" + "\n".join(f"    {line}" for line in lines))
-        parts += ["Left out: " + "; ".join(self.skipped)] if self.skipped else []
+        parts += ["Skipped: " + "; ".join(self.skipped)] if self.skipped else []
         parts += [f"FAILED:\n```\n{self.error}```"] if self.error else []
         return "\n\n".join(parts)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything found."""
+        """All results."""
         keys = ("seconds", "rows", "skipped", "facts", "error")
         return {key: getattr(self, key) for key in keys if getattr(self, key)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gpu.checking import EXACT, Check, Result, run_checks, without_waiting
 from benchmarks.gpu.section import Section
 from benchmarks.speed.sparse import rooms
 from equiseg import (
@@ -34,37 +34,17 @@ IGNORED = 255
 CHANNELS, CLASSES = 24, 40
 # Errors are norms of differences over norms of the reference, which is float64 on a CPU; the
 # largest one of output, gradient of the features and gradient of the weights counts.
-EXACT, DOUBLE, SINGLE = 0.0, 1e-12, 2e-5
+DOUBLE, SINGLE = 1e-12, 2e-5
 BF16, FP16 = 2.0**-7, 2.0**-10  # of a layer: features, weights and products are rounded once each
 # Of a network: rounding piles up, and ReLUs tip over. In half precision with the batch norms in
 # eval mode: those of a few coarse voxels would blow up any rounding (in fp16, unscaled gradients
 # of small features also lose bits).
 DEEP_DOUBLE, DEEP_SINGLE, DEEP_HALF = 1e-8, 1e-3, 2.0**-3
 
-Result = tuple[float, float]  # the error, and the largest allowed
-
-
-class _NotHereError(Exception):
-    """The check needs what this machine has not."""
-
 
 def checks(section: Section) -> None:
-    """Run all of them; a failing one does not stop the others."""
-    for name, check in _all(section.device, section.tiny):
-        if not section.fits(name, 1):
-            continue
-        try:
-            error, allowed = check()
-        except _NotHereError as missing:
-            section.skipped.append(f"{name}: {missing}")
-        except Exception as failure:
-            section.add({"check": name, "passed": False, "note": str(failure).split("\n")[0][:160]})
-            section.facts[f"traceback of {name}"] = traceback.format_exc().splitlines()[-25:]
-        else:
-            row = {"check": name, "passed": error <= allowed, "error": error, "allowed": allowed}
-            section.add(row)
-    failed = [row["check"] for row in section.rows if not row["passed"]]
-    section.facts["failed"] = failed or "none"
+    """Layers, networks and losses of points in voxels."""
+    run_checks(section, _all(section.device, section.tiny))
 
 
 class _DownUp(nn.Module):
@@ -101,7 +81,7 @@ _NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def _all(device: str, tiny: bool) -> Iterator[tuple[str, Callable[[], Result]]]:
+def _all(device: str, tiny: bool) -> Iterator[tuple[str, Check]]:
     few, many = _scattered(400 if tiny else 3000), _building(2000 if tiny else 100_000)
     for name, build in _LAYERS.items():
         same = partial(_same, device, build, few)
@@ -248,24 +228,11 @@ def _differing(first: list[Tensor], others: list[list[Tensor]]) -> float:
 
 
 def _no_wait_network(device: str) -> Result:
-    """Forward and backward with every wait for the device turned into an error."""
+    """Forward and backward of a network."""
     module = _seeded(_NETWORKS["MinkUNetSmall"]).to(device)
     coordinates = _scattered(3000)
     x = SparseTensor(coordinates.to(device), _draw(len(coordinates), CHANNELS).to(device))
-    return _without_waiting(device, lambda: module(x).square().mean().backward())
-
-
-def _without_waiting(device: str, step: Callable[[], object]) -> Result:
-    if device != "cuda":
-        raise _NotHereError("needs cuda")
-    step()  # the first makes maps, and waits
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    return 0.0, EXACT
+    return without_waiting(device, lambda: module(x).square().mean().backward())
 
 
 def _empty(device: str, name: str, voxels: int) -> Result:
@@ -344,7 +311,7 @@ def _points_twice(device: str, name: str) -> Result:
 
 
 def _points_no_wait(device: str, name: str) -> Result:
-    return _without_waiting(device, _points_step(device, name, CLASSES, 3000))
+    return without_waiting(device, _points_step(device, name, CLASSES, 3000))
 
 
 def _name(dtype: torch.dtype) -> str:

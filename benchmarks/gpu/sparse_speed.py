@@ -89,6 +89,13 @@ def _convolution(
     return row | {"TFLOP/s": 6 * found * channels**2 / times["ours"] / 1e9}
 
 
+def _points(voxels: int) -> tuple[Tensor, Tensor]:
+    """The voxel and the class of three points a voxel."""
+    generator = torch.Generator().manual_seed(0)
+    inverse = torch.randint(0, voxels, (3 * voxels,), generator=generator)
+    return inverse, torch.randint(0, 200, (3 * voxels,), generator=generator)
+
+
 def _network(
     section: Section,
     model: nn.Module,
@@ -99,9 +106,7 @@ def _network(
 ) -> dict[str, Any]:
     """A step of 200 classes, three points a voxel: maps apart, without centers, with them."""
     device, voxels = section.device, len(coordinates)
-    generator = torch.Generator().manual_seed(0)
-    inverse = torch.randint(0, voxels, (3 * voxels,), generator=generator).to(device)
-    labels = torch.randint(0, 200, (3 * voxels,), generator=generator).to(device)
+    inverse, labels = (rows.to(device) for rows in _points(voxels))
     coordinates, features = coordinates.to(device), _draw(voxels, 3).to(device)
     x = SparseTensor.on(build_maps(coordinates), features)
     cross_entropy = CrossEntropyLoss(200)

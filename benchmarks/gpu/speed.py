@@ -258,20 +258,25 @@ def _step_row(section: Section, name: str) -> dict[str, Any]:
         **{f"with {key}": lambda b=b: training_step(b) for key, b in branches.items()},
     }
     added = {key: lambda b=b: alone(b) for key, b in branches.items()}
-    row: dict[str, Any] = {
-        "model": name,
-        "batch": batch,
-        "features": f"{'x'.join(map(str, features.shape[1:]))} "
-        f"{str(features.dtype).removeprefix('torch.')}",
-    }
-    budget, least = (0.3, 1) if section.tiny else (5, 5)
-    times = milliseconds(steps, device, budget=budget, least=least)
-    row |= {f"{key} ms": value for key, value in times.items()}
-    for key, value in milliseconds(added, device, budget=budget / 2, least=least).items():
-        row |= {f"{key} adds ms": value, f"{key} adds %": 100 * value / times["plain"]}
+    kind = f"{'x'.join(map(str, features.shape[1:]))} {str(features.dtype).removeprefix('torch.')}"
+    row: dict[str, Any] = {"model": name, "batch": batch, "features": kind}
+    row |= _times(section, steps, added)
     for key, function in steps.items():
         optimizer.zero_grad()
         row[f"{key} MB"] = peak_extra_memory(function, device) / 1e6
+    return row
+
+
+def _times(
+    section: Section, steps: dict[str, Callable[[], None]], added: dict[str, Callable[[], None]]
+) -> dict[str, float]:
+    """Milliseconds of whole steps, and of what each branch adds to the plain one."""
+    budget, least = (0.3, 1) if section.tiny else (5, 5)
+    times = milliseconds(steps, section.device, budget=budget, least=least)
+    row = {f"{key} ms": value for key, value in times.items()}
+    branches = milliseconds(added, section.device, budget=budget / 2, least=least)
+    for key, value in branches.items():
+        row |= {f"{key} adds ms": value, f"{key} adds %": 100 * value / times["plain"]}
     return row
 
 

@@ -272,11 +272,11 @@ def test_every_check_has_a_loss_that_it_catches():
 
 
 @pytest.mark.parametrize("loss", [Right, RightAndCounting])
-def test_a_right_loss_passes_them_all(loss):
+def test_a_correct_loss_passes_every_check(loss):
     check_loss(case_of(loss))
 
 
-def test_the_cross_entropy_of_torch_does_not():
+def test_the_cross_entropy_of_torch_does_not_pass():
     case = LossCase("torch", lambda ignore: nn.CrossEntropyLoss(ignore_index=ignore))
     with pytest.raises(AssertionError, match="torch, gradients-larger labels: The gradient"):
         check_loss(case)
@@ -289,14 +289,14 @@ class BareAssert(nn.Module):
         raise AssertionError  # what an assert without a message raises
 
 
-def test_an_assert_of_the_loss_is_told_with_its_place():
+def test_a_failing_assert_in_a_loss_is_reported_with_its_line():
     case = LossCase("asserting", lambda ignore: BareAssert())
     with pytest.raises(AssertionError, match=r"asserting, .*\nan assert failed") as caught:
         LOSS_CHECKS[2](case)
     assert caught.value.__cause__.__traceback__ is not None
 
 
-def test_what_does_not_apply_is_skipped_with_the_reason():
+def test_checks_that_do_not_apply_are_skipped_with_a_reason():
     reference, gradients = LOSS_CHECKS[0], LOSS_CHECKS[2]
     case = replace(case_of(Right), reference=None, spared={"gradients": "it has none"})
     with pytest.raises(SkipTest, match="no reference is given"):

@@ -58,7 +58,7 @@ def verdicts(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_two_ranks_are_one(verdicts, name):
+def test_two_ranks_give_the_result_of_one(verdicts, name):
     assert [verdict[name] for verdict in verdicts] == [None, None]
 
 
@@ -67,6 +67,6 @@ def test_a_loss_that_stays_on_its_rank_is_caught(verdicts, name):
     assert any("of one process" in str(verdict[name]) for verdict in verdicts)
 
 
-def test_without_a_process_group_the_way_to_one_is_named():
+def test_without_a_process_group_the_error_says_how_to_start_one():
     with pytest.raises(RuntimeError, match="init_process_group"):
         check_ranks(JUDGED["center_collapse"])

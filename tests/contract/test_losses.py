@@ -46,7 +46,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize("word", ["abc", None, True])
 @pytest.mark.parametrize(("loss", "name"), NUMBERS)
-def test_what_is_no_number_is_refused_by_name(loss, name, word):
+def test_an_argument_that_is_not_a_number_is_refused_by_name(loss, name, word):
     parameters = inspect.signature(loss).parameters.values()
     needed = {p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty}
     with pytest.raises(ValueError, match=f"^{name} must be .* got {word!r}"):
@@ -73,7 +73,7 @@ SPARED = [
 
 
 @pytest.mark.parametrize(("case", "name"), SPARED)
-def test_no_case_is_spared_what_it_would_pass(case, name):
+def test_no_case_skips_a_check_that_it_would_pass(case, name):
     for check in LOSS_CHECKS:
         if check.name == name:
             with pytest.raises(AssertionError, match=f"{case}, {name}"):

@@ -27,7 +27,7 @@ class Net(nn.Module):
     def __init__(self, **options):
         super().__init__()
         self.body = nn.Conv2d(3, C, 3, stride=2, padding=1)
-        self.loss = CenterCollapseLoss(K, C, projection="learnable", dim=8, **options)
+        self.loss = CenterCollapseLoss(K, C, projection=("learnable", 8), **options)
 
     def forward(self, images, labels):
         return self.loss(self.body(images), labels)
@@ -159,30 +159,30 @@ def assert_equal(actual, expected):
     torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_loss_and_gradients_under_ddp_are_those_of_one_process(ranks):
+def test_loss_and_gradients_under_ddp_equal_those_of_one_process(ranks):
     value, gradients = step(net(), whole_batch())
     assert all(gradient.any() for gradient in gradients)
     for seen in ranks:
         assert_equal(seen["synced"], (value, gradients))
 
 
-def test_loss_and_gradients_under_fsdp_are_those_of_one_process(ranks):
+def test_loss_and_gradients_under_fsdp_equal_those_of_one_process(ranks):
     for seen in ranks:
         assert_equal(seen["sharded"], step(net(), whole_batch()))
 
 
-def test_a_group_of_ones_own_is_no_company(ranks):
+def test_a_group_of_one_process_changes_nothing(ranks):
     for rank, seen in enumerate(ranks):
         assert_equal(seen["own group"], step(net(), shard(whole_batch(), rank, len(ranks))))
 
 
-def test_the_sum_over_ranks_compiles_whole(folder):
+def test_the_sum_over_ranks_compiles_as_one_graph(folder):
     for rank in range(2):
         seen = torch.load(folder / f"2-{rank}.pt", weights_only=False)
         assert_equal(seen["compiled"], seen["eager"])
 
 
-def test_micro_batches_accumulate_regularizers_of_their_own(ranks):
+def test_each_micro_batch_adds_its_own_regularizer(ranks):
     """k micro-batches regularize k sets of centers, not those of the k times larger batch."""
     batches = whole_batch(0), whole_batch(1)
     model = net()
@@ -195,7 +195,7 @@ def test_micro_batches_accumulate_regularizers_of_their_own(ranks):
         assert (mean / 2 - gradient).norm() > 0.01 * gradient.norm()
 
 
-def test_one_all_reduce_each_way(ranks):
+def test_one_all_reduce_forward_and_one_backward(ranks):
     for seen in ranks:
         assert seen["traffic"] == ([K * (C + 2)], [K * C])
 
@@ -208,7 +208,7 @@ def test_counts_beyond_the_whole_numbers_of_float32_arrive_exact(ranks):
         assert sums_KD.tolist() == [[len(ranks)] * C] * 3
 
 
-def test_centers_of_unequal_shares_of_points_are_those_of_all_points(ranks):
+def test_centers_of_unequal_shares_equal_those_of_all_points(ranks):
     features, labels = (
         torch.cat(part) for part in zip(*map(points, range(len(ranks))), strict=True)
     )
@@ -232,6 +232,6 @@ def test_without_sync_the_loss_stays_on_its_rank(ranks):
     assert_equal(ranks[-1]["local"], step(net(), batch))
 
 
-def test_no_rank_fell_out_of_step(ranks):
+def test_all_ranks_stay_in_step(ranks):
     for seen in ranks:
         assert seen["meeting"].tolist() == [len(ranks)] * len(ranks)

@@ -54,7 +54,7 @@ def options(folder: Path, **more: object) -> list[str]:
     return [text for key, value in shared.items() for text in (f"--{key}", str(value))]
 
 
-def test_a_run_on_rooms_says_that_it_counts_points(run: Path):
+def test_a_run_on_scans_records_points_as_its_unit(run: Path):
     result = json.loads((run / "result.json").read_text())
     assert (result["unit"], len(result["classes"])) == ("point", 8)
     assert sum(result["pixels"]) > 8 * 1000
@@ -62,7 +62,7 @@ def test_a_run_on_rooms_says_that_it_counts_points(run: Path):
     assert np.isfinite(result["test"]["collapse"]["equiangularity"])
 
 
-def test_a_seed_gives_the_same_run(run: Path, tmp_path: Path):
+def test_the_same_seed_gives_the_same_run(run: Path, tmp_path: Path):
     again, first = train(rooms(), tmp_path), json.loads((run / "result.json").read_text())
     assert again["test"]["confusion"] == first["test"]["confusion"]
     assert again["test"]["collapse"] == first["test"]["collapse"]
@@ -86,7 +86,7 @@ def test_rare_classes_choose_the_crops_of_either_supervision(tmp_path: Path, sup
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
-def test_a_card_that_changed_since_training_is_told(run: Path, tmp_path: Path, monkeypatch):
+def test_a_card_that_changed_after_training_is_reported(run: Path, tmp_path: Path, monkeypatch):
     def fewer(config, split):
         return RoomScans(ScansConfig(num_classes=7), split, 2)
 
@@ -136,7 +136,7 @@ def test_predict_writes_scans_views_and_a_legend(run: Path, tmp_path: Path):
     assert sorted(entry.name for entry in out.iterdir()) == ["legend.png", "scans", "views"]
 
 
-def test_the_rooms_network_names_the_attribute_a_scan_lacks(run: Path, tmp_path: Path):
+def test_predict_names_the_channel_that_a_scan_lacks(run: Path, tmp_path: Path):
     write_ply(tmp_path / "bare.ply", np.random.default_rng(0).uniform(0, 1, (50, 3)))
     rng = np.random.default_rng(0)
     rgb_N3 = rng.integers(0, 255, (50, 3), dtype=np.uint8)
@@ -232,7 +232,7 @@ def test_votes_see_every_point_in_several_blocks(tmp_path: Path):
         main([*evaluate, "--evaluation.window", "[8, 8]"])
 
 
-def test_weights_keep_what_standardises_the_channels(run: Path):
+def test_weights_include_the_statistics_that_standardise_the_channels(run: Path):
     from safetensors.torch import load_file
 
     state = load_file(run / "model.safetensors")

@@ -8,7 +8,7 @@ from equiseg.study.comparison import Comparison
 from equiseg.study.interval import Interval
 
 
-def test_difference_is_paired_and_students():
+def test_differences_are_paired_with_students_interval():
     difference = Interval.paired([1.0, 2.0, 3.0], [0.0, 0.0, 0.0])
     assert difference.mean == 2.0
     assert difference.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)

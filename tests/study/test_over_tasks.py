@@ -65,14 +65,14 @@ def test_differences_are_paired_by_seed_and_averaged_over_tasks(study: Study):
     assert kept.high - kept.low < overall.high - overall.low
 
 
-def test_of_one_task_with_scores_the_interval_is_that_of_its_page(study: Study):
+def test_with_one_task_the_interval_equals_the_one_on_its_page(study: Study):
     gap = study.comparisons["a"].difference("ceco", "tail")
     assert overall_difference(study, "ceco", "tail") == gap
     assert gap.mean == pytest.approx(0.1)
     assert math.isnan(overall_difference(study, "ceco", "ece").mean)
 
 
-def test_costs_are_medians_over_that_of_the_baseline(study: Study):
+def test_costs_are_medians_relative_to_the_baseline(study: Study):
     assert relative_costs(study, "step_seconds") == {"plain": {"a": 1.0}, "ceco": {"a": 2.0}}
     assert relative_costs(study, "peak_memory_bytes") == {"plain": {}, "ceco": {}}
 

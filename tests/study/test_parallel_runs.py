@@ -8,7 +8,7 @@ from equiseg.study.parallel_runs import Run, _environment, train_all
 from runs import tiny_config
 
 
-def test_a_run_of_an_earlier_version_is_finished_all_the_same(tmp_path: Path):
+def test_a_finished_run_of_an_earlier_version_counts_as_finished(tmp_path: Path):
     run = Run(tiny_config(epochs=1, log_collapse=False), tmp_path)
     train_all([run], 1)
     written = yaml.safe_load((tmp_path / "config.yaml").read_text())
@@ -27,7 +27,7 @@ def test_each_process_of_torchrun_takes_one_gpu(monkeypatch):
         assert "LOCAL_RANK" not in environment
 
 
-def test_processes_of_torchrun_share_the_runs_out(tmp_path: Path, monkeypatch):
+def test_torchrun_processes_share_the_runs(tmp_path: Path, monkeypatch):
     """The second of two processes trains the second run; without the first it would wait."""
     runs = [Run(tiny_config(epochs=1, seed=seed), tmp_path / str(seed)) for seed in range(2)]
     monkeypatch.setenv("RANK", "1")
@@ -40,17 +40,19 @@ def test_processes_of_torchrun_share_the_runs_out(tmp_path: Path, monkeypatch):
     assert waited == [True]
 
 
-def test_what_the_system_killed_has_not_failed(tmp_path: Path, monkeypatch):
+def test_runs_killed_by_the_system_can_be_resumed(tmp_path: Path, monkeypatch):
     killed = tmp_path / "python"
     killed.write_text("#!/bin/sh\nkill -9 $$\n")
     killed.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(killed))
     runs = [Run(tiny_config(seed=seed), tmp_path / str(seed)) for seed in range(2)]
-    with pytest.raises(RuntimeError, match=r"2 of 2 runs were killed.*The same command goes on"):
+    with pytest.raises(
+        RuntimeError, match=r"2 of 2 runs were killed.*The same command resumes them"
+    ):
         train_all(runs, 2)
 
 
-def test_nothing_starts_beside_a_run_that_goes_on_or_is_another(tmp_path: Path):
+def test_nothing_starts_in_a_folder_that_is_in_use_or_holds_another_run(tmp_path: Path):
     runs = [Run(tiny_config(seed=seed), tmp_path / str(seed)) for seed in range(2)]
     with held(runs[1].folder), pytest.raises(ValueError, match="another process is writing"):
         train_all(runs, 1)

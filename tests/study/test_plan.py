@@ -14,7 +14,7 @@ def plan(out: Path, **changes) -> Plan:
     return Plan(**{"tasks": tasks, "methods": ["cross_entropy", FOCAL], "out": out} | changes)
 
 
-def test_trials_have_seeds_of_their_own_and_seeds_come_in_turn(tmp_path: Path):
+def test_trials_use_other_seeds_and_final_runs_go_seed_by_seed(tmp_path: Path):
     """A study that is cut off has pairs to show; a choice has not seen the runs it is judged by."""
     chosen = plan(tmp_path, trials=2)
     trials = chosen.trial_runs()
@@ -58,17 +58,17 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ({"tasks": [Task("a", tiny_config(), [])]}, "seeds must be at least one, each once"),
         ({"tasks": [Task("a", tiny_config(), [0, 0])]}, r"each once, got \[0, 0\]"),
         ({"select": "mIoU"}, "select must be one of miou, .* got 'mIoU'"),
-        ({"methods": ["a:method=dice or choice(dize)"], "trials": 2}, "dize is no loss"),
+        ({"methods": ["a:method=dice or choice(dize)"], "trials": 2}, "unknown loss 'dize'"),
         ({"methods": ["ceco"], "trials": 3}, "have nothing to try; write a range"),
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"split": "train"}, r"split must be one of \['val', 'test'\], got 'train'"),
-        ({"methods": ["focl"]}, "focl is no loss"),
-        ({"methods": ["weighted_cross_entropy"]}, "needs weight, one of inverse"),
+        ({"methods": ["focl"]}, "unknown loss 'focl'"),
+        ({"methods": ["weighted_cross_entropy"]}, "needs class_weight, one of inverse"),
         ({"methods": ["a:method=focal(gamma=-1)"]}, "gamma must be a finite number >= 0, got -1"),
         ({"methods": ["a:method=ldam(class_counts=[1, 2])"]}, "one number per class"),
         (
             {"methods": ["a:method=focal(alpha=enet or choice(squareroot))"], "trials": 2},
-            "alpha must be one of inverse",
+            "class_weight must be one of inverse",
         ),
         (
             {
@@ -82,6 +82,6 @@ def test_settings_begin_with_the_defaults_and_differ(tmp_path: Path):
         ),
     ],
 )
-def test_plans_that_cannot_work(tmp_path, changes, message):
+def test_invalid_plans_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         plan(tmp_path, **changes)

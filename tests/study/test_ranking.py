@@ -13,7 +13,7 @@ from equiseg.study.ranking import (
 )
 
 
-def test_ranks_are_shared_where_scores_are():
+def test_equal_scores_share_their_rank():
     assert mean_ranks([[0.9, 0.5, 0.5, 0.1]]) == [1.0, 2.5, 2.5, 4.0]
     assert mean_ranks([[3, 2, 1], [1, 2, 3]]) == [2.0, 2.0, 2.0]
     with pytest.raises(ValueError, match=r"one number a task and method, .* 1 missing"):
@@ -49,7 +49,7 @@ def test_friedman_on_the_worked_example_of_demsar():
         friedman([[3, 2, 1]])
 
 
-def test_critical_differences_are_those_of_demsars_table():
+def test_critical_differences_match_the_table_of_demsar():
     q = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 10: 3.164}  # table 5a, alpha 0.05
     for methods, value in q.items():
         expected = value * math.sqrt(methods * (methods + 1) / (6 * 14))
@@ -59,7 +59,7 @@ def test_critical_differences_are_those_of_demsars_table():
         critical_difference(1, 3)
 
 
-def test_cliques_are_the_largest_groups_not_told_apart():
+def test_cliques_are_the_largest_groups_without_significant_difference():
     assert cliques([1.0, 4.0, 2.0, 3.5], 1.7) == [[0, 2], [2, 3], [3, 1]]
     assert cliques([1.0, 2.0, 3.0], 5) == [[0, 1, 2]]
     assert cliques([1.0, 2.0, 3.0], 0.5) == []
@@ -89,7 +89,7 @@ def test_one_task_is_a_bootstrap_of_seeds():
         paired_bootstrap([[math.nan], [1.0]])
 
 
-def test_what_does_not_vary_has_no_interval():
+def test_without_variation_there_is_no_interval():
     """One seed shows nothing, however large its difference."""
     for one_seed in (
         paired_bootstrap([[1.0]]),
@@ -106,7 +106,7 @@ def test_what_does_not_vary_has_no_interval():
     ("tasks", "seeds", "between", "resample"),
     [(5, 5, 1.0, True), (5, 5, 0.0, True), (1, 5, 0.0, False), (5, 3, 0.0, False)],
 )
-def test_intervals_of_a_handful_cover_what_they_say(tasks, seeds, between, resample):
+def test_intervals_of_few_values_have_their_coverage(tasks, seeds, between, resample):
     """Plain percentiles cover the true 0 in 87, 95, 84 and 85 % of such draws."""
     generator = np.random.default_rng(0)
     covered = 0

@@ -22,7 +22,7 @@ def test_a_trial_that_fails_counts_as_worst(tmp_path: Path):
     assert "test" not in tried
 
 
-def test_a_trial_of_another_setting_is_not_taken_for_this_one(tmp_path: Path):
+def test_a_trial_with_another_setting_is_refused(tmp_path: Path):
     tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
     before, after = (
         Plan(tasks, [f"focal:method=focal(gamma=2 or choice({gamma}))"], tmp_path, trials=2)
@@ -34,7 +34,7 @@ def test_a_trial_of_another_setting_is_not_taken_for_this_one(tmp_path: Path):
         after.choose()
 
 
-def test_failed_runs_say_why(tmp_path: Path):
+def test_the_reason_of_failed_runs_is_shown(tmp_path: Path):
     tasks = [Task(".", tiny_config(batch_size=1000), [0, 1])]
     told = r"(?s)2 of 2 runs failed:\s+ceco/seed0, ceco/seed1: batch_size must be .*output\.log"
     with pytest.raises(RuntimeError, match=told):
@@ -44,7 +44,7 @@ def test_failed_runs_say_why(tmp_path: Path):
     assert "Traceback" not in log
 
 
-def test_where_no_setting_can_be_trained_nothing_is_compared(tmp_path: Path):
+def test_nothing_is_compared_if_no_setting_can_be_trained(tmp_path: Path):
     method = "cross_entropy:batch_size=1000 or choice(2000)"
     tasks = [Task(".", tiny_config(epochs=1), [0])]
     told = (
@@ -55,7 +55,7 @@ def test_where_no_setting_can_be_trained_nothing_is_compared(tmp_path: Path):
     assert not (tmp_path / "cross_entropy/seed0").exists()
 
 
-def test_of_errors_the_least_is_best(tmp_path: Path):
+def test_the_smallest_calibration_error_is_best(tmp_path: Path):
     """Ratings are of calibration where that is asked for."""
     method = "cross_entropy:optimizer.lr=1e-3 or choice(1e-2)"
     tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
@@ -66,7 +66,7 @@ def test_of_errors_the_least_is_best(tmp_path: Path):
     assert trials[0].score != trials[1].score
 
 
-def test_a_choice_stands(tmp_path: Path):
+def test_a_recorded_choice_is_kept(tmp_path: Path):
     """What was compared since was trained with it: a trial that is mended later changes nothing."""
     method = "focal:method=focal(gamma=2 or choice(3))"
     tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]

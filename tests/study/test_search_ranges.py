@@ -5,14 +5,14 @@ from equiseg.study.search_ranges import drawn, has_ranges, with_defaults
 FOCAL = "focal:method=focal(gamma=2 or uniform(0.5, 5)),optimizer.lr=1e-3 or loguniform(5e-4,4e-3)"
 
 
-def test_the_default_stands_before_its_range():
+def test_the_default_is_written_before_its_range():
     assert with_defaults(FOCAL) == "focal:method=focal(gamma=2),optimizer.lr=1e-3"
     assert with_defaults("ceco") == "ceco"
     assert has_ranges(FOCAL)
     assert not has_ranges("focal(gamma=2)")
 
 
-def test_a_draw_lies_in_its_range_and_is_the_same_again():
+def test_draws_lie_in_their_range_and_are_reproducible():
     settings = [drawn(FOCAL, seed) for seed in range(50)]
     assert settings == [drawn(FOCAL, seed) for seed in range(50)]
     assert len(set(settings)) == 50

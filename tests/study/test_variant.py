@@ -1,10 +1,10 @@
 import pytest
 
-from equiseg.study.variant import Variant
+from equiseg.study.variant import Variant, changes_of, name_of
 from runs import tiny_config
 
 
-def test_variants_change_the_base():
+def test_variants_change_the_common_configuration():
     base = tiny_config()
     plain = Variant.parse("cross_entropy", base)
     assert (plain.name, plain.config.method) == ("cross_entropy", "cross_entropy")
@@ -23,6 +23,15 @@ def test_variants_change_the_base():
     assert Variant.parse("short:epochs=5,val_every=5", base).config.val_every == 5
 
 
+def test_a_loss_in_a_file_counts_by_its_own_name():
+    text = "cross_entropy + 2*my_losses.py:MyLoss"
+    assert name_of(text) == "cross_entropy+MyLoss"
+    assert changes_of(text) == {"method": text}
+    named = "mine:method=my_losses.py:MyLoss(scale=2), epochs=3"
+    assert name_of(named) == "mine"
+    assert changes_of(named) == {"method": "my_losses.py:MyLoss(scale=2)", "epochs": "3"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -30,7 +39,7 @@ def test_variants_change_the_base():
         ("a:method", "must read field=value"),
         (
             "a/b:epochs=3",
-            "a name is made of letters.* got 'a/b'; give it one, as in 'mine:epochs=3'",
+            "a name is made of letters.* got 'a/b'; write a name first, as in 'mine:epochs=3'",
         ),
         ("dice + 2*focal", r"got 'dice\+2\*focal'; .* as in 'mine:method=dice \+ 2\*focal'"),
         ("a:optimizer.wait=1", "is none of the fields"),
@@ -39,6 +48,6 @@ def test_variants_change_the_base():
         ("a:seed=1", "give them to all methods by --seeds"),
     ],
 )
-def test_variants_that_cannot_be_read(text, message):
+def test_invalid_variants_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         Variant.parse(text, tiny_config())

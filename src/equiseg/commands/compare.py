@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from equiseg.training.config import TrainConfig
 
@@ -38,7 +38,7 @@ class CompareOptions:
             dice", or a name with changes to the configuration, as "strong:method=cross_entropy +
             center_collapse(weight=0.8)". A value to tune is written with its default and a range,
             as "focal:method=focal(gamma=2 or uniform(0.5, 5))"; ranges are uniform, loguniform and
-            choice.
+            choice. A file may also map the name of each to its method or its changes.
         seeds: Every method is trained with each of them.
         jobs: Number of parallel runs. They share the cores unless --threads is given.
         split: The split whose scores are compared. Settings are chosen on val.
@@ -51,13 +51,13 @@ class CompareOptions:
         select: Validation score that chooses the best setting.
     """
 
-    methods: tuple[str, ...] = ("cross_entropy", "ceco")
+    methods: tuple[str, ...] | dict[str, Any] = ("cross_entropy", "ceco")
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     jobs: int = 1
     split: str = "test"
     tasks: dict[str, TaskFile] = field(default_factory=dict)
     trials: int = 1
-    search: tuple[str, ...] = ()
+    search: tuple[str, ...] | dict[str, Any] = ()
     select: str = "miou"
 
 
@@ -84,6 +84,7 @@ def compare(
     """
     from equiseg.commands.command_text import command_text
     from equiseg.commands.run_comparison import run_comparison
+    from equiseg.study.method_texts import method_texts
     from equiseg.study.plan import Plan, Task
     from equiseg.training.config_file import read_config
 
@@ -97,19 +98,10 @@ def compare(
     ]
     plan = Plan(
         tasks or [Task(".", config, options.seeds)],
-        [_with_ranges(method, options.search) for method in options.methods],
+        method_texts(options.methods, options.search),
         Path(out),
         trials=options.trials,
         select=options.select,
         split=options.split,
     )
     run_comparison(plan, options.jobs, command_text("compare", config, out, options))
-
-
-def _with_ranges(method: str, search: Sequence[str]) -> str:
-    """A method with the ranges that apply to all."""
-    from equiseg.study.variant import name_of
-
-    if search and ":" not in method:
-        method = f"{name_of(method)}:method={method}"
-    return ",".join((method, *search))

@@ -58,7 +58,7 @@ def overall_difference(
 def relative_costs(study: Study, key: str) -> dict[str, dict[str, float]]:
     """What each method takes on each task, over what the baseline takes.
 
-    Medians over seeds: runs beside each other slow each other down, some more than others. Where
+    Medians over seeds: parallel runs slow each other down, some more than others. Where
     it was not measured a method has no such task.
 
     Args:

@@ -1,4 +1,4 @@
-"""A batch of runs: beside each other on this machine, dealt out over several."""
+"""Runs in parallel: processes on this machine, shared out over several machines by torchrun."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def reason_of(folder: Path) -> str:
 
 
 def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, share: None) -> None:
-    """Train what is not finished, each run in a process of its own.
+    """Train all unfinished runs, each in a process of its own.
 
-    Finished runs are left alone, interrupted ones go on where they stopped; one that fails leaves
+    Finished runs are kept, interrupted ones resume; one that fails leaves
     its reason in ``output.log`` and does not stop the others. Under torchrun the processes deal
     the runs out among themselves and wait for each other; each needs the same folder.
 
     Args:
         runs: What to train.
-        jobs: Runs beside each other, on each process of torchrun. They share its cores evenly,
+        jobs: Runs in parallel on each process of torchrun. They share its cores evenly,
             unless the configuration says how many ``threads`` each takes.
         report: Told the share of each run that is done, now and then; 1 when it ends.
 
@@ -108,7 +108,7 @@ def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, sh
     if killed:
         raise RuntimeError(
             f"{len(killed)} of {len(ours)} runs were killed, {killed[0]} the first; if memory ran "
-            "out, give fewer jobs. The same command goes on where they stopped"
+            "out, give fewer jobs. The same command resumes them"
         )
 
 
@@ -137,7 +137,7 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> int:
 
 
 def _environment(config: TrainConfig, jobs: int) -> dict[str, str]:
-    """What a run is told of its machine: its threads, and the GPU of its process of torchrun."""
+    """Environment of a run: its threads, and the GPU of its process of torchrun."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     threads = config.threads or max(1, _cores() // (jobs * here))
     environment = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}

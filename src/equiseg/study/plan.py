@@ -29,7 +29,7 @@ _MOST_DRAWS = 1000  # of few choices there may be no more to draw
 
 @dataclass(frozen=True)
 class Task:
-    """Data, a network and a schedule: what methods are compared on.
+    """Data, a network and a schedule on which methods are compared.
 
     Attributes:
         name: How tables call it, and the name of its folder.
@@ -59,7 +59,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study will run.
+    """All runs of a study.
 
     Args:
         tasks: Where methods are compared.
@@ -116,7 +116,7 @@ class Plan:
         _check_names("methods", [name_of(method) for method in self.methods])
 
     def settings(self, method: str) -> list[str]:
-        """What is tried of a method: its defaults, then draws that differ from each other."""
+        """The settings to try of a method: its defaults, then distinct random draws."""
         settings = [with_defaults(method)]
         for seed in range(_MOST_DRAWS * has_ranges(method)):
             if len(settings) == self.trials:
@@ -130,7 +130,7 @@ class Plan:
         return self.out / task.name / name_of(method)
 
     def trial_runs(self) -> list[Run]:
-        """The runs that choose a setting; of one setting there is nothing to choose."""
+        """The runs that choose a setting, for methods with several settings."""
         rounds = (
             (task, method, trial, settings[trial])
             for trial in range(self.trials)
@@ -167,10 +167,9 @@ class Plan:
         return Run(config, self.folder(task, method) / f"trial{trial}")
 
     def choose(self) -> dict[str, dict[str, list[Trial]]]:
-        """What the trials scored, and which was best, of each method with a choice.
+        """The score of every trial, and the best one, for each method with several settings.
 
-        A choice that was recorded (:meth:`record`) stands: what has been compared since was
-        trained with it.
+        A recorded choice (:meth:`record`) is kept: the compared runs were trained with it.
         """
         return {
             task.name: {
@@ -182,7 +181,7 @@ class Plan:
         }
 
     def record(self, tuning: dict[str, dict[str, list[Trial]]]) -> None:
-        """Write what was tried of each method into its folder."""
+        """Write the trials of each method into its folder."""
         for task, methods in tuning.items():
             for method, trials in methods.items():
                 tried = [dataclasses.asdict(trial) for trial in trials]

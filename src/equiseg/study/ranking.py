@@ -1,4 +1,4 @@
-"""The statistics of several methods on several tasks: ranks, which are told apart, intervals."""
+"""Statistics of several methods on several tasks: ranks, their significance, intervals."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def _even(methods: int) -> float:
 
 
 def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -> float:
-    """Difference of mean ranks from which on two methods are told apart (Nemenyi's test).
+    """Smallest significant difference of two mean ranks (Nemenyi's test).
 
     Demšar 2006, section 3.2.2: q * sqrt(M (M + 1) / (6 T)), q the studentized range over sqrt(2).
 
     Args:
         num_methods: Methods M.
         num_tasks: Tasks T.
-        alpha: Probability of telling any two apart that do not differ.
+        alpha: Probability of calling any two methods different that do not differ.
 
     Raises:
         ValueError: If there are fewer than two methods, or no task.
@@ -81,7 +81,7 @@ def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -
 
 
 def cliques(ranks: Sequence[float], difference: float) -> list[list[int]]:
-    """Groups of methods that are not told apart, the largest ones, in order of rank.
+    """Largest groups of methods that do not differ significantly, in order of rank.
 
     Args:
         ranks: Mean rank of each method.
@@ -109,25 +109,24 @@ def paired_bootstrap(
 ) -> Interval:
     """Mean over tasks of the mean difference over seeds, with a 95 % interval.
 
-    Tasks are drawn with replacement, then seeds within each: the interval covers other tasks like
-    these and other seeds. Of one task, or with ``resample_tasks=False``, only other seeds.
+    Tasks are drawn with replacement, then seeds within each: the interval is about other tasks like
+    these and other seeds. With one task, or ``resample_tasks=False``, it is about other seeds only.
 
-    Of a handful the plain percentiles are too narrow: of five normal values they cover 82 %. They
-    are taken farther out, so that of normal values the interval is as wide as Student's (the
+    For few values the plain percentiles are too narrow: for five normal values they cover 82 %.
+    They are moved outwards, so that for normal values the interval is as wide as Student's (the
     expanded percentile interval of Hesterberg, "What Teachers Should Know About the Bootstrap",
-    The American Statistician 2015, section 5.3), which covers 90 % and more of five. Of three or
-    fewer the interval can only be that from the smallest to the largest, and covers less.
+    The American Statistician 2015, section 5.3), which covers at least 90 % for five values. For
+    three or fewer it runs from the smallest to the largest value at most, and covers less.
 
     Args:
-        differences_by_task: For each task the differences from the baseline, paired by seed; those
-            that are NaN are left out.
-        draws: Bootstrap draws.
-        seed: Of the draws.
-        resample_tasks: Whether tasks are drawn, or kept as they are.
+        differences_by_task: Differences from the baseline for each task, paired by seed; NaN are
+            left out.
+        draws: Number of bootstrap draws.
+        seed: Seed of the draws.
+        resample_tasks: Whether tasks are drawn too.
 
     Returns:
-        The interval; its ends are NaN where there is one task, or tasks are kept, and each has
-        one seed.
+        The interval. Its ends are NaN if each task has one seed and tasks are not drawn.
 
     Raises:
         ValueError: If a task has no difference.
@@ -136,12 +135,20 @@ def paired_bootstrap(
     if not tasks or not all(map(len, tasks)):
         raise ValueError("differences_by_task must hold a difference for every task")
     center = float(np.mean([task.mean() for task in tasks]))
-    number = len(tasks)
-    resample_tasks &= number > 1
-    beyond = _beyond([number] if resample_tasks else [len(task) for task in tasks])
+    resample_tasks &= len(tasks) > 1
+    beyond = _beyond([len(tasks)] if resample_tasks else [len(task) for task in tasks])
     if math.isnan(beyond):
         return Interval(center)
-    generator = np.random.default_rng(seed)
+    means = _drawn_means(tasks, draws, np.random.default_rng(seed), resample_tasks)
+    low, high = np.quantile(means, (beyond, 1 - beyond))
+    return Interval(center, float(low), float(high))
+
+
+def _drawn_means(
+    tasks: Sequence[np.ndarray], draws: int, generator: np.random.Generator, resample_tasks: bool
+) -> np.ndarray:
+    """The mean of each bootstrap draw, (draws,)."""
+    number = len(tasks)
     # A draw of tasks; then for each time that a task comes up, a draw of its seeds.
     chosen = np.broadcast_to(np.arange(number), (draws, number))
     if resample_tasks:
@@ -152,8 +159,8 @@ def paired_bootstrap(
             rows = np.flatnonzero(chosen[:, place] == task)
             picks = generator.integers(len(values), size=(len(rows), len(values)))
             means[rows, place] = values[picks].mean(1)
-    low, high = np.quantile(means.mean(1), (beyond, 1 - beyond))
-    return Interval(center, float(low), float(high))
+    drawn: np.ndarray = means.mean(1)
+    return drawn
 
 
 def _beyond(sizes: Sequence[int]) -> float:

@@ -1,4 +1,4 @@
-"""Study: a plan that is run, and what came of it."""
+"""Study: run a plan and collect its results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run_study(
 
     Args:
         plan: What to run.
-        jobs: Runs beside each other.
+        jobs: Runs in parallel.
         report: Given the number of runs of a stage, returns whom to tell how far each is.
 
     Raises:
@@ -87,7 +87,7 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
     if failed := [run for run in runs if not run.is_finished]:
         raise RuntimeError(
             f"{len(failed)} of {len(runs)} runs failed:\n{_reasons(plan.out, failed)}\nAll others "
-            "are kept: start again with what was wrong mended, or without their method or seed"
+            "are kept: fix the cause and start again, or leave their method or seed out"
         )
     comparisons = {}
     for task in plan.tasks:

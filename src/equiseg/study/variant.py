@@ -1,4 +1,4 @@
-"""A variant: a method's text, with what else differs, on top of what all share."""
+"""Variant: a method and its other changes to the common configuration."""
 
 from __future__ import annotations
 
@@ -12,18 +12,41 @@ from equiseg.training.config import TrainConfig
 from equiseg.training.renamed import new_name
 from equiseg.typed_options import OptionError, read_options, text_value
 
+_FILE = re.compile(r"^[^:=+]*\.py:|(?<=[+*=])[^:=+]*\.py:")  # "my_losses.py:" before a loss
+
 
 def name_of(text: str) -> str:
-    """How a variant is called, as :meth:`Variant.parse` takes it: "cross_entropy+dice"."""
-    return "".join(text.partition(":")[0].split())
+    """The name of a variant: "dice" of "dice:epochs=3", "cross_entropy+dice" of the plain sum.
+
+    A loss in a file of your own (``my_losses.py:MyLoss``) counts by its own name.
+    """
+    return "".join(_FILE.sub("", text).partition(":")[0].split())
+
+
+def changes_of(text: str) -> dict[str, str]:
+    """The fields that a variant changes, each with its value as text.
+
+    Raises:
+        ValueError: If a change does not read field=value.
+    """
+    named, changes = _FILE.sub("", text), text.partition(":")[2]
+    if ":" not in named or not changes:
+        return {"method": text}
+    values: dict[str, str] = {}
+    for change in split_outside(changes):
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
+        values[key.strip()] = value.strip()
+    return values
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the things compared.
+    """One of the variants that are compared.
 
     Attributes:
-        name: How tables call it, and the name of its folder.
+        name: Its name in tables, and of its folder.
         config: Its configuration, for any seed.
     """
 
@@ -39,23 +62,19 @@ class Variant:
                 changes to the base
                 configuration: "strong:method=cross_entropy + center_collapse(weight=0.8),
                 optimizer.lr=1e-3".
-            base: What the others share.
+            base: The common configuration.
 
         Raises:
             ValueError: If a change names no field, or its value has the wrong type.
         """
-        name, changes = name_of(text), text.partition(":")[2]
+        name = name_of(text)
+        values = {new_name(field): value for field, value in changes_of(text).items()}
         if not re.fullmatch(r"[\w.+-]+", name):
+            changes = ", ".join(f"{field}={value}" for field, value in values.items())
             raise ValueError(
                 f"methods: a name is made of letters, digits, '_', '.', '+' and '-', got {name!r}; "
-                f"give it one, as in 'mine:{changes or 'method=' + text}'"
+                f"write a name first, as in 'mine:{changes}'"
             )
-        values: dict[str, str] = {} if changes else {"method": text}
-        for change in split_outside(changes):
-            key, equals, value = change.partition("=")
-            if not equals:
-                raise ValueError(f"methods: {change!r} in {text!r} must read field=value")
-            values[new_name(key.strip())] = value.strip()
         if "seed" in values:
             raise ValueError(f"methods: {text!r} sets a seed; give them to all methods by --seeds")
         return cls(name, _changed(base, values, text))
