@@ -49,8 +49,9 @@ def _row(option: Option) -> str:
     default = "required" if option.required else f"`{written(option.default)}`"
     if option.default in (None, (), "") or option.default == {} or option.default == []:
         default = ""
-    cells = names, f"`{metavar(option.kind)}`", default, html.escape(option.help, quote=False)
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("``", "`") for cell in cells) + " |"
+    form = metavar(option.kind).replace("|", " or ")
+    cells = names, f"`{form}`", default, html.escape(option.help, quote=False)
+    return "| " + " | ".join(cell.replace("``", "`") for cell in cells) + " |"
 
 
 def _names(option: Option) -> tuple[str, ...]:
