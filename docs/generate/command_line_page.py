@@ -33,7 +33,8 @@ def _section(verb: Verb, train: set[str]) -> str:
     if verb.name != "train" and shared:
         options = [option for option in options if option.name == "out" or option.name not in train]
         blocks.append("All options of [train](#train), and:")
-    for name, members in groupby(options, key=lambda option: option.name.rpartition(".")[0]):
+    by_place = sorted(options, key=lambda option: option.name.rpartition(".")[0])
+    for name, members in groupby(by_place, key=lambda option: option.name.rpartition(".")[0]):
         title = [f"### {verb.name}: {name}"] if name else []
         blocks += [*title, _table(list(members))]
     return "\n\n".join(blocks)
@@ -41,17 +42,18 @@ def _section(verb: Verb, train: set[str]) -> str:
 
 def _table(options: Sequence[Option]) -> str:
     rows = "\n".join(_row(option) for option in options)
-    return f"| option | value | default | meaning |\n|---|---|---|---|\n{rows}"
+    return f"| option | meaning |\n|---|---|\n{rows}"
 
 
 def _row(option: Option) -> str:
     names = " or ".join(f"`{name}`" for name in _names(option))
-    default = "required" if option.required else f"`{written(option.default)}`"
-    if option.default in (None, (), "") or option.default == {} or option.default == []:
-        default = ""
     form = metavar(option.kind).replace("|", " or ")
-    cells = names, f"`{form}`", default, html.escape(option.help, quote=False)
-    return "| " + " | ".join(cell.replace("``", "`") for cell in cells) + " |"
+    text = html.escape(option.help, quote=False).replace("``", "`")
+    if option.required:
+        text += " *Required.*"
+    elif option.default is not None and option.default not in ((), "", [], {}):
+        text += f" *Default:* `{written(option.default)}`."
+    return f"| {names}<br>`{form}` | {text} |"
 
 
 def _names(option: Option) -> tuple[str, ...]:
