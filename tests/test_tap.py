@@ -473,6 +473,7 @@ class TestCopies:
 def test_distributed_data_parallel(tmp_path, tap_first):
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    model = None
     try:
         net = Net()
         x = images()
@@ -487,6 +488,10 @@ def test_distributed_data_parallel(tmp_path, tap_first):
             (0 * logits.sum() + tap.features.square().sum()).backward()
             torch.testing.assert_close(net.body[0].weight.grad, wanted)
     finally:
+        # Before the group ends: a model that outlives it would end it while it holds the
+        # interpreter's lock, for which the threads of the group may be waiting.
+        del model
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 
