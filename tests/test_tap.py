@@ -220,7 +220,7 @@ class TestReading:
 
         net = nn.Sequential(Head())
         tap = FeatureTap(net, "0")
-        with pytest.raises(TypeError, match="layer '0' is given a list"):
+        with pytest.raises(TypeError, match="layer '0' takes a list"):
             net([images()])
         tap.remove()
         layer = nn.Linear(C, K)

@@ -232,7 +232,7 @@ def test_a_classifier_may_carry_a_graph():
 @pytest.mark.parametrize(
     ("classifier", "options", "message"),
     [
-        (simplex()[:, :3], {}, r"shaped as the centers \(6, 9\), got \(6, 3\); pass weight"),
+        (simplex()[:, :3], {}, r"have the shape of the centers \(6, 9\), got \(6, 3\); pass weight"),
         (None, {"among": [7]}, r"among must hold class ids 0\.\.5, got \[7\]; remove"),
         (None, {"average": "image"}, r"average must be 'class' or 'pixel', got 'image'"),
     ],
