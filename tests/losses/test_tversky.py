@@ -41,7 +41,7 @@ def test_few_mistakes_among_many_pixels_are_not_rounded_away():
     ("prices", "message"),
     [
         ({"alpha": -0.1}, r"alpha must be a finite number >= 0, got -0\.1"),
-        ({"beta": 0}, "beta must be a finite number > 0, got 0: without a price"),
+        ({"beta": 0}, "beta must be a finite number > 0, got 0: without a weight"),
         ({"beta": math.nan}, "beta must be a finite number > 0, got nan"),
     ],
 )
