@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# A count travels as two floats, high * 2^12 + low: each stays a whole number below 2^24, where
+# A count is sent as two floats, high * 2^12 + low: each stays a whole number below 2^24, where
 # float32 is exact, on up to 2^12 ranks and up to 2^36 labels of a class.
 _LOW_BITS = 12
 
@@ -17,15 +17,15 @@ _LOW_BITS = 12
 def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tensor, Tensor]:
     """Class sums and counts over all ranks, in one all-reduce of (K, D + 2) values.
 
-    That is 4 K (D + 2) bytes in float32, and 4 K D more for the gradient in backward: 155 kB and
-    154 kB for 150 classes of 256 dimensions. The counts arrive exact.
+    The all-reduce sends 4 K (D + 2) bytes in float32, and backward 4 K D more for the gradient:
+    155 kB and 154 kB for 150 classes of 256 dimensions. The counts stay exact.
 
-    Every rank holds the same loss, so the gradients of the N copies add up to N times the
-    single-process one; the mean over ranks that DDP and FSDP take divides by N again.
+    Every rank has the same loss, so the gradients of the N copies add up to N times the gradient
+    of one process; DDP and FSDP then divide by N, because they average over ranks.
 
     Args:
-        sums_KD: (K, D) float32 or float64, this rank's.
-        counts_K: (K,) int64, this rank's.
+        sums_KD: (K, D) float32 or float64, of this rank.
+        counts_K: (K,) int64, of this rank.
         group: The process group.
 
     Returns:

@@ -53,7 +53,7 @@ _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-m
 
 
 def train(config: TrainConfig, out: Path, console: Console | None = None) -> dict[str, Any]:
-    """Train, keep the weights that are best on the validation split, score them on all splits.
+    """Train a network, keep the weights with the best validation mIoU, score them on val and test.
 
     ``out`` receives config.yaml, logs/, checkpoints/, model.safetensors and result.json. A run
     that was interrupted resumes from its last epoch when started again with the same configuration;
@@ -65,7 +65,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         console: Where to print; None prints nothing.
 
     Returns:
-        What result.json holds.
+        The content of result.json.
 
     Raises:
         DataError: If the data cannot be used, naming the files.
@@ -76,7 +76,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
     check_outcome(out, Outcome.RUN)
     check_same(config, out)
     if (out / RESULT).is_file():
-        console.print(f"[dim]{out} is finished; remove it to train anew[/dim]")
+        console.print(f"[dim]{out} is finished; remove it to train again[/dim]")
         return read_result(out)
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -146,7 +146,7 @@ class _Origin:
 
 
 def _check_options(data: DataConfig, of_points: bool) -> None:
-    """Refuse options that the data at hand would not hear."""
+    """Raise an error for options that have no effect on the data."""
     if of_points and data.augment != AugmentConfig():
         raise ValueError("data.augment is for images; use data.points.augment and data.points.crop")
     if not of_points and data.points != PointsConfig():
