@@ -1,5 +1,6 @@
 """Small data and a network that was never trained, for what looks into networks."""
 
+import json
 from typing import Any
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor, nn
 
 from equiseg.data.sample import Sample
 from equiseg.diagnosis.passes import diagnose
-from equiseg.diagnosis.result import Diagnosis
+from equiseg.diagnosis.result import Diagnosis, record
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.records.diagnosis import DiagnosisRecord
 
 
 class Stripes:
@@ -67,3 +69,9 @@ def tiny_diagnosis(seed: int = 0, data: Any = None, **options: Any) -> Diagnosis
         class_counts_K=counts_K,
         **options,
     )
+
+
+def tiny_record(seed: int = 0, data: Any = None, **options: Any) -> DiagnosisRecord:
+    """The same as a page reads it: through JSON."""
+    values = record(tiny_diagnosis(seed, data, **options))
+    return DiagnosisRecord.of(json.loads(json.dumps(values, allow_nan=False)))

@@ -27,9 +27,9 @@ def main() -> None:
         scene = scenes[index]
         image, mask = scene.image.clone(), scene.labels.clone()
         paste(image, mask, torch.Generator().manual_seed(index))
-        images.append(image)
-        labels.append(mask)
-        before.append(scene.labels)
+        images.append(image.permute(1, 2, 0).numpy())
+        labels.append(mask.numpy())
+        before.append(scene.labels.numpy())
     groups = FrequencyGroups.from_counts(counts_SK.sum(0))
     order = [*groups.head, *groups.common, *groups.tail]
     titles = {"labels before pasting": before}

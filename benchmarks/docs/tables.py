@@ -7,7 +7,8 @@ import sys
 from statistics import mean
 
 from benchmarks.measure import RESULTS
-from equiseg.commands.tables import COLLAPSE, class_cells, metric_cells, spread
+from equiseg.commands.tables import class_cells, metric_cells, spread
+from equiseg.metrics.catalogue import MEASURES, SCORES, SUMMARY
 from equiseg.study.comparison import Comparison
 
 
@@ -15,14 +16,14 @@ def scores(comparison: Comparison) -> list[tuple[str, list[str]]]:
     """A row for each score and collapse measure, a cell for each variant."""
     rows = [
         (
-            metric.replace("pixel", comparison.unit).replace("_", " "),
+            SCORES[metric].label.format(unit=comparison.unit),
             metric_cells(comparison, metric),
         )
         for metric in comparison.metrics
     ]
-    for measure in COLLAPSE:
+    for measure in SUMMARY:
         cells = [spread(comparison.collapse_values(v, measure), 1) for v in comparison.runs]
-        rows.append((measure.replace("_", " "), cells))
+        rows.append((MEASURES[measure].label, cells))
     return rows
 
 

@@ -1,6 +1,6 @@
 import math
 
-from equiseg.records.history import history_rows, mean_curve, read_history
+from equiseg.records.history import history_rows, mean_curve, read_histories, read_history
 
 
 def test_a_resumed_run_goes_on_and_its_last_value_counts(tmp_path):
@@ -33,7 +33,8 @@ def test_rows_hold_the_wanted_values_of_every_run(tmp_path):
         logs.mkdir(parents=True)
         lines = f"0,9,1.5,,0.1\n1,19,{seed},0.25,\n"
         (logs / "metrics.csv").write_text("epoch,step,loss,val/miou,val_iou/wall\n" + lines)
-    rows = history_rows({"ceco": [tmp_path / "seed0", tmp_path / "seed1"]}, ("val/", "loss"))
+    histories = read_histories({"ceco": [tmp_path / "seed0", tmp_path / "seed1"]})
+    rows = history_rows(histories, ("val/", "loss"))
     assert rows == [
         {"variant": "ceco", "run": "seed0", "epoch": 1, "loss": 1.5},
         {"variant": "ceco", "run": "seed0", "epoch": 2, "loss": 0.0, "val/miou": 0.25},

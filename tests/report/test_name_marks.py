@@ -21,14 +21,15 @@ def named(marks):
 
 def test_names_hide_no_name_and_stay_inside():
     axes = named([(f"method {k}", 5 + 0.4 * (k % 3), 5 + 0.5 * (k // 3)) for k in range(6)])
-    boxes = [text.get_window_extent() for text in axes.texts]
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
     assert len(boxes) > 2
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
 
 
 def test_what_finds_no_place_is_not_named_and_the_first_comes_first():
-    names = [text.get_text() for text in named([(f"m{k}", 5, 5) for k in range(40)]).texts]
+    texts = named([(f"m{k}", 5, 5) for k in range(40)]).texts
+    names = [text.get_text() for text in texts if text.get_text()]
     assert 0 < len(names) < 40
     assert names[0] == "m0"
 

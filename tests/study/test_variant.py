@@ -35,7 +35,7 @@ def test_a_loss_in_a_file_counts_by_its_own_name():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("focl", "focl is no loss"),
+        ("focl", "unknown loss .focl."),
         ("a:method", "must read field=value"),
         (
             "a/b:epochs=3",

@@ -14,6 +14,7 @@ from equiseg.commands.diagnose import diagnose
 from equiseg.commands.doctor import DoctorOptions, doctor
 from equiseg.commands.evaluate import evaluate
 from equiseg.commands.predict import predict
+from equiseg.commands.report import report
 from equiseg.commands.stats import StatsOptions, stats
 from equiseg.commands.submission import submission
 from equiseg.commands.train import train
@@ -30,6 +31,7 @@ VERBS = (
     "compare",
     "diagnose",
     "predict",
+    "report",
     "submission",
 )
 
@@ -47,6 +49,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "predict",
+    "report",
     "stats",
     "submission",
     "train",

@@ -13,9 +13,11 @@ from equiseg.diagnosis.options import DiagnoseOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from equiseg.diagnosis.open import OpenedDiagnosis
     from equiseg.diagnosis.result import Diagnosis
+    from equiseg.records.diagnosis import DiagnosisRecord
 
 POSITIONAL = ("run", "data")
 MAIN_OPTIONS = {
@@ -51,9 +53,14 @@ def diagnose(
     from rich.console import Console
     from rich.markup import escape
 
+    from equiseg.commands.report import report
+    from equiseg.diagnosis.examples import example_panels
     from equiseg.diagnosis.open import open_diagnosis
     from equiseg.diagnosis.result import record
-    from equiseg.runs.folder_kind import Outcome, check_outcome
+    from equiseg.records.diagnosis import DIAGNOSIS, DiagnosisRecord
+    from equiseg.records.envelope import write_record
+    from equiseg.records.examples import EXAMPLES
+    from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
     from equiseg.runs.progress import tracked
 
     run = Path(run)
@@ -63,44 +70,52 @@ def diagnose(
     out = _folder(run, options)
     opened = open_diagnosis(run, options, partial(tracked, console=console))
     diagnoses, shown = _analysed(opened, options, console)
+    records = {name: record(found) for name, found in diagnoses.items()}
     name, baseline = opened.names[""], opened.names.get("baseline")
     known: dict[str, Any] = {"run": str(run), "data": opened.config.card, "split": options.split}
-    known |= record(diagnoses[name])
+    known |= records[name]
+    known["name"] = name
     if baseline is not None:
-        known["baseline"] = {"run": str(options.baseline)} | record(diagnoses[baseline])
+        known["baseline"] = {"run": str(options.baseline), "name": baseline} | records[baseline]
     if options.json:
         print(dumps(known))
     else:
-        show(diagnoses, console)
+        show({name: DiagnosisRecord.of(values) for name, values in records.items()}, console)
     if out is None:
         return
-    from equiseg.report.diagnosis.page import report_run
-    from equiseg.report.examples.networks import example_illustration
-    from equiseg.runs.folder_kind import mark_outcome
-
-    diagnosis = diagnoses[name]
-    branch = "as in training" if opened.branches[""] else "with default arguments"
     mark_outcome(out, Outcome.DIAGNOSIS)
-    (out / "diagnosis.json").write_text(dumps(known, indent=1), encoding="utf-8")
-    title = name if baseline is None else f"{name} and {baseline}"
-    kind = "images" if diagnosis.unit == "pixel" else "blocks or scans"
-    page = report_run(
-        out,
-        f"Diagnosis of {title}",
-        diagnoses,
-        {opened.names[k]: n.folder for k, n in opened.networks.items() if n.folder is not None},
-        example_illustration(shown, diagnosis.groups, options.samples, erring=list(shown)[-1:]),
-        eyebrow=f"{Path(opened.config.card).stem}, {options.split} split, "
-        f"{diagnosis.num_samples} {kind}, {len(diagnosis.classes)} classes",
-        made={
+    write_record(out / DIAGNOSIS, "diagnosis", known | _making(run, opened, options))
+    (out / EXAMPLES).unlink(missing_ok=True)
+    panels = example_panels(shown, diagnoses[name].groups, options.samples, list(shown)[-1:])
+    if panels is not None:
+        panels.save(out / EXAMPLES)
+    page = report(out)
+    if not options.json:
+        console.print(f"page: [bold]{escape(str(page))}[/bold]")
+
+
+def _making(run: Path, opened: OpenedDiagnosis, options: DiagnoseOptions) -> dict[str, Any]:
+    """The names, the origin and the learning curves that the page shows."""
+    from equiseg.data.title import data_title
+    from equiseg.records.history import read_histories
+    from equiseg.records.json_values import without_nan
+
+    branch = "as in training" if opened.branches[""] else "with default arguments"
+    folders = {
+        opened.names[key]: [network.folder]
+        for key, network in opened.networks.items()
+        if network.folder is not None
+    }
+    return {
+        "data_name": data_title(opened.config.card, opened.config.root),
+        "made": {
             "network": str(run),
             "class frequencies": opened.origin,
             "center branch": branch,
         },
-        command=command_text("diagnose", run, options),
-    )
-    if not options.json:
-        console.print(f"page: [bold]{escape(str(page))}[/bold]")
+        "command": command_text("diagnose", run, options),
+        "curves": without_nan(read_histories(folders)),
+    }
 
 
 def _folder(run: Path, options: DiagnoseOptions) -> Path | None:
@@ -153,24 +168,37 @@ def _analysed(
     return diagnoses, shown
 
 
-def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
-    """Print measures, groups, correlation and closest pairs."""
+def show(networks: Mapping[str, DiagnosisRecord], console: Console) -> None:
+    """Print measures, groups, correlation, closest pairs, confusions and findings.
+
+    Args:
+        networks: The record of each network, the analysed one last.
+        console: Where to print.
+    """
+    from equiseg.report.diagnosis.wording import ledes, rare_confusions
+
+    console.print(_measure_table(networks))
+    *_, (name, record) = networks.items()
+    console.print(_pair_table(name, record))
+    for line in (*rare_confusions(record, ("tail",)), *ledes(networks)):
+        console.print(line, highlight=False, markup=False)
+
+
+def _measure_table(networks: Mapping[str, DiagnosisRecord]) -> Table:
+    """Collapse measures, scores and correlations; a column for each network and group."""
     from rich.markup import escape
     from rich.table import Table
 
     from equiseg.commands.tables import GROUP_STYLE, percent
-    from equiseg.report.diagnosis.page import MEASURES
-    from equiseg.report.diagnosis.wording import ledes
+    from equiseg.metrics.catalogue import MEASURES
     from equiseg.report.wording import number
 
-    *_, (name, diagnosis) = diagnoses.items()
-    numbers = {n: d.numbers for n, d in diagnoses.items()}
-    groups = diagnosis.group_numbers
+    *_, (name, record) = networks.items()
+    numbers = {n: d.numbers for n, d in networks.items()}
+    groups = record.group_numbers
     of = f"; {', '.join(groups)} of {name}" if len(numbers) > 1 else ""
-    table = Table(
-        title="neural collapse [dim](0 at collapse, but for cosine, margin and agreement"
-        f"{escape(of)})[/dim]"
-    )
+    title = f"0 at collapse, but for cosine, margin and agreement{escape(of)}"
+    table = Table(title=f"neural collapse [dim]({title})[/dim]")
     table.add_column("")
     for column in numbers:
         table.add_column(escape(column), justify="right", style="bold" if column == name else None)
@@ -184,24 +212,32 @@ def show(diagnoses: Mapping[str, Diagnosis], console: Console) -> None:
             table.add_row(measure.replace("_", " "), *cells)
     table.add_section()
     for metric, label in (("miou", "IoU, %"), ("mean_accuracy", "accuracy, %")):
-        cells = [percent(getattr(d.evaluation.score, metric)) for d in diagnoses.values()]
+        cells = [percent(d.scores[metric]) for d in networks.values()]
         kind = "" if metric == "miou" else "_accuracy"
-        cells += [percent(getattr(diagnosis.evaluation.score, f"{g}{kind}")) for g in groups]
+        cells += [percent(record.scores[f"{g}{kind}"]) for g in groups]
         table.add_row(label, *cells)
-    for index, label in enumerate(("IoU and log frequency, Pearson r", "Spearman r")):
-        cells = [number(d.correlation[index], 1, 2) for d in diagnoses.values()]
+    correlations = {"pearson": "IoU and log frequency, Pearson r", "spearman": "Spearman r"}
+    for kind, label in correlations.items():
+        cells = [number(d.correlation[kind], 1, 2) for d in networks.values()]
         table.add_row(label, *cells, *[""] * len(groups))
-    console.print(table)
-    pairs = Table(title=f"{escape(name)}: classes whose centers lie closest")
+    return table
+
+
+def _pair_table(name: str, record: DiagnosisRecord) -> Table:
+    """The closest pairs of classes and their confusions."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from equiseg.commands.tables import percent
+    from equiseg.report.wording import number
+
+    pairs = Table(title=f"{escape(name)}: classes with the closest centers")
     pairs.add_column("class")
     pairs.add_column("and")
-    pairs.add_column("cosine", justify="right")
-    pairs.add_column("first as second", justify="right")
-    pairs.add_column("second as first", justify="right")
-    for first, second, cosine, *mistaken in diagnosis.pairs[:8]:
-        classes = (escape(diagnosis.classes[k]) for k in (first, second))
+    for column in ("cosine", "first as second", "second as first"):
+        pairs.add_column(column, justify="right")
+    for first, second, cosine, *mistaken in record.pairs[:8]:
+        classes = (escape(record.classes[k]) for k in (first, second))
         shares = (f"{percent(share)} %" for share in mistaken)
         pairs.add_row(*classes, number(cosine, 1, 2), *shares)
-    console.print(pairs)
-    for line in ledes(diagnoses):
-        console.print(line, highlight=False, markup=False)
+    return pairs

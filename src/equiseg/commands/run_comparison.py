@@ -26,7 +26,8 @@ from equiseg.commands.tables import comparison_table
 from equiseg.records.run_result import RESULT
 from equiseg.study.parallel_runs import Report, reason_of
 from equiseg.study.plan import Plan
-from equiseg.study.run_study import Study, run_study
+from equiseg.study.record import Study
+from equiseg.study.run_study import run_study
 from equiseg.study.variant import name_of
 
 
@@ -42,10 +43,10 @@ def run_comparison(plan: Plan, jobs: int, command: str) -> None:
     console = Console(quiet=not first)  # one voice under torchrun
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
     with _bars(console, plan.out) as report:
-        study = run_study(plan, jobs, report)
+        study = run_study(plan, jobs, report, command)
     if first:
         _show_failed_trials(plan, study, console)
-        _show_and_draw(plan, study, command, console)
+        _show_and_draw(plan, study, console)
 
 
 def _show_failed_trials(plan: Plan, study: Study, console: Console) -> None:
@@ -59,26 +60,25 @@ def _show_failed_trials(plan: Plan, study: Study, console: Console) -> None:
                 console.print(Text(text, style="yellow"))
 
 
-def _show_and_draw(plan: Plan, study: Study, command: str, console: Console) -> None:
+def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
     """A table and a page for each task, and a page over all."""
-    from equiseg.report.comparison.page import report_comparison
-    from equiseg.report.study.page import PAGE, UNNAMED_PAGE, report_study, save_rows
+    from equiseg.commands.report import report
+    from equiseg.report.study.page import UNNAMED_PAGE, save_rows
+    from equiseg.study.networks import record_networks
 
     out = plan.out
     save_rows(out, study)
-    pages = []
     for name, comparison in study.comparisons.items():
         if len(study.comparisons) > 1:
             console.rule(escape(name))
         console.print(comparison_table(comparison))
-        status = "drawing the page" if name == "." else f"drawing the page of {escape(name)}"
-        with console.status(status):
-            pages.append(report_comparison(out / name, comparison, command))
-    if len(pages) > 1 or any(study.tuning.values()):
-        pages.append(report_study(out, study, command))
-    for page in {out / PAGE, out / UNNAMED_PAGE}.difference(pages):
-        page.unlink(missing_ok=True)  # of an earlier comparison in this folder
-    console.print(f"page: [bold]{escape(str(pages[-1]))}[/bold]")
+        with console.status("diagnosing the networks of the first seed"):
+            record_networks(out / name, comparison)
+    with console.status("drawing the pages"):
+        page = report(out)
+    if page.name != UNNAMED_PAGE:
+        (out / UNNAMED_PAGE).unlink(missing_ok=True)  # of an earlier comparison in this folder
+    console.print(f"page: [bold]{escape(str(page))}[/bold]")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from equiseg.data.statistics.profile import DataProfile
+    from equiseg.records.data_statistics import DataStatistics
 
 POSITIONAL = ("data",)
 MAIN_OPTIONS = {
@@ -91,6 +92,7 @@ def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
     from rich.markup import escape
 
     from equiseg.commands.command_text import command_text
+    from equiseg.records.data_statistics import STATISTICS, DataStatistics
     from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 
     out = None if options.out is None else Path(options.out)
@@ -104,28 +106,32 @@ def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
     if options.json:
         print(dumps(profile.summary()))
     else:
-        show(profile, Console())
+        show(DataStatistics.of(profile.record()), Console())
     if out is not None:
-        from equiseg.report.dataset.page import report_data
+        from equiseg.commands.report import report
+        from equiseg.runs.provenance import provenance
 
         mark_outcome(out, Outcome.COUNTS)
-        page = report_data(out, profile, command_text("stats", data, options))
+        command = command_text("stats", data, options)
+        profile.save(out / STATISTICS, command=command, made=provenance())
+        profile.table().write_csv(out / "classes.csv")
+        page = report(out)
         (out / _UNFINISHED).unlink(missing_ok=True)
         if not options.json:
             Console().print(f"page: [bold]{escape(str(page))}[/bold]")
 
 
-def show(profile: DataProfile, console: Console) -> None:
+def show(data: DataStatistics, console: Console) -> None:
     """Print the counts."""
     from equiseg.report.dataset.wording import caveats, ledes
 
-    console.print(class_table(profile))
-    console.print(level_table(profile))
-    for line in (*ledes(profile), *caveats(profile)):
+    console.print(class_table(data))
+    console.print(level_table(data))
+    for line in (*ledes(data), *caveats(data)):
         console.print(line, highlight=False, markup=False)
 
 
-def class_table(profile: DataProfile) -> Table:
+def class_table(data: DataStatistics) -> Table:
     """Every class with its counts, the most frequent first."""
     from rich.markup import escape
     from rich.table import Table
@@ -133,33 +139,33 @@ def class_table(profile: DataProfile) -> Table:
     from equiseg.commands.tables import GROUP_STYLE
     from equiseg.report.dataset.wording import share
 
-    levels = [level.name for level in profile.levels]
-    where = f"{profile.title}, {profile.split}" if profile.split else profile.title
-    samples = f"{profile.statistics.num_images:,} {profile.sample}s"
+    levels = [level.name for level in data.levels]
+    where = f"{data.title}, {data.split}" if data.split else data.title
+    samples = f"{data.num_samples:,} {data.sample}s"
     table = Table(title=f"{escape(where)}: {samples}, most frequent class first")
     table.add_column("class")
     for column in ("group", "share", *levels):
         table.add_column(column, justify="right")
-    for row in profile.class_rows():
+    for row in data.class_rows:
         counts = [f"{row[n]:.3f}" if n == "centers" else f"{row[n]:,}" for n in levels]
         style = GROUP_STYLE[row["group"]]
         table.add_row(escape(row["name"]), row["group"], share(row["share"]), *counts, style=style)
     return table
 
 
-def level_table(profile: DataProfile) -> Table:
+def level_table(data: DataStatistics) -> Table:
     """The imbalance of the classes, in each unit."""
     from rich.table import Table
 
     from equiseg.report.dataset.wording import factor
     from equiseg.report.wording import number
 
-    batch = f"a batch of {profile.batch_size} {profile.sample}s"
+    batch = f"a batch of {data.batch_size} {data.sample}s"
     table = Table(title=f"imbalance [dim](centers: expected in {batch})[/dim]")
     table.add_column("counted in")
-    for column in ("commonest : rarest", "Gini", f"effective of {len(profile.classes)} classes"):
+    for column in ("most frequent : rarest", "Gini", f"effective of {len(data.classes)} classes"):
         table.add_column(column, justify="right")
-    for level in profile.levels:
+    for level in data.levels:
         classes = number(level.effective_num_classes, 1)
         ratio = factor(level.imbalance_factor)
         table.add_row(level.name, ratio, number(level.gini, 1, 2), classes)

@@ -9,12 +9,11 @@ from typing import Any
 
 from rich.table import Table
 
-from equiseg.records.run_result import less_is_better
+from equiseg.metrics.catalogue import MEASURES, SCORES, SUMMARY
 from equiseg.study.comparison import Comparison
 from equiseg.study.interval import Interval
 
 GROUP_STYLE = {"head": "blue", "common": "yellow", "tail": "red"}
-COLLAPSE = ("equinorm", "equiangularity", "maximal_separation", "self_duality")
 
 
 def score_table(
@@ -41,10 +40,12 @@ def score_table(
     means = percent(scores["miou"]), percent(scores["mean_accuracy"])
     table.add_row(f"mean of {scores['num_iou']}", "all", *means, style="bold")
     if "foreground" in scores:
-        table.add_row("without background", "", percent(scores["foreground"]), "")
-    table.add_row(f"{unit} accuracy", "", "", percent(scores["pixel_accuracy"]))
-    if "ece" in scores:  # not in results of before
-        table.add_row("calibration error", "", "", percent(scores["ece"]))
+        label = SCORES["foreground"].label
+        table.add_row(label, "", percent(scores["foreground"]), "")
+    label = SCORES["pixel_accuracy"].label.format(unit=unit)
+    table.add_row(label, "", "", percent(scores["pixel_accuracy"]))
+    if "ece" in scores:  # older results lack it
+        table.add_row(SCORES["ece"].label, "", "", percent(scores["ece"]))
     return table
 
 
@@ -60,8 +61,8 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(name, justify="right", overflow="fold")
     for metric in comparison.metrics:
         row = metric_cells(comparison, metric)
-        name = metric.replace("pixel", comparison.unit).replace("_", " ")
-        name += " (less is better)" * (less_is_better(metric))
+        name = SCORES[metric].label.format(unit=comparison.unit)
+        name += " (less is better)" * SCORES[metric].less_is_better
         table.add_row(name, *row, style=GROUP_STYLE.get(metric))
     table.add_section()
     for group, ids in comparison.groups.items():
@@ -69,9 +70,9 @@ def comparison_table(comparison: Comparison) -> Table:
             row = class_cells(comparison, k)
             table.add_row(comparison.classes[k], *row, style=GROUP_STYLE[group])
     table.add_section()
-    for measure in COLLAPSE:
+    for measure in SUMMARY:
         row = [spread(comparison.collapse_values(name, measure), 1) for name in comparison.runs]
-        table.add_row(measure.replace("_", " "), *row, style="dim")
+        table.add_row(MEASURES[measure].label, *row, style="dim")
     return table
 
 

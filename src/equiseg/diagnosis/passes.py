@@ -20,13 +20,7 @@ from equiseg.collapse import (
 )
 from equiseg.data.loading import Loader, evaluation_loader
 from equiseg.data.sample import DataSpec
-from equiseg.diagnosis.result import (
-    CENTER,
-    PIXEL,
-    ConfusedPair,
-    Diagnosis,
-    FrequencyCorrelation,
-)
+from equiseg.diagnosis.result import Diagnosis, FrequencyCorrelation
 from equiseg.diagnosis.sample_choice import Spread
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.inputs import inverse_of, moved, network_input, within
@@ -34,6 +28,7 @@ from equiseg.evaluation.scoring import Evaluation, evaluate
 from equiseg.imbalance import FrequencyGroups
 from equiseg.losses import CenterCollapseLoss
 from equiseg.metrics import CollapseMetric
+from equiseg.records.diagnosis import CENTER, PIXEL, ConfusedPair
 from equiseg.tap import FeatureTap
 
 _PAIRS = 12

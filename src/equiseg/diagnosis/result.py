@@ -1,4 +1,4 @@
-"""Diagnosis: what a network has made of the classes of a split, and its record."""
+"""Diagnosis: what a network has learned of the classes of a split, and its record."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from torch import Tensor
 from equiseg.collapse import BranchGradients, CollapseMeasures, PowerLaw
 from equiseg.evaluation.scoring import Evaluation, evaluation_record
 from equiseg.imbalance import FrequencyGroups
+from equiseg.records.diagnosis import ConfusedPair
 from equiseg.records.json_values import without_nan
-
-PIXEL, CENTER = "pixel cross entropy", "center branch"
 
 
 class FrequencyCorrelation(NamedTuple):
@@ -43,34 +42,15 @@ class FrequencyCorrelation(NamedTuple):
         return cls(float(pearson.statistic), float(spearman.statistic), len(iou))
 
 
-class ConfusedPair(NamedTuple):
-    """Two classes whose centers lie close.
-
-    Attributes:
-        first: Class id.
-        second: Class id.
-        cosine: Of their centered centers.
-        first_as_second: Share of the labels of the first that were predicted as the second.
-        second_as_first: The other way round. A rare class lost to a frequent one shows in one of
-            the two only.
-    """
-
-    first: int
-    second: int
-    cosine: float
-    first_as_second: float
-    second_as_first: float
-
-
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What a network has made of the classes of a split.
+    """What a network has learned of the classes of a split.
 
     Attributes:
         classes: Names of the classes.
         groups: Head, common and tail.
         class_counts_K: (K,) pixels (points) of each class in training.
-        background: The class that stands for "nothing named", if there is one.
+        background: The class of pixels that belong to no named class, if there is one.
         unit: "pixel" or "point".
         num_samples: Images or blocks that were looked at.
         evaluation: Scores, class moments and confusion.
@@ -113,8 +93,13 @@ def _with_margins(measures: CollapseMeasures) -> dict[str, float]:
     return numbers
 
 
-def record(diagnosis: Diagnosis) -> dict[str, Any]:
-    """A diagnosis as JSON holds it: matrices as lists, NaN as null."""
+def record(diagnosis: Diagnosis, *, margins: bool = True) -> dict[str, Any]:
+    """A diagnosis as JSON holds it: matrices as lists, NaN as null.
+
+    Args:
+        diagnosis: Of one network.
+        margins: Whether to compute the margins too, seconds with hundreds of classes.
+    """
     classes, measures = diagnosis.classes, diagnosis.measures
     rows = measures.classifier
     values = {
@@ -123,8 +108,10 @@ def record(diagnosis: Diagnosis) -> dict[str, Any]:
         f"training_{diagnosis.unit}s": diagnosis.class_counts_K.tolist(),
         "num_samples": diagnosis.num_samples,
         **evaluation_record(diagnosis.evaluation, diagnosis.background),
-        "collapse": diagnosis.numbers,
-        "collapse_by_group": diagnosis.group_numbers,
+        "collapse": diagnosis.numbers if margins else measures.numbers(),
+        "collapse_by_group": diagnosis.group_numbers
+        if margins
+        else {name: group.numbers() for name, group in diagnosis.group_measures.items()},
         "center_cosines": measures.cosines_KK.tolist(),
         "classifier_cosines": None if rows is None else rows.cosines_KK.tolist(),
         "frequency_correlation": diagnosis.correlation._asdict(),
@@ -132,13 +119,14 @@ def record(diagnosis: Diagnosis) -> dict[str, Any]:
             pair._asdict() | {"first": classes[pair.first], "second": classes[pair.second]}
             for pair in diagnosis.pairs
         ],
-        "gradients": {name: _gradient_record(g) for name, g in diagnosis.gradients.items()},
+        "gradients": {name: gradient_record(g) for name, g in diagnosis.gradients.items()},
     }
     json: dict[str, Any] = without_nan(values)
     return json
 
 
-def _gradient_record(gradients: BranchGradients) -> dict[str, Any]:
+def gradient_record(gradients: BranchGradients) -> dict[str, Any]:
+    """The gradients of a branch as JSON holds them, as means over batches."""
     steps = gradients.num_batches
     counts_K, mass_K = gradients.present_counts_K, gradients.present_mass_K
     return {
@@ -152,4 +140,6 @@ def _gradient_record(gradients: BranchGradients) -> dict[str, Any]:
         "pull": (gradients.pull_K / steps).tolist(),
         "push": (gradients.push_K / steps).tolist(),
         "error_where_present": gradients.present_error_K.tolist(),
+        "row_gradient_within": (gradients.rows_within_KD.norm(dim=1) / steps).tolist(),
+        "row_gradient_between": (gradients.rows_between_KD.norm(dim=1) / steps).tolist(),
     }

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from equiseg.records.envelope import read_record, write_record
 
 RESULT = "result.json"
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """The result of a finished run."""
-    result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    return result
+    """The result of a finished run.
+
+    Raises:
+        ValueError: If it is of a version that is not known.
+    """
+    return read_record(folder / RESULT, "run", (), "equiseg train")
 
 
 def write_result(result: dict[str, Any], folder: Path) -> None:
     """Write a result; one that exists is complete."""
-    temporary = folder / f"{RESULT}.part"
-    temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    temporary.replace(folder / RESULT)
-
-
-def less_is_better(name: str) -> bool:
-    """Whether a score is an error: that of calibration, of all or of a group."""
-    return name.endswith("ece")
-
-
-def best_of(scores: Sequence[float], name: str) -> int:
-    """Which of several values of a score is best; NaN, of what failed, is worst."""
-    sign = -1 if less_is_better(name) else 1
-    return max(
-        range(len(scores)), key=lambda i: -math.inf if math.isnan(scores[i]) else sign * scores[i]
-    )
+    write_record(folder / RESULT, "run", result)
 
 
 def score_of(record: dict[str, Any], name: str) -> float:

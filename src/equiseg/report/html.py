@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Literal, NewType
 
 from equiseg.report.colors import INKS
-from equiseg.report.style import Illustration, csv_text, inline_svg
+from equiseg.report.style import Illustration, csv_text, inline_svg, svg_text
 
 Html = NewType("Html", str)
 """What the blocks return, and the only thing that goes into a page as it is."""
@@ -33,8 +33,8 @@ class Cell:
     """A cell of a table, or a head; plain text may stand for one.
 
     Attributes:
-        text: What it says.
-        value: What its column is sorted by. None: by the text; NaN: last, in either direction.
+        text: The text that is shown.
+        value: The number its column is sorted by. None: by the text; NaN: last, either way.
         note: Said after the text, more quietly.
         mark: "gain", "loss" and "clear" are bold, the first two coloured: give the number a sign,
             so that the colour is not alone. "quiet" is for what matters less, "note" for
@@ -64,7 +64,7 @@ def document(
         title: Its heading, and its name in a browser.
         parts: Sections, in their order.
         eyebrow: A few words above the heading: what kind of page, of how much.
-        ledes: What the page says, in a sentence or two each.
+        ledes: The findings, in a sentence or two each.
         caution: How far to trust it.
     """
     style, script = _read("page.css"), _read("page.js")
@@ -102,7 +102,7 @@ def table(
         heads: One a column; an empty one gives a column that is not sorted by.
         rows: One cell a head. The first of a row is its name.
         starts: Rows that begin a group, and get a line above.
-        dense: Whether columns stand closer, for tables of many.
+        dense: Whether columns are set closer, for tables of many.
 
     Raises:
         ValueError: If a row has another number of cells than there are heads.
@@ -133,19 +133,21 @@ def figure_section(illustration: Illustration) -> Html:
     if illustration.numbers:
         numbers = csv_text(illustration.numbers).encode()
         links.append(_download(f"{name}.csv", "text/csv", numbers, "CSV"))
-    alt = escape(illustration.alt or illustration.title, quote=True)
-    opened = f'<svg role="img" aria-label="{alt}" aria-describedby="{name}-caption"'
-    drawing = inline_svg(illustration).replace("<svg", opened, 1)
+    kind = " wide" if illustration.narrow is not None else ""
+    drawing = f'<div class="scroll{kind}">{_drawing(illustration, illustration.svg, name)}</div>'
+    if illustration.narrow is not None:
+        narrow = _drawing(illustration, svg_text(illustration.narrow), f"{name}-narrow")
+        drawing += f'\n<div class="narrow">{narrow}</div>'
     return Html(
         f"<section>\n{_tag('h2', illustration.title)}\n<figure>\n"
-        f'<div class="scroll">{drawing}</div>\n<figcaption><span id="{name}-caption">'
+        f'{drawing}\n<figcaption><span id="{name}-caption">'
         f'{escape(illustration.caption)}</span>\n<span class="files">{" ".join(links)}</span>'
         "</figcaption>\n</figure>\n</section>"
     )
 
 
 def facts(pairs: Mapping[str, str]) -> Html:
-    """Names and what they stand for."""
+    """Names and their values."""
     items = (_tag("dt", name) + _tag("dd", value) for name, value in pairs.items())
     return Html(f"<dl>{''.join(items)}</dl>\n")
 
@@ -161,7 +163,7 @@ def command_block(command: str) -> Html:
 
 
 def details(summary: str, *body: Html) -> Html:
-    """Blocks that are folded away until asked for; paper shows them."""
+    """Blocks that are folded until a reader opens them; paper shows them."""
     return Html(f"<details>{_tag('summary', summary)}{''.join(body)}</details>\n")
 
 
@@ -181,6 +183,14 @@ def _cell(cell: str | Cell, tag: str) -> str:
 def _tag(name: str, text: str, kind: str = "") -> str:
     opened = f'{name} class="{kind}"' if kind else name
     return f"<{opened}>{escape(text)}</{name}>"
+
+
+def _drawing(illustration: Illustration, svg: str, prefix: str) -> str:
+    """A drawing inside the page, described to those who cannot see it."""
+    alt = escape(illustration.alt or illustration.title, quote=True)
+    caption = f"{escape(illustration.name, quote=True)}-caption"
+    opened = f'<svg role="img" aria-label="{alt}" aria-describedby="{caption}"'
+    return inline_svg(svg, prefix).replace("<svg", opened, 1)
 
 
 def _download(name: str, media: str, content: bytes, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Reliability: how often predictions are right, against how sure the network is of them."""
+"""Reliability: the share of correct predictions against the confidence of the network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.metrics import Calibration
+from equiseg.records.diagnosis import DiagnosisRecord
 from equiseg.report.colors import variant_color
 from equiseg.report.style import MUTED, PAPER, STYLE, Illustration, short, variant_marker
 from equiseg.report.wording import number
@@ -23,24 +23,24 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
 Bins = Mapping[str, Sequence[float]]
-_FEWEST = 100  # of fewer predictions a share of right ones says little
+_FEWEST = 100  # the share of correct ones among fewer predictions says little
 _STRIPES = ("-", "--", ":")  # colours and marks come again after seven
 
 
 @rc_context(STYLE)
 def reliability_figure(runs: Mapping[str, Sequence[Bins]]) -> Figure:
-    """Share of right predictions against confidence, and how predictions spread over confidence.
+    """Share of correct predictions against confidence, and the distribution of confidence.
 
     Args:
         runs: Of each network or method the bins of its runs, as
-            :meth:`equiseg.metrics.Calibration.bins` gives them.
+            ``equiseg.metrics.Calibration.bins`` gives them.
 
     Returns:
         Thick lines for all runs together, thin ones for single runs.
     """
     figure = Figure(figsize=(9.4, 5.0 + 0.25 * (len(runs) // 5)), layout="constrained")
     curve, spread = figure.subplots(1, 2, sharex=True)
-    curve.set_title("right predictions, %")
+    curve.set_title("correct predictions, %")
     curve.plot([0, 100], [0, 100], color=MUTED, lw=0.9)
     spread.set_title("share of all predictions")
     for v, (name, several) in enumerate(runs.items()):
@@ -79,14 +79,15 @@ def reliability_figure(runs: Mapping[str, Sequence[Bins]]) -> Figure:
     return figure
 
 
-def network_reliability(calibrations: Mapping[str, Calibration]) -> Illustration:
+def network_reliability(networks: Mapping[str, DiagnosisRecord]) -> Illustration:
     """The figure of networks, with the errors of each group in words."""
     told = "; ".join(
-        f"{name} {number(found.ece)} % (of what it predicts to be head "
-        f"{number(found.head)}, common {number(found.common)}, tail {number(found.tail)})"
-        for name, found in calibrations.items()
+        f"{name} {number(scores['ece'])} % (predictions of head classes "
+        f"{number(scores['head_ece'])}, common {number(scores['common_ece'])}, "
+        f"tail {number(scores['tail_ece'])})"
+        for name, scores in ((name, record.scores) for name, record in networks.items())
     )
-    bins = {name: [found.bins()] for name, found in calibrations.items()}
+    bins: dict[str, list[Bins]] = {name: [one.calibration] for name, one in networks.items()}
     return _illustration(bins, f"Expected calibration error: {told}.")
 
 
@@ -96,18 +97,18 @@ def comparison_reliability(comparison: Comparison) -> Illustration | None:
     if not all("calibration" in score for several in scores.values() for score in several):
         return None
     bins = {name: [score["calibration"] for score in several] for name, several in scores.items()}
-    thin = "Thick lines are all seeds together, thin ones single seeds. "
+    thin = "Thick lines are all seeds pooled, thin ones single seeds. "
     return _illustration(bins, thin * (len(comparison.seeds) > 1) + _TABLE)
 
 
 def _illustration(runs: Mapping[str, Sequence[Bins]], told: str) -> Illustration:
     return Illustration(
         "reliability",
-        "How sure it is, and how right",
+        "Calibration",
         reliability_figure(runs),
         f"{_CAPTION} {told}",
         [row for name, several in runs.items() for row in _rows(name, several)],
-        f"Lines of right predictions against confidence for {' and '.join(runs)}. {told}",
+        f"Lines of correct predictions against confidence for {' and '.join(runs)}. {told}",
     )
 
 
@@ -132,7 +133,7 @@ def _rows(name: str, several: Sequence[Bins]) -> list[dict[str, Any]]:
 
 
 def _line(axes: Axes, bins: Mapping[str, Any], **style: Any) -> None:
-    """Mean confidence and share of right predictions of the bins that hold enough."""
+    """Mean confidence and share of correct predictions of the bins that hold enough."""
     counts, confidences, correct = (
         np.asarray(bins[key], dtype=float) for key in ("count", "confidence", "correct")
     )
@@ -143,8 +144,8 @@ def _line(axes: Axes, bins: Mapping[str, Any], **style: Any) -> None:
 
 _CAPTION = (
     "Predictions sorted into bins by their confidence, the probability of the predicted class. "
-    "Below the diagonal a network is surer than it is right, above it less sure. Only bins of "
-    f"{_FEWEST} predictions or more are drawn on the left; the calibration error is the mean "
-    "height above or below the diagonal, weighted by the shares on the right."
+    "Below the diagonal a network is overconfident, above it underconfident. The left panel shows "
+    f"bins of {_FEWEST} predictions or more; the calibration error is the mean distance from the "
+    "diagonal, weighted by the shares in the right panel."
 )
-_TABLE = "The calibration error stands in the table of scores."
+_TABLE = "The table of scores has the calibration error."

@@ -1,4 +1,4 @@
-"""How every figure looks, and the forms it is kept in: PNG, SVG, and its numbers as CSV."""
+"""The style of every figure, and its files: PNG, SVG, and its numbers as CSV."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class Illustration:
         figure: What is drawn.
         caption: What it shows and how to read it.
         numbers: The rows behind it, for a CSV: column to value.
-        alt: What is to be seen, for those who cannot; empty leaves it to title and caption.
+        alt: A description for people who cannot see it; empty leaves it to title and caption.
+        narrow: The same for a screen as narrow as a phone, where the figure would not fit.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Illustration:
     caption: str
     numbers: Sequence[Mapping[str, Any]] = ()
     alt: str = ""
+    narrow: Figure | None = None
 
     @cached_property
     def png(self) -> bytes:
@@ -80,7 +82,7 @@ class Illustration:
     @cached_property
     def svg(self) -> str:
         """The figure as SVG; drawn once."""
-        return _saved(self.figure, "svg", metadata={"Date": None}).decode()
+        return svg_text(self.figure)
 
 
 def save_figure(illustration: Illustration, folder: Path) -> None:
@@ -105,20 +107,24 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return buffer.getvalue()
 
 
-def inline_svg(illustration: Illustration) -> str:
-    """A figure as SVG to stand inside a page, in the page's own inks and typeface."""
-    svg = illustration.svg[illustration.svg.index("<svg") :]
+def inline_svg(svg: str, prefix: str) -> str:
+    """A drawing for the inside of a page, in the page's own inks and typeface.
+
+    Args:
+        svg: A whole SVG file.
+        prefix: Of its ids: figures on one page must not share them.
+    """
+    svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows what an svg is
-    # Figures on one page must not share ids.
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{illustration.name}-", svg)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     for ink, value in INKS.items():
         svg = svg.replace(value, f"var(--{ink})")
     return svg
 
 
 def variant_marker(index: int) -> str:
-    """The mark of the ``index``-th thing compared: colour alone does not reach everyone."""
+    """The mark of the ``index``-th method: colour alone does not reach everyone."""
     return "oDs^vPX"[index % 7]
 
 
@@ -126,6 +132,11 @@ def short(name: str, most: int = 22) -> str:
     """A name cut to ``most`` letters; both ends stay, for names of methods often differ there."""
     start = most // 2
     return name if len(name) <= most else f"{name[:start]}…{name[start + 1 - most :]}"
+
+
+def svg_text(figure: Figure) -> str:
+    """A figure as SVG; the same figure always gives the same text."""
+    return _saved(figure, "svg", metadata={"Date": None}).decode()
 
 
 @rc_context(STYLE)

@@ -1,4 +1,4 @@
-"""Numbers as text, and what they say in plain words."""
+"""Numbers as text, and differences in plain words."""
 
 from __future__ import annotations
 
@@ -45,28 +45,34 @@ def count(n: int, noun: str) -> str:
 
 
 def verdict(comparison: Comparison, variant: str) -> str:
-    """How a variant stands against the baseline: tail, head, mIoU, and what may be concluded."""
-    places = {
-        "tail": "on the tail classes",
-        "head": "on the head",
-        "miou": "in mIoU over all classes",
-    }
+    """The differences from the baseline on the tail, on the head and in mIoU, and a conclusion."""
+    places = {"tail": "on the tail", "head": "on the head", "miou": "in mIoU"}
     gaps = {metric: comparison.difference(variant, metric) for metric in places}
-    parts = [
-        f"{_gap(gaps[m])} {place}" for m, place in places.items() if not math.isnan(gaps[m].mean)
-    ]
-    if not parts:
-        return f"Against {comparison.baseline}, {variant} cannot be judged: no score in common."
-    *others, last = parts
-    said = f"{', '.join(others)} and {last}" if others else last
-    return f"Against {comparison.baseline}, {variant} stands {said}." + _conclusion(gaps["tail"])
+    known = {m: gap for m, gap in gaps.items() if not math.isnan(gap.mean)}
+    if not known:
+        return f"{variant} and {comparison.baseline} have no score in common."
+    (metric, gap), *others = known.items()
+    text = f"{variant} {change(gap, places[metric], comparison.baseline)}"
+    if others:
+        text += f"; it {' and '.join(change(g, places[m]) for m, g in others)}"
+    return f"{text}.{_conclusion(gaps['tail'])}"
 
 
-def _gap(gap: Interval) -> str:
-    """A difference in points, its interval, and whether that holds 0."""
-    text = f"{number(gap.mean, sign=True)} points"
+def change(gap: Interval, place: str, baseline: str = "") -> str:
+    """A difference as a verb: "gains 6.6 points on the tail over cross_entropy", its interval.
+
+    Args:
+        gap: The difference from the baseline, as a fraction.
+        place: Of which score, as "on the tail".
+        baseline: Name of the baseline; empty leaves it out.
+    """
+    points = number(abs(gap.mean))
+    over = f" {'compared with' if gap.mean < 0 else 'over'} {baseline}" if baseline else ""
+    text = f"{'loses' if gap.mean < 0 else 'gains'} {points} points {place}{over}"
+    if points == number(0):
+        text = f"has the same score {place}" + (f" as {baseline}" if baseline else "")
     if not math.isnan(gap.half_width):
-        zero = "which leaves out 0" if gap.excludes_zero else "which holds 0"
+        zero = "excludes 0" if gap.excludes_zero else "contains 0"
         text += f" (95 % interval {interval(gap)}, {zero})"
     return text
 
@@ -75,16 +81,23 @@ def _conclusion(tail: Interval) -> str:
     if math.isnan(tail.half_width):
         return ""
     if not tail.excludes_zero:
-        return " No difference on the tail is shown."
-    return f" A {'gain' if tail.mean > 0 else 'loss'} on the tail is shown."
+        return " No significant difference on the tail."
+    return f" The {'gain' if tail.mean > 0 else 'loss'} on the tail is significant."
 
 
-def caution(num_seeds: int) -> str:
-    """How far so many seeds can be trusted; empty from five on."""
+def caution(num_seeds: int, *, compared: bool = True) -> str:
+    """How far so many seeds can be trusted; empty from five on.
+
+    Args:
+        num_seeds: Number of seeds.
+        compared: Whether there is more than one method.
+    """
+    if num_seeds == 1 and not compared:
+        return "One run: another seed may score differently."
     if num_seeds == 1:
-        return "One seed: no interval can be given, and any difference here may be chance."
+        return "One seed: there is no interval, and any difference may be chance."
     if num_seeds == 2:
-        return "Two seeds: the intervals rest on one degree of freedom and say next to nothing."
+        return "Two seeds: the intervals have one degree of freedom and say almost nothing."
     if num_seeds < 5:
-        return f"{count(num_seeds, 'seed').capitalize()}: a reading, not a proof."
+        return f"{count(num_seeds, 'seed').capitalize()}: an indication, not a proof."
     return ""

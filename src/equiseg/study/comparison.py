@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equiseg.metrics.catalogue import COMPARED
+from equiseg.records.envelope import read_record, write_record
 from equiseg.records.run_result import read_result
 from equiseg.study.interval import Interval
 
-METRICS = (
-    "miou",
-    "foreground",
-    "head",
-    "common",
-    "tail",
-    "mean_accuracy",
-    "pixel_accuracy",
-    "ece",
-)
 COMPARISON = "comparison.json"
 _KEPT = ("best_epoch", "step_seconds", "data_wait_share", "peak_memory_bytes", "memory_of")
 
@@ -38,6 +29,8 @@ class Comparison:
         groups: Class ids of head, common and tail, most frequent first.
         pixels: Training pixels (points) of each class.
         unit: What is counted, "pixel" or "point".
+        data: Name of the data; empty in records that do not have it.
+        command: The command that made it; likewise.
     """
 
     split: str
@@ -47,17 +40,24 @@ class Comparison:
     groups: dict[str, list[int]]
     pixels: list[int]
     unit: str = "pixel"
+    data: str = ""
+    command: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name of the data: as its card says, else the name of the card's file."""
+        return self.data or Path(self.runs[self.baseline][0]["config"]["data"]["card"]).stem
 
     @property
     def baseline(self) -> str:
-        """What the others are compared with."""
+        """The variant that the others are compared with."""
         return next(iter(self.runs))
 
     @property
     def metrics(self) -> list[str]:
         """The scores all runs have; "foreground" only where there is a background class."""
         scores = [run[self.split] for results in self.runs.values() for run in results]
-        return [metric for metric in METRICS if all(metric in score for score in scores)]
+        return [metric for metric in COMPARED if all(metric in score for score in scores)]
 
     def values(self, variant: str, metric: str) -> list[float]:
         """A score of each seed, as a fraction."""
@@ -82,18 +82,38 @@ class Comparison:
 
     def save(self, path: Path) -> None:
         """Write all of it as JSON, without the confusion matrices."""
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=1), encoding="utf-8")
+        write_record(path, "comparison", dataclasses.asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> Comparison:
-        """Read what :meth:`save` wrote."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ValueError: If it is no such record, of a version that is not known, or not complete.
+        """
+        fields = dataclasses.fields(cls)
+        needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+        values = read_record(path, "comparison", needed, "equiseg compare")
+        return cls(**{f.name: values[f.name] for f in fields if f.name in values})
 
     @classmethod
     def collect(
-        cls, folders: dict[str, list[Path]], seeds: Sequence[int], split: str
+        cls,
+        folders: dict[str, list[Path]],
+        seeds: Sequence[int],
+        split: str,
+        *,
+        data: str = "",
+        command: str = "",
     ) -> Comparison:
         """Read the results of finished runs.
+
+        Args:
+            folders: Of each variant its runs, one a seed; the first variant is the baseline.
+            seeds: The seeds, in this order.
+            split: Which split the scores are of.
+            data: Name of the data.
+            command: The command that made the runs.
 
         Raises:
             ValueError: If the runs have no such split.
@@ -109,9 +129,10 @@ class Comparison:
                 kept = {
                     key: result[key]
                     for key in ("seed", *_KEPT, "provenance", "config")
-                    if key in result  # runs of before know less
+                    if key in result  # older runs know less
                 }
                 scores = {key: result[split][key] for key in result[split] if key != "confusion"}
                 runs[name].append(kept | {split: scores})
         shared = {key: result[key] for key in ("classes", "groups", "pixels")}
-        return cls(split, list(seeds), runs, **shared, unit=result.get("unit", "pixel"))
+        unit = result.get("unit", "pixel")
+        return cls(split, list(seeds), runs, **shared, unit=unit, data=data, command=command)

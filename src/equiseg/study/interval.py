@@ -1,4 +1,4 @@
-"""Interval: a mean and how far it may be off."""
+"""Interval: a mean and its 95 % interval."""
 
 from __future__ import annotations
 

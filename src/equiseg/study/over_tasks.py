@@ -10,7 +10,7 @@ import numpy as np
 
 from equiseg.study.interval import Interval
 from equiseg.study.ranking import paired_bootstrap
-from equiseg.study.run_study import Study
+from equiseg.study.record import Study
 
 COSTS = ("step_seconds", "peak_memory_bytes")
 

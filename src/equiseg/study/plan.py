@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equiseg.data.sources import count_classes, split_names
+from equiseg.metrics.catalogue import COMPARED, best_of
 from equiseg.records.json_values import without_nan
-from equiseg.records.run_result import best_of, read_result, score_of
-from equiseg.study.comparison import METRICS
+from equiseg.records.run_result import read_result, score_of
 from equiseg.study.parallel_runs import Run
+from equiseg.study.record import TUNING, Trial
 from equiseg.study.search_ranges import drawn, has_ranges, with_defaults
 from equiseg.study.variant import Variant, name_of
 from equiseg.training.config import TrainConfig
 from equiseg.training.criterion import check_method
 
-TUNING = "tuning.json"
 _RESERVED = ("figures",)  # a folder of the page's
 # Far from the seeds anyone compares with: a choice must not have seen the runs it is judged by.
 _TUNING_SEED = 1_000_003
@@ -40,21 +40,6 @@ class Task:
     name: str
     config: TrainConfig
     seeds: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A setting of a method that was tried.
-
-    Attributes:
-        changes: The method with the values that were drawn.
-        score: On validation data; NaN where the run failed.
-        chosen: Whether it was the best.
-    """
-
-    changes: str
-    score: float
-    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -92,8 +77,8 @@ class Plan:
                 )
             if not task.seeds or len(set(task.seeds)) < len(task.seeds):
                 raise ValueError(f"seeds must be at least one, each once, got {[*task.seeds]}")
-        if self.select not in METRICS:
-            raise ValueError(f"select must be one of {', '.join(METRICS)}, got {self.select!r}")
+        if self.select not in COMPARED:
+            raise ValueError(f"select must be one of {', '.join(COMPARED)}, got {self.select!r}")
         if self.trials < 1:
             raise ValueError(f"trials must be at least 1, got {self.trials}; 1 takes the defaults")
         if self.trials > 1 and not any(map(has_ranges, self.methods)):
@@ -208,10 +193,7 @@ class Plan:
         known = json.loads(path.read_text(encoding="utf-8"))
         if known["select"] != self.select:
             return None
-        trials = [
-            Trial(**trial | {"score": math.nan if trial["score"] is None else trial["score"]})
-            for trial in known["trials"]
-        ]
+        trials = [Trial.of(trial) for trial in known["trials"]]
         return trials if [t.changes for t in trials] == self.settings(method) else None
 
 

@@ -5,52 +5,37 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
+from equiseg.data.title import data_title
+from equiseg.records.history import CURVES, read_histories, save_histories
 from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.lock import held
 from equiseg.study.comparison import COMPARISON, Comparison
 from equiseg.study.parallel_runs import LOG, Report, Run, reason_of, train_all
-from equiseg.study.plan import Plan, Trial
+from equiseg.study.plan import Plan
+from equiseg.study.record import STUDY, Study, Trial, training_hours
 from equiseg.study.search_ranges import with_defaults
 from equiseg.study.variant import name_of
-
-
-@dataclass(frozen=True)
-class Study:
-    """Finished runs of the same methods on several tasks.
-
-    Attributes:
-        comparisons: The runs of each task; methods in the same order, the baseline first.
-        tuning: For each task and method what was tried; empty where there was nothing to choose.
-        select: The validation score that chose.
-    """
-
-    comparisons: dict[str, Comparison]
-    tuning: dict[str, dict[str, list[Trial]]]
-    select: str
-
-    @property
-    def methods(self) -> list[str]:
-        """Their names, the baseline first."""
-        return list(next(iter(self.comparisons.values())).runs)
 
 
 def run_study(
     plan: Plan,
     jobs: int = 1,
     report: Callable[[int], Report] = lambda total: lambda folder, share: None,
+    command: str = "",
 ) -> Study:
     """Tune every method on validation data, train the best setting with every seed, collect.
 
-    Whatever is finished is kept: started again, only what is missing is run. A trial that fails
-    counts as worst.
+    Finished runs are kept: started again, only missing runs are trained. A trial that fails counts
+    as worst. Writes comparison.json and curves.json into the folder of each task, and study.json
+    where there are several tasks or something was tuned.
 
     Args:
         plan: What to run.
         jobs: Runs in parallel.
         report: Given the number of runs of a stage, returns whom to tell how far each is.
+        command: The command that runs it, for the records.
 
     Raises:
         ValueError: If the folder of the study holds other results, or another process is writing to
@@ -61,10 +46,12 @@ def run_study(
     first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
     check_outcome(plan.out, Outcome.COMPARISON)
     with held(plan.out) if first else nullcontext():
-        return _run(plan, jobs, report, first)
+        return _run(plan, jobs, report, command, first)
 
 
-def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) -> Study:
+def _run(
+    plan: Plan, jobs: int, report: Callable[[int], Report], command: str, first: bool
+) -> Study:
     """The same, in a folder that is held."""
     if first:
         mark_outcome(plan.out, Outcome.COMPARISON)
@@ -89,16 +76,33 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], first: bool) ->
             f"{len(failed)} of {len(runs)} runs failed:\n{_reasons(plan.out, failed)}\nAll others "
             "are kept: fix the cause and start again, or leave their method or seed out"
         )
-    comparisons = {}
+    return _collected(plan, tuning, command, write=first)
+
+
+def _collected(
+    plan: Plan, tuning: dict[str, dict[str, list[Trial]]], command: str, *, write: bool
+) -> Study:
+    """The results of finished runs, and their records."""
+    comparisons, hours = {}, {}
     for task in plan.tasks:
         folders = {
             name_of(method): [plan.folder(task, method) / f"seed{seed}" for seed in task.seeds]
             for method in plan.methods
         }
-        comparisons[task.name] = Comparison.collect(folders, task.seeds, plan.split)
-        if first:
-            comparisons[task.name].save(plan.out / task.name / COMPARISON)
-    return Study(comparisons, tuning, plan.select)
+        data = data_title(task.config.data.card, task.config.data.root)
+        comparison = Comparison.collect(folders, task.seeds, plan.split, data=data, command=command)
+        comparisons[task.name] = comparison
+        if write:
+            out = plan.out / task.name
+            hours[task.name] = training_hours(out, comparison)
+            comparison.save(out / COMPARISON)
+            save_histories(read_histories(folders), out / CURVES)
+    study = Study(comparisons, tuning, plan.select, hours, command)
+    if write and study.has_page:
+        study.save(plan.out)
+    elif write:
+        (plan.out / STUDY).unlink(missing_ok=True)  # of an earlier study in this folder
+    return study
 
 
 def _reasons(out: Path, failed: Sequence[Run]) -> str:
@@ -115,7 +119,7 @@ def _reasons(out: Path, failed: Sequence[Run]) -> str:
 
 
 def _chosen(trials: list[Trial] | None, method: str) -> str:
-    """The setting that was best, or the only one."""
+    """The best setting, or the only one."""
     if trials is None:
         return with_defaults(method)
     return next(trial.changes for trial in trials if trial.chosen)

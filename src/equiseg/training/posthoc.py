@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from equiseg.evaluation.scoring import evaluate, evaluation_record
 from equiseg.imbalance import class_prior
 from equiseg.losses import adjusted_logits
-from equiseg.records.run_result import best_of, read_result, score_of, write_result
+from equiseg.metrics.catalogue import best_of
+from equiseg.records.run_result import read_result, score_of, write_result
 from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.weights import load_weights, save_weights
 from equiseg.tap import FeatureTap

@@ -21,6 +21,7 @@ from equiseg.data.config import DataConfig, PointsConfig
 from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
 from equiseg.data.points.reading import ScanReading
+from equiseg.data.title import data_title
 from equiseg.evaluation.image_inference import check_evaluation
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.evaluation.scan_inference import voting_folder
@@ -52,7 +53,9 @@ _EXPECTED_WARNINGS = (
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
-def train(config: TrainConfig, out: Path, console: Console | None = None) -> dict[str, Any]:
+def train(
+    config: TrainConfig, out: Path, console: Console | None = None, command: str = ""
+) -> dict[str, Any]:
     """Train a network, keep the weights with the best validation mIoU, score them on val and test.
 
     ``out`` receives config.yaml, logs/, checkpoints/, model.safetensors and result.json. A run
@@ -63,6 +66,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         config: The run.
         out: Its folder.
         console: Where to print; None prints nothing.
+        command: The command that trains, for the record.
 
     Returns:
         The content of result.json.
@@ -90,7 +94,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         voting_folder(data.splits["val"], config.evaluation.votes)
     _tell_absent(data, console)
     task = SegmentationTask(config, data.spec, data.statistics, data.groups)
-    run = _Run(config, task, data, out, console)
+    run = _Run(config, task, data, out, console, command)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     if data.spec.holds_points:
         train_split = data.splits["train"]
@@ -121,6 +125,7 @@ class _Run:
     data: OpenedData
     out: Path
     console: Console
+    command: str
 
     @property
     def checkpoints(self) -> Path:
@@ -287,6 +292,8 @@ def _finish(run: _Run, fitted: _Fitted, origin: _Origin) -> dict[str, Any]:
     save_weights(task.model, card, out / "model.safetensors")
     result = {
         "method": config.method,
+        "data_name": data_title(config.data.card, config.data.root),
+        "command": run.command,
         "seed": config.seed,
         "classes": list(data.spec.classes),
         "groups": {name: list(ids) for name, ids in groups},

@@ -3,24 +3,25 @@ import re
 import pytest
 from test_browser import BROWSER, visit
 
-from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
-from equiseg.report.diagnosis.page import MEASURES, report_run
-from equiseg.report.diagnosis.wording import ledes
-from equiseg.report.examples.networks import example_illustration
+from diagnoses import Stripes, TinyNetwork, tiny_diagnosis, tiny_record
+from equiseg.diagnosis.examples import example_panels
+from equiseg.metrics.catalogue import MEASURES
+from equiseg.records.diagnosis import DiagnosisPage
+from equiseg.report.diagnosis.page import report_diagnosis
+from equiseg.report.diagnosis.wording import confusion, ledes
 
 
 @pytest.fixture(scope="module")
-def diagnoses():
-    return {"before": tiny_diagnosis(seed=1), "after": tiny_diagnosis()}
+def networks():
+    return {"before": tiny_record(seed=1), "after <b>": tiny_record()}
 
 
 @pytest.fixture
-def page(diagnoses, tmp_path):
-    networks = {name: (TinyNetwork(seed=s), Stripes()) for s, name in enumerate(diagnoses)}
-    examples = example_illustration(networks, diagnoses["after"].groups)
-    return report_run(
-        tmp_path, "after <b>", diagnoses, {}, examples, made={"network": "x"}, notes=["a note"]
-    )
+def page(networks, tmp_path):
+    shown = {name: (TinyNetwork(seed=s), Stripes()) for s, name in enumerate(networks)}
+    panels = example_panels(shown, tiny_diagnosis().groups)
+    known = DiagnosisPage(networks, "stripes", "val", made={"network": "x"}, command="a command")
+    return report_diagnosis(tmp_path, known, panels)
 
 
 def test_summary_first_then_tables_and_figures(page):
@@ -29,23 +30,25 @@ def test_summary_first_then_tables_and_figures(page):
     assert headings == [
         "Scores",
         "Class by class",
-        "How sure it is, and how right",
+        "Calibration",
+        "Confusions of rare classes",
         "Neural collapse",
         "Head, common and tail",
         "Angles between class centers",
-        "Angles between the classifier&#x27;s rows",
+        "Angles between classifier rows",
         "Closest pairs",
-        "Frequent classes and good ones",
+        "IoU and class frequency",
         "Every class",
-        "Which classes the gradient hears",
-        "Rare classes in pictures",
+        "Gradient per class",
+        "Examples with rare classes",
         "How it was made",
     ]
     assert text.index('class="lede"') < text.index("<h2>")
-    assert "after &lt;b&gt;" in text
-    for _, paper in MEASURES.values():
-        assert paper in text
-    assert "a note" in text
+    assert "Diagnosis of after &lt;b&gt;, compared with before" in text
+    assert "after <b>" not in text
+    for measure in MEASURES.values():
+        assert measure.source in text
+    assert "a command" in text
 
 
 def test_every_figure_is_a_file_with_its_numbers(page):
@@ -63,26 +66,34 @@ def test_every_figure_is_a_file_with_its_numbers(page):
 
 
 def test_one_network_has_no_differences(tmp_path):
-    diagnosis = tiny_diagnosis()
-    page = report_run(tmp_path, "alone", {"alone": diagnosis}, {})
-    text = page.read_text(encoding="utf-8")
+    known = DiagnosisPage({"alone": tiny_record()}, "stripes", "val")
+    text = report_diagnosis(tmp_path, known).read_text(encoding="utf-8")
     assert "difference" not in text.split("</style>")[1].split("<script>")[0]
 
 
-def test_words_speak_of_the_last_network_and_set_the_other_beside(diagnoses):
-    said = ledes(diagnoses)
-    assert said[0].startswith("after reaches a mIoU of ")
+def test_the_findings_are_of_the_last_network_with_the_other_in_brackets(networks):
+    said = ledes(networks)
+    assert said[0].startswith("after <b> reaches a mIoU of ")
     assert "(before: " in said[0]
     assert all(line.endswith(".") for line in said)
-    alone = ledes({"after": diagnoses["after"]})
+    alone = ledes({"after": networks["after <b>"]})
     assert not any("before" in line for line in alone)
 
 
-def test_without_a_labelled_tail_there_are_no_pictures(diagnoses):
-    data = Stripes()
-    groups = diagnoses["after"].groups
+def test_confusions_in_words_name_the_largest_shares_first(networks):
+    record = networks["before"]
+    row_K = record.confusion_KK[0]
+    row_K[:] = [50, 30, 0, 15, 4, 1, 0]
+    assert confusion(record, 0) == (
+        "class 0: found 50 %, taken for class 1 30 %, class 3 15 %, class 4 4 %"
+    )
+    assert confusion(record, 6) == ""  # not in these data
+
+
+def test_without_a_labelled_tail_there_are_no_examples(networks):
+    groups = tiny_diagnosis().groups
     rare = type(groups)(groups.head, groups.common, (6,))  # in no image
-    assert example_illustration({"after": (TinyNetwork(), data)}, rare) is None
+    assert example_panels({"after": (TinyNetwork(), Stripes())}, rare) is None
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium to open the page in")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from equiseg.imbalance import (
     gini,
     imbalance_factor,
 )
+from equiseg.records.envelope import read_record, write_record
 from equiseg.records.json_values import without_nan
 
 
@@ -233,14 +233,23 @@ class DataProfile:
         )
         return numbers
 
-    def save(self, path: Path) -> None:
-        """Write the summary and all counts as JSON; :meth:`load` reads the file."""
+    def record(self) -> dict[str, Any]:
+        """The summary and all counts, ready for JSON; :meth:`load` reads them back."""
         kept = {
             "counts": self.counts.to_dict(),
             "fixed_groups": self.fixed_groups
             and {k: list(v) for k, v in self.fixed_groups.items()},
         }
-        path.write_text(json.dumps(self.summary() | kept) + "\n", encoding="utf-8")
+        return self.summary() | kept
+
+    def save(self, path: Path, **more: Any) -> None:
+        """Write the record as JSON.
+
+        Args:
+            path: The file.
+            **more: Other facts for the page, as the command.
+        """
+        write_record(path, "data set", self.record() | more)
 
     @classmethod
     def load(cls, path: Path, batch_size: int | None = None) -> DataProfile:
@@ -254,7 +263,7 @@ class DataProfile:
             DataError: If it is no file of statistics.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_record(path, "data set", ("classes", "counts"), "equiseg stats")
             rows = sorted(values["classes"], key=lambda row: row["class_id"])
             return cls(
                 values["title"],

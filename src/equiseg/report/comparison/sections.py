@@ -1,4 +1,4 @@
-"""The page of a comparison: words, tables, figures, and how it was made."""
+"""The sections of the page of a comparison: words, tables, figures, and how it was made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from equiseg.records.run_result import less_is_better
+from equiseg.metrics.catalogue import MEASURES, SCORES
 from equiseg.report.html import (
     Cell,
     Html,
@@ -28,30 +28,6 @@ from equiseg.report.wording import NONE, caution, count, interval, number, sprea
 from equiseg.study.comparison import Comparison
 from equiseg.study.interval import Interval
 
-_METRICS = {
-    "miou": "mIoU",
-    "foreground": "mIoU without background",
-    "head": "head",
-    "common": "common",
-    "tail": "tail",
-    "mean_accuracy": "mean accuracy",
-    "pixel_accuracy": "{unit} accuracy",
-    "ece": "calibration error",
-}
-# Those of the measures that are 0 when collapse is complete.
-_COLLAPSE = {
-    "nc1_ratio": "Spread of the features within classes, relative to that between them.",
-    "cdnv": "The same for pairs of classes: variances over the squared distance of their centers.",
-    "equinorm": "Spread of the lengths of the class centers, relative to their mean.",
-    "equiangularity": "Spread of the cosines between class centers.",
-    "maximal_separation": "Mean distance of these cosines from −1/(K−1), the widest apart.",
-    "etf_error": "Distance of the products of the centers from those of a simplex.",
-    "self_duality": "Squared distance between centers and rows of the classifier, 0 to 4.",
-    "classifier_equinorm": "Spread of the lengths of the classifier's rows.",
-    "classifier_equiangularity": "Spread of the cosines between the classifier's rows.",
-    "classifier_maximal_separation": "Mean distance of these cosines from −1/(K−1).",
-}
-
 
 def write_page(
     path: Path,
@@ -59,17 +35,15 @@ def write_page(
     comparison: Comparison,
     figures: Sequence[Illustration],
     notes: Sequence[str] = (),
-    command: str = "",
 ) -> None:
     """Write a page that needs no other file and no network, in light and dark.
 
     Args:
         path: The HTML file.
-        title: What was compared.
+        title: The methods and the data.
         comparison: The results; its first variant is the baseline.
         figures: Shown in this order, each under its caption.
-        notes: What a reader must know besides, one sentence or two each.
-        command: How the comparison was made; empty leaves it out.
+        notes: Other facts that a reader must know, one sentence or two each.
     """
     seeds = len(comparison.seeds)
     page = document(
@@ -79,12 +53,12 @@ def write_page(
             *(figure_section(figure) for figure in figures),
             _classes(comparison),
             _collapse(comparison),
-            _making(comparison, notes, command),
+            _making(comparison, notes),
         ],
         eyebrow=f"{comparison.split} split, {count(seeds, 'seed')}, "
         f"{count(len(comparison.classes), 'class')}",
         ledes=_ledes(comparison),
-        caution=caution(seeds),
+        caution=caution(seeds, compared=len(comparison.runs) > 1),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
@@ -106,10 +80,10 @@ def _scores(comparison: Comparison) -> Html:
     for metric in comparison.metrics:
         covered = first.get(f"num_{'iou' if metric == 'miou' else metric}")
         note = f"mean of {count(covered, 'class')}" if covered is not None else ""
-        better = 1
-        if less_is_better(metric):
+        score, better = SCORES[metric], 1
+        if score.less_is_better:
             note, better = "less is better", -1
-        row = [Cell(_METRICS[metric].format(unit=comparison.unit), note=note)]
+        row = [Cell(score.label.format(unit=comparison.unit), note=note)]
         for name in comparison.runs:
             row.append(_spread(comparison.values(name, metric)))
             if name != comparison.baseline:
@@ -141,7 +115,7 @@ def _classes(comparison: Comparison) -> Html:
     intervals = len(comparison.classes) * (len(comparison.runs) - 1)
     if len(comparison.seeds) > 1 and intervals >= 20:
         caption += (
-            f" Of {intervals} intervals about {round(0.05 * intervals)} would leave out 0 "
+            f" Of {intervals} intervals about {round(0.05 * intervals)} would exclude 0 "
             "if there were no difference at all."
         )
     body = table(heads, rows, starts=starts[1:], dense=_dense(comparison))
@@ -150,31 +124,31 @@ def _classes(comparison: Comparison) -> Html:
 
 def _collapse(comparison: Comparison) -> Html:
     paired = len(comparison.runs) > 1 and len(comparison.seeds) > 1
-    bold = "; a difference is bold where its 95 % interval leaves out 0." if paired else "."
+    bold = "; a difference is bold where its 95 % interval excludes 0." if paired else "."
     measured = comparison.runs[comparison.baseline][0][comparison.split]["collapse"]
     rows = []
-    for measure, meaning in _COLLAPSE.items():
-        if measure not in measured:
+    for measure, known in MEASURES.items():
+        if measure not in measured or not known.zero_at_collapse:
             continue
         base = comparison.collapse_values(comparison.baseline, measure)
-        row: list[str | Cell] = [measure.replace("_", " ")]
+        row: list[str | Cell] = [known.label]
         for name in comparison.runs:
             values = comparison.collapse_values(name, measure)
             row.append(_spread(values, 1, 3))
             if name != comparison.baseline:
                 gap = Interval.paired(values, base)
                 row += _difference(comparison, gap, 1, 3, better=0)
-        rows.append([*row, Cell(meaning, mark="note")])
+        rows.append([*row, Cell(known.sentence, mark="note")])
     caption = (
-        "How far the class centers of the last features are from a simplex, each measure 0 when "
-        "collapse is complete (Papyan, Han and Donoho 2020). They describe the features and are "
-        "no scores" + bold
+        "Distance of the class centers of the last features from a simplex; each measure is 0 when "
+        "collapse is complete (Papyan, Han and Donoho 2020). Measures describe the features; they "
+        "are not scores" + bold
     )
     heads = ["measure", *_columns(comparison), ""]
     return section("Neural collapse", caption, table(heads, rows, dense=_dense(comparison)))
 
 
-def _making(comparison: Comparison, notes: Sequence[str], command: str) -> Html:
+def _making(comparison: Comparison, notes: Sequence[str]) -> Html:
     runs = [run for results in comparison.runs.values() for run in results]
     made = {"seeds": ", ".join(map(str, comparison.seeds))}
     for key in dict.fromkeys(key for run in runs for key in run["provenance"]):
@@ -187,6 +161,16 @@ def _making(comparison: Comparison, notes: Sequence[str], command: str) -> Html:
         [Cell(key, mark="code"), *(str(s.get(key, NONE)) for s in settings.values())]
         for key in differ
     ]
+    blocks = [command_block(comparison.command), bullets(notes), facts(made)]
+    if differing:
+        blocks.append(table(["different settings", *comparison.runs], differing))
+    blocks.append(details("Every run", _every_run(comparison)))
+    blocks.append(details("Shared settings", facts(same)))
+    return section("How it was made", "", *blocks)
+
+
+def _every_run(comparison: Comparison) -> Html:
+    """Scores and timings of each run."""
     by_seed: list[Row] = [
         [
             name,
@@ -200,16 +184,11 @@ def _making(comparison: Comparison, notes: Sequence[str], command: str) -> Html:
         for seed, run in zip(comparison.seeds, results, strict=True)
     ]
     heads = ["run", "seed", "best epoch", "mIoU", "tail", "a step", "waiting for data"]
-    blocks = [command_block(command), bullets(notes), facts(made)]
-    if differing:
-        blocks.append(table(["what differs", *comparison.runs], differing))
-    blocks.append(details("Every run", table(heads, by_seed)))
-    blocks.append(details("Settings all share", facts(same)))
-    return section("How it was made", "", *blocks)
+    return table(heads, by_seed)
 
 
 def _timings(run: dict[str, Any]) -> list[Cell]:
-    """A step, and the share of waiting; a run that went on for its scores alone measured none."""
+    """A step, and the share of waiting; a run resumed for its scores alone measured none."""
     seconds, waiting = run["step_seconds"], run["data_wait_share"]
     if seconds is None:
         return [Cell(NONE, math.nan)] * 2
@@ -224,7 +203,7 @@ def _reading(comparison: Comparison) -> str:
     if len(comparison.seeds) < 2:
         return text + "; one seed gives no interval."
     how = "± half their 95 % interval" if _narrow(comparison) else "with their 95 % interval"
-    return text + f", paired by seed, {how}; coloured where it leaves out 0."
+    return text + f", paired by seed, {how}; coloured where it excludes 0."
 
 
 def _columns(comparison: Comparison) -> list[str]:
@@ -255,7 +234,7 @@ def _spread(values: Sequence[float], scale: float = 100, digits: int = 1) -> Cel
 def _difference(
     comparison: Comparison, gap: Interval, scale: float = 100, digits: int = 1, better: int = 1
 ) -> list[Cell]:
-    """Cells of a difference and, with several seeds, its interval, marked where that leaves out 0.
+    """Cells of a difference and, with several seeds, its interval, marked where it excludes 0.
 
     ``better`` is 1 where more is better, -1 where less is, 0 where neither is.
     """

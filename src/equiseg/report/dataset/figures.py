@@ -1,4 +1,4 @@
-"""The figures of a data set: how uneven its classes are, and how they lie together."""
+"""The figures of a data set: class imbalance, adjacency and co-occurrence."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from equiseg.data.statistics.profile import DataProfile
+from equiseg.records.data_statistics import DataStatistics
 from equiseg.report.colors import variant_color
 from equiseg.report.dataset.wording import factor
 from equiseg.report.style import INK, MUTED, STYLE, Illustration, short
@@ -28,59 +27,61 @@ _NAMED = 60  # beyond this, names of classes at a matrix are too small to read
 _LEAST_SHARE = 1e-3
 
 
-def data_illustrations(profile: DataProfile) -> list[Illustration]:
+def data_illustrations(data: DataStatistics) -> list[Illustration]:
     """All figures that the counts allow; without context there are no maps."""
-    figures = [_frequencies(profile)]
-    if (context := profile.counts.context) is not None:
-        borders = context.adjacency_without_self()
-        unit = profile.unit if profile.voxel_size is None else "voxel"
+    figures = [_frequencies(data)]
+    if data.adjacency_KK is not None and data.cooccurrence_KK is not None:
+        borders_KK = data.adjacency_KK.copy()
+        np.fill_diagonal(borders_KK, 0)
+        unit = data.unit if data.voxel_size is None else "voxel"
         figures += [
             _map(
-                profile,
-                borders,
+                data,
+                borders_KK,
                 "adjacency",
-                "Which classes touch",
+                "Class adjacency",
                 f"Of the {unit} borders of the class of a row, the share with the class of the "
                 "column; each row adds up to 100 %. Neighbours of the same class are left out.",
             ),
             _map(
-                profile,
-                context.cooccurrence_KK,
+                data,
+                data.cooccurrence_KK,
                 "cooccurrence",
-                "Which classes come together",
-                f"Of the {profile.sample}s that hold the class of the row, the share that hold "
-                "that of the column too.",
-                total_K=profile.statistics.images_K,
+                "Class co-occurrence",
+                f"Of the {data.sample}s that hold the class of the row, the share that also hold "
+                "the class of the column.",
+                total_K=data.images_K,
             ),
         ]
     return figures
 
 
-def _frequencies(profile: DataProfile) -> Illustration:
+def _frequencies(data: DataStatistics) -> Illustration:
     caption = (
-        "Every class against the commonest of each panel, on one logarithmic scale, most frequent "
-        "class first: the longer the shortest bar, the more even they are. Commonest over rarest: "
-        f"{', '.join(f'{level.name} {factor(level.imbalance_factor)}' for level in profile.levels)}"
-        ". Centers are those to be expected in a batch of "
-        f"{profile.batch_size} {profile.sample}s drawn at random."
+        "Every class relative to the most frequent one of each panel, on one logarithmic scale, "
+        "most frequent class first: the longer the shortest bar, the more balanced the classes. "
+        "Most frequent over rarest: "
+        f"{', '.join(f'{level.name} {factor(level.imbalance_factor)}' for level in data.levels)}"
+        f". Centers are the number expected in a batch of {data.batch_size} {data.sample}s drawn "
+        "at random."
     )
-    rows = profile.class_rows()
-    figure = frequency_figure(profile)
-    return Illustration("frequencies", "How uneven the classes are", figure, caption, rows)
+    rows = data.class_rows
+    figure = frequency_figure(data)
+    return Illustration("frequencies", "Class imbalance", figure, caption, rows)
 
 
 @rc_context(STYLE)
-def frequency_figure(profile: DataProfile) -> Figure:
+def frequency_figure(data: DataStatistics) -> Figure:
     """Every class a row, most frequent first; pixels, regions, images and centers as panels."""
-    order = [k for _, ids in profile.groups for k in ids]
-    levels = profile.levels
+    order = [k for ids in data.groups.values() for k in ids]
+    levels = data.levels
     row = 0.13 if len(order) > 60 else 0.2  # inches
     figure = Figure(figsize=(9.4, 0.9 + row * len(order)), layout="constrained")
     panels = figure.subplots(1, len(levels), sharex=True, sharey=True)
-    relative = [level.relative()[order].numpy() for level in levels]
+    relative = [level.relative()[order] for level in levels]
     least = min(float(shares[shares > 0].min(initial=1.0)) for shares in relative)
     floor = 10 ** (math.floor(math.log10(least)) - 0.15)
-    ends = np.cumsum([len(ids) for _, ids in profile.groups]) - 0.5
+    ends = np.cumsum([len(ids) for ids in data.groups.values()]) - 0.5
     for index, (axes, level, shares) in enumerate(zip(panels, levels, relative, strict=True)):
         axes.set_title(f"{level.name}  {factor(level.imbalance_factor)} : 1")
         color = variant_color(1 if index + 1 == len(levels) else 0)
@@ -96,30 +97,31 @@ def frequency_figure(profile: DataProfile) -> Figure:
         axes.tick_params(length=0)
         for end in ends[:-1]:
             axes.axhline(end, color=MUTED, lw=0.6)
-    names = [short(profile.classes[k]) for k in order]
+    names = [short(data.classes[k]) for k in order]
     panels[0].set_yticks(range(len(order)), names, size=6.5 if len(order) > 60 else None)
     panels[0].set_ylim(len(order) - 0.4, -0.6)
-    _name_groups(panels[-1], profile)
+    _name_groups(panels[-1], data)
     return figure
 
 
 def _map(
-    profile: DataProfile,
-    pairs_KK: Tensor,
+    data: DataStatistics,
+    pairs_KK: np.ndarray,
     name: str,
     title: str,
     caption: str,
-    total_K: Tensor | None = None,
+    total_K: np.ndarray | None = None,
 ) -> Illustration:
-    """A figure of pairs of classes, in shares of what a row has in all."""
+    """A figure of pairs of classes, in shares of the total of a row."""
     total_K = pairs_KK.sum(1) if total_K is None else total_K
-    shares_KK = (pairs_KK.double() / total_K.double().unsqueeze(1)).numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares_KK = pairs_KK / total_K[:, None].astype(float)
     np.fill_diagonal(shares_KK, np.nan)
-    order = [k for _, ids in profile.groups for k in ids]
+    order = [k for ids in data.groups.values() for k in ids]
     numbers: list[dict[str, Any]] = [
         {
-            "class": profile.classes[i],
-            "other": profile.classes[j],
+            "class": data.classes[i],
+            "other": data.classes[j],
             "count": int(pairs_KK[i, j]),
             "share": float(shares_KK[i, j]),
         }
@@ -127,20 +129,20 @@ def _map(
         for j in order
         if i != j
     ]
-    figure = map_figure(profile, shares_KK, logarithmic=name == "adjacency")
+    figure = map_figure(data, shares_KK, logarithmic=name == "adjacency")
     return Illustration(name, title, figure, caption + _scale(name), numbers)
 
 
 @rc_context(STYLE)
-def map_figure(profile: DataProfile, shares_KK: np.ndarray, *, logarithmic: bool) -> Figure:
+def map_figure(data: DataStatistics, shares_KK: np.ndarray, *, logarithmic: bool) -> Figure:
     """(K, K) shares in the order of frequency; NaN, such as the diagonal, is grey.
 
     Args:
-        profile: Whose classes.
+        data: The classes.
         shares_KK: Shares, 0 to 1.
-        logarithmic: Whether shares a hundred times apart are to be told apart.
+        logarithmic: Whether the scale is logarithmic, to show small shares too.
     """
-    order = [k for _, ids in profile.groups for k in ids]
+    order = [k for ids in data.groups.values() for k in ids]
     ordered = shares_KK[np.ix_(order, order)]
     named = len(order) <= _NAMED
     figure = Figure(figsize=(9.4, min(8.2, 2.4 + 0.36 * len(order))), layout="compressed")
@@ -153,18 +155,18 @@ def map_figure(profile: DataProfile, shares_KK: np.ndarray, *, logarithmic: bool
         interpolation="none",
         extent=(-0.5, len(order) - 0.5, len(order) - 0.5, -0.5),
     )
-    for end in np.cumsum([len(ids) for _, ids in profile.groups])[:-1] - 0.5:
+    for end in np.cumsum([len(ids) for ids in data.groups.values()])[:-1] - 0.5:
         axes.axhline(end, color=_RULE, lw=0.6)
         axes.axvline(end, color=_RULE, lw=0.6)
     if named:
-        names = [short(profile.classes[k]) for k in order]
+        names = [short(data.classes[k]) for k in order]
         size = min(8.5, 330 / len(order))
         axes.set_yticks(range(len(order)), names, size=size)
         axes.set_xticks(range(len(order)), names, size=size, rotation=90, color=INK)
     else:
-        bounds_of = [0, *np.cumsum([len(ids) for _, ids in profile.groups]).tolist()]
+        bounds_of = [0, *np.cumsum([len(ids) for ids in data.groups.values()]).tolist()]
         middles = [(start + end - 1) / 2 for start, end in pairwise(bounds_of)]
-        groups = [name for name, _ in profile.groups]
+        groups = list(data.groups)
         axes.set_yticks(middles, groups, rotation=90, va="center", color=MUTED)
         axes.set_xticks(middles, groups, color=MUTED)
     axes.tick_params(length=0)
@@ -182,19 +184,19 @@ def map_figure(profile: DataProfile, shares_KK: np.ndarray, *, logarithmic: bool
 def _scale(name: str) -> str:
     if name == "adjacency":
         return (
-            f" The scale is logarithmic; below {100 * _LEAST_SHARE:g} % all are as light as none."
+            f" The scale is logarithmic; shares below {100 * _LEAST_SHARE:g} % are as light as 0."
         )
-    return " The diagonal and rows of classes that never occur are grey."
+    return " The diagonal and rows of absent classes are grey."
 
 
 def _fraction(value: float, _: object) -> str:
     return "1" if value >= 1 else f"1/{1 / value:,.0f}"
 
 
-def _name_groups(axes: Axes, profile: DataProfile) -> None:
+def _name_groups(axes: Axes, data: DataStatistics) -> None:
     """Names of the groups at the right of the last panel."""
     top = -0.5
-    for name, ids in profile.groups:
+    for name, ids in data.groups.items():
         if ids:
             where = axes.get_yaxis_transform()
             middle = top + len(ids) / 2

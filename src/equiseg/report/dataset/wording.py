@@ -1,11 +1,11 @@
-"""What the counts of a data set say, in plain words."""
+"""The findings about the classes of a data set, in plain words."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from equiseg.data.statistics.profile import DataProfile
+from equiseg.records.data_statistics import DataStatistics
 from equiseg.report.wording import NONE, count, number
 
 _NAMED = 6
@@ -21,82 +21,81 @@ def share(value: float) -> str:
     return f"{100 * value:.3g} %"
 
 
-def ledes(profile: DataProfile) -> list[str]:
-    """What the counts say first: how uneven, how tied to their neighbours, how seldom met."""
+def ledes(data: DataStatistics) -> list[str]:
+    """The findings: imbalance, context, classes that most batches lack."""
     sentences = (imbalance_sentence, context_sentence, seldom_sentence)
-    return [text for sentence in sentences if (text := sentence(profile))]
+    return [text for sentence in sentences if (text := sentence(data))]
 
 
-def imbalance_sentence(profile: DataProfile) -> str:
-    """How far the commonest class and the rarest lie apart, at each level."""
-    *others, centers = (factor(level.imbalance_factor) for level in profile.levels)
-    factors = [f"{f} in {level.name}" for f, level in zip(others, profile.levels, strict=False)]
+def imbalance_sentence(data: DataStatistics) -> str:
+    """The ratio of the most frequent class to the rarest, at each level."""
+    *others, centers = (factor(level.imbalance_factor) for level in data.levels)
+    factors = [f"{f} in {level.name}" for f, level in zip(others, data.levels, strict=False)]
     return (
-        f"Between the commonest class and the rarest lies a factor of {', '.join(factors)} and, in "
-        f"batches of {profile.batch_size} {profile.sample}s, {centers} in centers."
+        f"The most frequent class exceeds the rarest by a factor of {', '.join(factors)} and, in "
+        f"batches of {data.batch_size} {data.sample}s, {centers} in centers."
     )
 
 
-def context_sentence(profile: DataProfile) -> str:
-    """How much a neighbour tells of a class; empty where that was not counted."""
-    of = profile.context_numbers()
+def context_sentence(data: DataStatistics) -> str:
+    """How much a neighbour says about a class; empty where that was not counted."""
+    of = data.context
     if not of or math.isnan(of["entropy"]):
         return ""
-    unit = profile.unit if profile.voxel_size is None else "voxel"
+    unit = data.unit if data.voxel_size is None else "voxel"
     text = (
-        f"The class of a {unit}'s neighbour tells {_told(of, '')} bits of its own (correlation "
-        f"{number(of['neighbour_correlation'], 1, 2)})"
+        f"The class of a neighbouring {unit} explains {_told(of, '')} bits of a class "
+        f"(correlation {number(of['neighbour_correlation'], 1, 2)})"
     )
     if not math.isnan(of["border_entropy"]):
-        text += f"; where two classes meet, one tells {_told(of, 'border_')} bits of the other"
+        text += f"; at borders between two classes, one explains {_told(of, 'border_')} bits"
     return text + "."
 
 
-def seldom_sentence(profile: DataProfile) -> str:
-    """Classes that most batches are without, and what reaches them."""
-    centers_K = profile.levels[-1].counts_K.tolist()
+def seldom_sentence(data: DataStatistics) -> str:
+    """Classes that most batches lack, and a remedy."""
+    centers_K = data.levels[-1].counts_K.tolist()
     order = sorted(range(len(centers_K)), key=lambda k: centers_K[k])
-    seldom = [profile.classes[k] for k in order if 0 < centers_K[k] < 0.5]
+    seldom = [data.classes[k] for k in order if 0 < centers_K[k] < 0.5]
     if not seldom:
         return (
-            f"Every class that occurs is in most batches of {profile.batch_size} "
-            f"{profile.sample}s: a loss can reach it."
+            f"Most batches of {data.batch_size} {data.sample}s hold every class that occurs: a "
+            "loss can reach them all."
         )
     return (
-        f"Fewer than half of all batches of {profile.batch_size} {profile.sample}s hold "
-        f"{_listed(seldom)}. A loss cannot weigh what its batch does not hold: a sampler "
+        f"Fewer than half of all batches of {data.batch_size} {data.sample}s hold "
+        f"{_listed(seldom)}. A loss cannot weight a class that its batch lacks: a sampler "
         "(--data.sampling.by rare_class) draws such classes more often."
     )
 
 
-def caveats(profile: DataProfile) -> list[str]:
-    """What a reader must know of these counts."""
+def caveats(data: DataStatistics) -> list[str]:
+    """Limits of these counts."""
     lines = []
-    if absent := profile.absent:
+    if absent := data.absent:
         verb = "occurs" if len(absent) == 1 else "occur"
         lines.append(
             f"{count(len(absent), 'class').capitalize()} never {verb}: {_listed(absent)}. "
-            "Measures are over the others."
+            "Measures are over the other classes."
         )
-    if not math.isnan(profile.unlabelled) and profile.unlabelled > 0:
-        lines.append(f"{share(profile.unlabelled)} of the {profile.unit}s have no class.")
-    if profile.voxel_size is not None:
+    if not math.isnan(data.unlabelled) and data.unlabelled > 0:
+        lines.append(f"{share(data.unlabelled)} of the {data.unit}s have no class.")
+    if data.voxel_size is not None:
         lines.append(
-            f"Regions and neighbours are those of voxels of {profile.voxel_size:g} m"
-            + (", cut at the borders of blocks." if profile.sample == "block" else ".")
+            f"Regions and neighbours are of voxels of {data.voxel_size:g} m"
+            + (", cut at the borders of blocks." if data.sample == "block" else ".")
         )
-    statistics = profile.statistics
-    if not profile.counts.num_pixels and statistics.num_images == statistics.images_K.max():
+    if not data.has_sizes and data.num_samples == data.images_K.max():
         lines.append(
-            f"For the centers the data are taken to have {statistics.num_images:,} "
-            f"{profile.sample}s, those of the commonest class."
+            f"The centers assume {data.num_samples:,} {data.sample}s, as many as hold the most "
+            "frequent class: the counts do not say how many there are."
         )
     return lines
 
 
-def size_text(profile: DataProfile) -> str:
+def size_text(data: DataStatistics) -> str:
     """The range of sizes; empty where they were not seen."""
-    least, most = profile.counts.smallest, profile.counts.largest
+    least, most = data.smallest, data.largest
     sides = [f"{a:,}" if a == b else f"{a:,}–{b:,}" for a, b in zip(least, most, strict=True)]
     if not sides:
         return ""
@@ -110,6 +109,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _told(of: dict[str, float], where: str) -> str:
-    """Bits told of bits there are."""
+    """Bits explained, of all bits."""
     there = of[f"{where}entropy"]
     return f"{number(there - of[f'{where}conditional_entropy'], 1, 2)} of {number(there, 1, 2)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.diagnosis.result import Diagnosis
+from equiseg.records.diagnosis import DiagnosisRecord
 from equiseg.report.colors import variant_color
 from equiseg.report.style import INK, MUTED, STYLE, Illustration, short
 
@@ -20,24 +20,24 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
 
 
 @rc_context(STYLE)
-def class_bar_figure(diagnoses: Mapping[str, Diagnosis]) -> Figure:
-    """IoU in percent, a bar for each network in every row; lines part head, common and tail.
+def class_bar_figure(networks: Mapping[str, DiagnosisRecord]) -> Figure:
+    """IoU in percent, a bar for each network in every row; lines separate head, common and tail.
 
     Args:
-        diagnoses: Of one network or of several, of the same classes.
+        networks: Of one network or of several, of the same classes.
     """
-    *_, last = diagnoses.values()
-    order = [k for _, ids in last.groups for k in ids]
+    *_, last = networks.values()
+    order = [k for ids in last.groups.values() for k in ids]
     figure = Figure(figsize=(9.4, 0.8 + 0.22 * len(order)), layout="constrained")
     axes = figure.subplots()
-    thickness = 0.8 / len(diagnoses)
-    for index, (name, diagnosis) in enumerate(diagnoses.items()):
-        iou = 100 * diagnosis.evaluation.score.iou_K[order].cpu().numpy()
+    thickness = 0.8 / len(networks)
+    for index, (name, record) in enumerate(networks.items()):
+        iou = 100 * record.iou_K[order]
         place = np.arange(len(order)) - 0.4 + (index + 0.5) * thickness
-        color = variant_color(index + (len(diagnoses) == 1))
+        color = variant_color(index + (len(networks) == 1))
         axes.barh(place, np.nan_to_num(iou), 0.9 * thickness, color=color, label=short(name))
     start = 0
-    for group, ids in last.groups:
+    for group, ids in last.groups.items():
         if ids:
             middle = start + len(ids) / 2 - 0.5
             axes.text(
@@ -52,21 +52,21 @@ def class_bar_figure(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     axes.set_xlabel("IoU, %")
     axes.tick_params(length=0)
     axes.grid(visible=False, axis="y")
-    if len(diagnoses) > 1:
-        figure.legend(loc="outside upper left", ncols=len(diagnoses))
+    if len(networks) > 1:
+        figure.legend(loc="outside upper left", ncols=len(networks))
     return figure
 
 
-def class_illustration(diagnoses: Mapping[str, Diagnosis]) -> Illustration:
+def class_illustration(networks: Mapping[str, DiagnosisRecord]) -> Illustration:
     """The bars, and the numbers behind them."""
-    *_, last = diagnoses.values()
+    *_, last = networks.values()
     rows: list[dict[str, Any]] = [
         {
             "class": last.classes[k],
             "group": group,
-            **{f"IoU {n}": float(d.evaluation.score.iou_K[k]) for n, d in diagnoses.items()},
+            **{f"IoU {n}": float(one.iou_K[k]) for n, one in networks.items()},
         }
-        for group, ids in last.groups
+        for group, ids in last.groups.items()
         for k in ids
     ]
     known = [row for row in rows if not math.isnan(row[[*row][-1]])]
@@ -74,9 +74,9 @@ def class_illustration(diagnoses: Mapping[str, Diagnosis]) -> Illustration:
     return Illustration(
         "classes",
         "Class by class",
-        class_bar_figure(diagnoses),
-        f"IoU of {' and '.join(diagnoses)}, from the class with most training {last.unit}s to the "
-        "one with fewest. A class without a bar is not found at all, or not in this split.",
+        class_bar_figure(networks),
+        f"IoU of {' and '.join(networks)}, from the class with most training {last.unit}s to the "
+        "one with fewest. A class without a bar has an IoU of 0, or is not in this split.",
         rows,
         f"Bars of IoU for {len(rows)} classes; lowest is {lowest['class']}.",
     )

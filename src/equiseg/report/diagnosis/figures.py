@@ -1,20 +1,16 @@
-"""The figures of a diagnosis: angles, curves, accuracy and gradients against frequency."""
+"""The figures of a diagnosis: accuracy against frequency, and angles between classes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equiseg.collapse import BranchGradients, Geometry
-from equiseg.diagnosis.result import PIXEL, Diagnosis
-from equiseg.records.history import history_rows
+from equiseg.records.diagnosis import DiagnosisRecord
 from equiseg.report.colors import variant_color
-from equiseg.report.diagnosis.gradient_figure import frequency_law, gradient_figure, gradient_rows
-from equiseg.report.figures import collapse_curve_figure, cosine_figure
+from equiseg.report.cosines import CosineMap, cosine_illustration
 from equiseg.report.name_marks import name_marks
 from equiseg.report.style import MUTED, PAPER, STYLE, Illustration, short
 from equiseg.report.wording import count, number
@@ -29,7 +25,7 @@ try:
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
-# Told apart by their marks too, for colour alone does not reach everyone.
+# They differ by their marks too, for colour alone does not reach everyone.
 _GROUPS: dict[str, dict[str, Any]] = {
     "head": {"marker": "o", "ms": 6.0, "color": variant_color(1)},
     "common": {"marker": "D", "ms": 5.0, "color": variant_color(2)},
@@ -38,27 +34,27 @@ _GROUPS: dict[str, dict[str, Any]] = {
 
 
 @rc_context(STYLE)
-def frequency_figure(diagnoses: Mapping[str, Diagnosis]) -> Figure:
+def frequency_figure(networks: Mapping[str, DiagnosisRecord]) -> Figure:
     """The IoU of every class against its share of the training pixels, a panel for each network.
 
-    The line is the least-squares one over the logarithm of the share. Names stand where they hide
-    no mark and no other name, those of rare classes first.
+    The line is the least-squares one over the logarithm of the share. Names are placed where they
+    hide no mark and no other name, names of rare classes first.
 
     Args:
-        diagnoses: Of each network; one or two, of the same classes.
+        networks: One or two, of the same classes.
     """
-    figure = Figure(figsize=(9.4, 4.7 if len(diagnoses) > 1 else 5.4), layout="constrained")
+    figure = Figure(figsize=(9.4, 4.7 if len(networks) > 1 else 5.4), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(diagnoses), sharex=True, sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(networks), sharex=True, sharey=True, squeeze=False)[0]
     trends: list[Line2D | None] = []
-    for axes, (name, diagnosis) in zip(panels, diagnoses.items(), strict=True):
-        axes.set_title(f"{short(name)}: r = {number(diagnosis.correlation.pearson, 1, 2)}")
-        axes.set_xlabel(f"share of the training {diagnosis.unit}s")
+    for axes, (name, record) in zip(panels, networks.items(), strict=True):
+        axes.set_title(f"{short(name)}: r = {number(record.correlation['pearson'], 1, 2)}")
+        axes.set_xlabel(f"share of the training {record.unit}s")
         axes.set_xscale("log")
-        share_K, iou_K = _shares(diagnosis), 100 * diagnosis.evaluation.score.iou_K.cpu().numpy()
-        for group, ids in diagnosis.groups:
+        share_K, iou_K = training_shares(record), 100 * record.iou_K
+        for group, ids in record.groups.items():
             style = _GROUPS[group] | {"mec": PAPER, "mew": 0.7, "ls": "", "zorder": 3}
-            axes.plot(share_K[list(ids)], iou_K[list(ids)], **style)
+            axes.plot(share_K[ids], iou_K[ids], **style)
         trends.append(_trend(axes, share_K, iou_K))
         axes.xaxis.set_major_locator(LogLocator(10))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
@@ -67,137 +63,63 @@ def frequency_figure(diagnoses: Mapping[str, Diagnosis]) -> Figure:
         axes.margins(x=0.08)
     panels[0].set_ylabel("IoU, %")
     panels[0].set_ylim(-4, 104)
-    groups = [name for name, ids in next(iter(diagnoses.values())).groups if ids]
+    groups = [name for name, ids in next(iter(networks.values())).groups.items() if ids]
     handles = [Line2D([], [], ls="", label=group, **_GROUPS[group]) for group in groups]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     figure.draw_without_rendering()  # only now are the places of the marks known
-    for axes, diagnosis, trend in zip(panels, diagnoses.values(), trends, strict=True):
-        _name_classes(axes, diagnosis, trend)
+    for axes, record, trend in zip(panels, networks.values(), trends, strict=True):
+        _name_classes(axes, record, trend)
     return figure
 
 
-def frequency_illustration(diagnoses: Mapping[str, Diagnosis]) -> Illustration:
+def frequency_illustration(networks: Mapping[str, DiagnosisRecord]) -> Illustration:
     """IoU against frequency, and its correlation in words."""
-    *_, last = diagnoses.values()
-    share_K = _shares(last)
+    *_, last = networks.values()
+    share_K = training_shares(last)
     rows: list[dict[str, Any]] = []
-    for group, ids in last.groups:
+    for group, ids in last.groups.items():
         for k in ids:
             row: dict[str, Any] = {"class": last.classes[k], "group": group}
             row["training share"] = float(share_K[k])
-            for name, diagnosis in diagnoses.items():
-                row[f"IoU {name}"] = float(diagnosis.evaluation.score.iou_K[k])
+            for name, record in networks.items():
+                row[f"IoU {name}"] = float(record.iou_K[k])
             rows.append(row)
     told = "; ".join(
-        f"{name}: Pearson r = {number(d.correlation.pearson, 1, 2)} with the logarithm of the "
-        f"share, Spearman {number(d.correlation.spearman, 1, 2)}, over "
-        f"{d.correlation.num_classes} classes"
-        for name, d in diagnoses.items()
+        f"{name}: Pearson r = {number(found['pearson'], 1, 2)} with the logarithm of the share, "
+        f"Spearman {number(found['spearman'], 1, 2)}, over {found['num_classes']} classes"
+        for name, found in ((name, record.correlation) for name, record in networks.items())
     )
-    left_out = len(last.classes) - last.correlation.num_classes
+    left_out = len(last.classes) - int(last.correlation["num_classes"])
     absent = f" Not in training, or not in this split: {count(left_out, 'class')}." * (left_out > 0)
     return Illustration(
         "frequency",
-        "Frequent classes and good ones",
-        frequency_figure(diagnoses),
-        f"Each mark is a class. {told}. Were all classes learned alike, r would be near 0.{absent}",
+        "IoU and class frequency",
+        frequency_figure(networks),
+        f"Each mark is a class. {told}. If all classes were learned equally well, r would be near "
+        f"0.{absent}",
         rows,
         f"IoU of {len(rows)} classes against their share of the training {last.unit}s. {told}.",
     )
 
 
-def cosine_illustrations(diagnoses: Mapping[str, Diagnosis]) -> list[Illustration]:
-    """Cosine maps of the class centers and of the classifier's rows, the ideal beside them."""
-    centers: dict[str, Geometry] = {n: d.measures for n, d in diagnoses.items()}
-    rows = {n: d.measures.classifier for n, d in diagnoses.items()}
-    known = {name: geometry for name, geometry in rows.items() if geometry is not None}
-    *_, last = diagnoses.values()
-    shown = [_cosines("centers", "Angles between class centers", _CENTERS, centers, last)]
+def cosine_illustrations(networks: Mapping[str, DiagnosisRecord]) -> list[Illustration]:
+    """Cosine maps of the class centers and of the classifier's rows, next to the ideal."""
+    *_, last = networks.values()
+    centers = {name: CosineMap.of_centers(record) for name, record in networks.items()}
+    rows = {name: CosineMap.of_classifier(record) for name, record in networks.items()}
+    known = {name: one for name, one in rows.items() if one is not None}
+    of = last.classes, last.groups
+    title = "Angles between class centers"
+    shown = [cosine_illustration("centers", title, _CENTERS, centers, *of)]
     if known:
-        title = "Angles between the classifier's rows"
-        shown.append(_cosines("classifier", title, _ROWS, known, last))
+        title = "Angles between classifier rows"
+        shown.append(cosine_illustration("classifier", title, _ROWS, known, *of))
     return shown
 
 
-def curve_illustration(folders: Mapping[str, Path]) -> Illustration | None:
-    """Neural collapse over the epochs, where training has logged it."""
-    runs = {name: [folder] for name, folder in folders.items()}
-    figure = collapse_curve_figure(runs)
-    if figure is None:
-        return None
-    rows = history_rows(runs, ("collapse/",))
-    alt = f"Measures over the epochs for {' and '.join(folders)}."
-    return Illustration("curves", "Collapse while training", figure, _CURVES, rows, alt)
-
-
-def gradient_illustration(name: str, diagnosis: Diagnosis) -> Illustration:
-    """The gradient of each class, branch by branch, against its frequency."""
-    slopes = "; ".join(
-        f"{branch} {number(frequency_law(gradients, 'present').exponent, 1, 2)}, at equal error "
-        f"{number(frequency_law(gradients, 'equal error').exponent, 1, 2)}"
-        for branch, gradients in diagnosis.gradients.items()
-    )
-    return Illustration(
-        "gradients",
-        "Which classes the gradient hears",
-        gradient_figure(diagnosis.gradients, diagnosis.classes),
-        _gradient_caption(name, diagnosis.gradients),
-        gradient_rows(diagnosis.gradients, diagnosis.classes),
-        f"Gradient mass of each class against its share, both logarithmic. Slopes where the class "
-        f"is present: {slopes}.",
-    )
-
-
-def _gradient_caption(name: str, gradients: Mapping[str, BranchGradients]) -> str:
-    batches = count(next(iter(gradients.values())).num_batches, "batch")
-    text = (
-        f"Gradient mass of {name}: over the pixels of a class, the sum of the gradient's norm on "
-        f"their features, mean of {batches}. The center branch counts every present class once. "
-    )
-    if PIXEL in gradients:
-        text += (
-            "Pixel cross entropy gives a class the more, the more pixels it has and the more it "
-            "still errs there. "
-        )
-    else:
-        text += (
-            "The classifier looks at a neighbourhood and has no row a class, so that the gradient "
-            "of pixel cross entropy is not split. "
-        )
-    return text + (
-        "In the middle the error is divided out: a slope of 1 is proportion, 0 no dependence on "
-        "frequency. On the right a class counts for nothing in batches that lack it."
-    )
-
-
-def _cosines(
-    name: str, title: str, caption: str, geometries: Mapping[str, Geometry], diagnosis: Diagnosis
-) -> Illustration:
-    order = [k for _, ids in diagnosis.groups for k in ids]
-    rows = [
-        {"network": variant, "class": diagnosis.classes[k]}
-        | {diagnosis.classes[j]: round(float(geometry.cosines_KK[k, j]), 5) for j in order}
-        for variant, geometry in geometries.items()
-        for k in order
-    ]
-    distances = ", ".join(
-        f"{variant} {number(geometry.maximal_separation, 1, 3)}"
-        for variant, geometry in geometries.items()
-    )
-    return Illustration(
-        name,
-        title,
-        cosine_figure(geometries, diagnosis.classes, dict(diagnosis.groups)),
-        caption + _READ_COSINES,
-        rows,
-        f"A square of cosines for each network. Mean distance from the simplex: {distances}.",
-    )
-
-
-def _shares(diagnosis: Diagnosis) -> np.ndarray:
+def training_shares(record: DiagnosisRecord) -> np.ndarray:
     """(K,) shares of the training pixels; NaN for classes without any."""
-    counts_K = diagnosis.class_counts_K.double()
-    share_K: np.ndarray = (counts_K / counts_K.sum().clamp(min=1)).numpy()
+    share_K = record.class_counts_K / max(1, record.class_counts_K.sum())
     return np.where(share_K > 0, share_K, math.nan)
 
 
@@ -208,17 +130,17 @@ def _trend(axes: Axes, share_K: np.ndarray, iou_K: np.ndarray) -> Line2D | None:
     x = np.log(share_K[known])
     slope, start = np.polyfit(x, iou_K[known], 1)
     ends = np.linspace(x.min(), x.max())
-    return axes.plot(np.exp(ends), slope * ends + start, color=MUTED, lw=1.2, alpha=0.7, zorder=1)[
-        0
-    ]
+    line = Line2D(np.exp(ends), slope * ends + start, color=MUTED, lw=1.2, alpha=0.7, zorder=1)
+    axes.add_line(line)
+    return line
 
 
-def _name_classes(axes: Axes, diagnosis: Diagnosis, trend: Line2D | None) -> None:
-    """Names beside the marks, those of rare classes first."""
-    share_K, iou_K = _shares(diagnosis), 100 * diagnosis.evaluation.score.iou_K.cpu().numpy()
-    order = [k for _, ids in reversed([*diagnosis.groups]) for k in reversed(ids)]
+def _name_classes(axes: Axes, record: DiagnosisRecord, trend: Line2D | None) -> None:
+    """Names next to the marks, names of rare classes first."""
+    share_K, iou_K = training_shares(record), 100 * record.iou_K
+    order = [k for ids in reversed(record.groups.values()) for k in reversed(ids)]
     marks = [
-        (short(diagnosis.classes[k], 18), float(share_K[k]), float(iou_K[k]))
+        (short(record.classes[k], 18), float(share_K[k]), float(iou_K[k]))
         for k in order
         if not (math.isnan(share_K[k]) or math.isnan(iou_K[k]))
     ]
@@ -226,19 +148,7 @@ def _name_classes(axes: Axes, diagnosis: Diagnosis, trend: Line2D | None) -> Non
 
 
 _CENTERS = (
-    "Cosines between the class centers of the features that the classifier is given, measured from "
-    "their unweighted mean; most frequent class first. "
+    "Cosines between the class centers of the features before the classifier, measured from their "
+    "unweighted mean; most frequent class first."
 )
-_ROWS = (
-    "Cosines between the weight rows of the classifier, measured from their mean, in the same "
-    "order. "
-)
-_READ_COSINES = (
-    "White is the simplex, where all classes are equally far apart; red is closer to each other, "
-    "blue farther apart, grey a class with itself or one that is absent; lines part head, common "
-    "and tail."
-)
-_CURVES = (
-    "How far the validation features are from neural collapse; each measure is 0 when it is "
-    "complete."
-)
+_ROWS = "Cosines between the weight rows of the classifier, measured from their mean, same order."

@@ -1,4 +1,4 @@
-"""Pictures with rare classes: what was there, and what each variant saw."""
+"""Pictures with rare classes: the image, its labels, and the prediction of each variant."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
+from equiseg.records.examples import SIDE
 from equiseg.report.colors import class_colors
 from equiseg.report.style import INK, MUTED, STYLE, short
 
@@ -18,48 +16,19 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.patches import Patch
+    from PIL import Image
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('figures need matplotlib: pip install "equiseg[report]"') from error
 
-SIDE = 480  # pixels across a shown picture: sharp on dense screens, and no more
 _FADED = 0.42  # what the other classes keep of their colour
 _PAPER_GREY = 205
 _LEGEND = 30
 
 
-def choose_examples(labels: Sequence[Tensor], rare: Sequence[int], most: int = 4) -> list[int]:
-    """Images that show many rare classes, chosen by their labels alone.
-
-    Each choice takes the image with most pixels of rare classes, each class counted by its share
-    of what is left of it, so that all of them come up.
-
-    Args:
-        labels: Class ids (H, W) of each image.
-        rare: The classes to show.
-        most: Images to choose at most.
-    """
-    if not rare or not labels:
-        return []
-    pixels_NR = torch.stack([torch.stack([(m == k).sum() for k in rare]) for m in labels]).float()
-    # The square root: many small things say more than one large.
-    worth_NR = pixels_NR.sqrt() / pixels_NR.sqrt().amax(0).clamp(min=1)
-    need_R = torch.ones(len(rare))
-    chosen: list[int] = []
-    while len(chosen) < most:
-        gain_N = (worth_NR * need_R).sum(1)
-        gain_N[chosen] = 0
-        best = int(gain_N.argmax())
-        if gain_N[best] <= 0:
-            break
-        chosen.append(best)
-        need_R = need_R * (1 - 0.9 * worth_NR[best])
-    return sorted(chosen)
-
-
 def example_figure(
-    images: Sequence[Tensor],
-    labels: Sequence[Tensor],
-    predictions: Mapping[str, Sequence[Tensor]],
+    images: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    predictions: Mapping[str, Sequence[np.ndarray]],
     classes: Sequence[str],
     highlight: Sequence[int],
     order: Sequence[int],
@@ -70,7 +39,7 @@ def example_figure(
     class is labelled, an outline marks the place in every picture of the row.
 
     Args:
-        images: uint8 RGB (3, H, W).
+        images: uint8 RGB (H, W, 3).
         labels: Class ids (H, W); ids without a class are not labelled.
         predictions: For each variant, class ids (H, W).
         classes: Names of the classes.
@@ -84,21 +53,21 @@ def example_figure(
     if len(lengths) > 1 or not images:
         raise ValueError(f"images, labels and predictions must be of one length, got {lengths}")
     titles = ["image", "labels", *predictions]
-    rare = torch.zeros(len(classes) + 1, dtype=torch.bool)
+    rare = np.zeros(len(classes) + 1, dtype=bool)
     rare[list(highlight)] = True
     rows = []
     for row, (image, mask) in enumerate(zip(images, labels, strict=True)):
-        size = [round(side * SIDE / mask.shape[1]) for side in mask.shape]
+        height, width = (round(side * SIDE / mask.shape[1]) for side in mask.shape)
+        photograph = np.asarray(
+            Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        )
         masks = [mask, *(some[row] for some in predictions.values())]
-        pictures = [_resized(image, size, "bilinear")]
-        pictures += [_resized(_painted(m, image, rare), size, "nearest") for m in masks]
-        marked = rare[_known(mask, len(classes))]
-        edges = _outline(_resized(marked[None], size, "nearest"))
+        masks = [_stretched(known_ids(one, len(classes)), height, width) for one in masks]
+        edges = _outline(rare[masks[0]])
+        pictures = [photograph, *(_painted(one, photograph, rare) for one in masks)]
         rows.append([_outlined(picture, *edges) for picture in pictures])
-    shown = classes_seen(
-        [*labels, *(mask for some in predictions.values() for mask in some)], order
-    )
-    return picture_grid(rows, titles, classes, shown, highlight)
+    seen = [*labels, *(mask for some in predictions.values() for mask in some)]
+    return picture_grid(rows, titles, classes, classes_seen(seen, order, highlight), highlight)
 
 
 @rc_context(STYLE)
@@ -112,11 +81,11 @@ def picture_grid(
     """Rows of pictures under common titles, above a legend of class colours.
 
     Args:
-        rows: uint8 (H, W, 3) pictures, those of a row of one size.
+        rows: uint8 (H, W, 3) pictures, all of a row with one size.
         titles: Of the columns.
         classes: Names of the classes.
         shown: The classes of the legend, in its order.
-        highlight: Those of them in their full colour; the others are pale.
+        highlight: The classes in their full colour; the others are pale.
     """
     width = 9.4 / len(titles)
     heights = [width * row[0].shape[0] / row[0].shape[1] for row in rows]
@@ -135,7 +104,42 @@ def picture_grid(
     for axes, title in zip(grid[0], titles, strict=True):
         lines = title.replace("errors of ", "errors of\n").split("\n")
         axes.set_title("\n".join(short(line, max(6, int(10 * width))) for line in lines))
-    colors_K3 = class_colors(len(classes))
+    _add_legend(figure, classes, shown, highlight, columns)
+    return figure
+
+
+def classes_seen(
+    masks: Sequence[np.ndarray], order: Sequence[int], highlight: Sequence[int]
+) -> list[int]:
+    """Classes with more than a thousandth of some mask, highlighted ones with any pixel at all."""
+    most_K = np.zeros(max(order, default=0) + 1)
+    for mask in masks:
+        ids = mask[(mask >= 0) & (mask < len(most_K))]
+        counts_K = np.bincount(ids.astype(np.int64).ravel(), minlength=len(most_K))
+        most_K = np.maximum(most_K, counts_K / max(1, mask.size))
+    return [k for k in order if most_K[k] > (0 if k in highlight else 0.001)]
+
+
+def known_ids(ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """Class ids as int64; ``num_classes`` for what has none."""
+    ids = np.asarray(ids).astype(np.int64)
+    return np.where((ids >= 0) & (ids < num_classes), ids, num_classes)
+
+
+def pale(colors: np.ndarray) -> np.ndarray:
+    """Colours in 0..255 of classes that are not highlighted."""
+    return _FADED * colors + (1 - _FADED) * _PAPER_GREY
+
+
+def _add_legend(
+    figure: Figure,
+    classes: Sequence[str],
+    shown: Sequence[int],
+    highlight: Sequence[int],
+    columns: int,
+) -> None:
+    """Colours of the classes; names of the highlighted ones are bold."""
+    colors_K3 = class_colors(len(classes)).astype(float)
     patches = [
         Patch(
             facecolor=((colors_K3[k] if k in highlight else pale(colors_K3[k])) / 255).tolist(),
@@ -151,53 +155,45 @@ def picture_grid(
     for text, k in zip(legend.get_texts(), shown, strict=True):
         marked = k in highlight
         text.set(color=INK if marked else MUTED, weight="bold" if marked else "normal")
-    return figure
 
 
-def classes_seen(masks: Sequence[Tensor], order: Sequence[int]) -> list[int]:
-    """Classes with more than a thousandth of some mask, in the order given."""
-    least = [0.001 * mask.numel() for mask in masks]
-    return [
-        k
-        for k in order
-        if any(int((m == k).sum()) > few for m, few in zip(masks, least, strict=True))
-    ]
+def _painted(ids: np.ndarray, image: np.ndarray, rare: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3): rare classes in colour, others faded into a pale grey of the photograph."""
+    grey = image.astype(float).mean(2, keepdims=True) * 0.35 + 160
+    unlabelled = np.full((1, 3), 255.0)
+    colors = np.concatenate([class_colors(len(rare) - 1).astype(float), unlabelled])[ids]
+    faded = _FADED * colors + (1 - _FADED) * grey
+    painted: np.ndarray = np.where(rare[ids][..., None], colors, faded).astype(np.uint8)
+    return painted
 
 
-def _known(mask: Tensor, num_classes: int) -> Tensor:
-    """Class ids as int64; ``num_classes`` for what has none."""
-    ids = mask.long()
-    return torch.where((ids >= 0) & (ids < num_classes), ids, num_classes)
+def _stretched(ids: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Class ids (H, W) at another size; edges stay sharp."""
+    rows = np.arange(height) * ids.shape[0] // height
+    columns = np.arange(width) * ids.shape[1] // width
+    stretched: np.ndarray = ids[rows[:, None], columns]
+    return stretched
 
 
-def _painted(mask: Tensor, image: Tensor, rare: Tensor) -> Tensor:
-    """uint8 (3, H, W): rare classes in colour, others faded into a pale grey of the photograph."""
-    num_classes = len(rare) - 1
-    ids = _known(mask, num_classes)
-    grey = image.float().mean(0, keepdim=True) * 0.35 + 160
-    unlabelled = torch.tensor([[255.0, 255.0, 255.0]])
-    colors = torch.cat([class_colors(num_classes).float(), unlabelled])[ids].permute(2, 0, 1)
-    return torch.where(rare[ids], colors, _FADED * colors + (1 - _FADED) * grey).to(torch.uint8)
+def _outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A dark and, outside it, a light line around a mask (H, W); bool (H, W) each."""
+    near, far = (_grown(mask, reach) for reach in (2, 4))
+    return near & ~mask, far & ~near
 
 
-def pale(colors: Tensor) -> Tensor:
-    """Colours in 0..255 of what is not highlighted."""
-    return _FADED * colors + (1 - _FADED) * _PAPER_GREY
+def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
+    """A mask (H, W) with all pixels within ``reach`` of it, in a square."""
+    for axis in (0, 1):
+        padding = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]
+        padded = np.pad(mask, padding)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis)
+        mask = np.asarray(windows.any(-1))
+    return mask
 
 
-def _resized(picture: Tensor, size: Sequence[int], mode: str) -> Tensor:
-    """A (C, H, W) picture at another size, float32; sharp edges stay sharp with "nearest"."""
-    smooth = mode == "bilinear"
-    return F.interpolate(picture[None].float(), tuple(size), mode=mode, antialias=smooth)[0]
-
-
-def _outline(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """A dark and, outside it, a light line around a mask (1, H, W); bool (H, W) each."""
-    near, far = (F.max_pool2d(mask, 2 * reach + 1, 1, reach) for reach in (2, 4))
-    return (near > mask)[0], (far > near)[0]
-
-
-def _outlined(picture: Tensor, dark: Tensor, light: Tensor) -> np.ndarray:
-    """uint8 (H, W, 3) with the lines drawn in."""
-    drawn = torch.where(light, 255.0, torch.where(dark, 20.0, picture))
-    return drawn.clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+def _outlined(picture: np.ndarray, dark: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) with the lines drawn in."""
+    drawn: np.ndarray = picture.copy()
+    drawn[dark] = 20
+    drawn[light] = 255
+    return drawn

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 try:
     from PIL import Image
@@ -15,41 +14,47 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('overlays need Pillow: pip install "equiseg[data]"') from error
 
 
-def overlay(image: Tensor, labels: Tensor, colors_K3: Tensor, opacity: float) -> Tensor:
+def overlay(
+    image: ArrayLike, labels: ArrayLike, colors_K3: ArrayLike, opacity: float
+) -> np.ndarray:
     """The image under the colours of its classes.
 
     Args:
         image: uint8 (3, H, W).
-        labels: Class ids (H, W); ids without a colour leave the image as it is.
+        labels: Class ids (H, W); ids without a colour leave the image unchanged.
         colors_K3: (K, 3) uint8.
         opacity: Of the colours, 0 to 1.
 
     Returns:
         uint8 (3, H, W).
     """
-    labels = labels.long()
-    known = labels < len(colors_K3)
-    colors = colors_K3[labels.clamp(max=len(colors_K3) - 1)].permute(2, 0, 1).float()
-    mixed = opacity * colors + (1 - opacity) * image.float()
-    return torch.where(known, mixed, image.float()).round().to(torch.uint8)
+    picture, colors_K3 = np.asarray(image).astype(np.float32), np.asarray(colors_K3)
+    ids = np.asarray(labels).astype(np.int64)
+    known = ids < len(colors_K3)
+    colors = np.moveaxis(colors_K3[np.minimum(ids, len(colors_K3) - 1)], -1, 0)
+    mixed = np.float32(opacity) * colors + np.float32(1 - opacity) * picture
+    mixed = np.where(known, mixed, picture)
+    shown: np.ndarray = mixed.round().astype(np.uint8)
+    return shown
 
 
-def save_mask(labels: Tensor, colors_K3: Tensor, path: Path) -> None:
+def save_mask(labels: ArrayLike, colors_K3: ArrayLike, path: Path) -> None:
     """Class ids as PNG: 8-bit with a palette up to 256 classes, else 16-bit."""
+    ids, colors_K3 = np.asarray(labels), np.asarray(colors_K3)
     if len(colors_K3) <= 256:
-        picture = Image.fromarray(labels.numpy().astype(np.uint8))
-        picture.putpalette(colors_K3.numpy().tobytes())
+        picture = Image.fromarray(ids.astype(np.uint8))
+        picture.putpalette(colors_K3.tobytes())
     else:
-        picture = Image.fromarray(labels.numpy().astype(np.uint16))
+        picture = Image.fromarray(ids.astype(np.uint16))
     picture.save(path)
 
 
-def save_rgb(image: Tensor, path: Path) -> None:
+def save_rgb(image: ArrayLike, path: Path) -> None:
     """A uint8 (3, H, W) picture as a file."""
-    Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy())).save(path)
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(np.asarray(image), 0, -1))).save(path)
 
 
-def legend(classes: Sequence[str], colors_K3: Tensor, path: Path) -> None:
+def legend(classes: Sequence[str], colors_K3: ArrayLike, path: Path) -> None:
     """A picture that names the colours."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -59,7 +64,7 @@ def legend(classes: Sequence[str], colors_K3: Tensor, path: Path) -> None:
         raise ImportError('the legend needs matplotlib: pip install "equiseg[report]"') from error
     patches = [
         Patch(color=(red / 255, green / 255, blue / 255), label=name)
-        for name, (red, green, blue) in zip(classes, colors_K3.tolist(), strict=True)
+        for name, (red, green, blue) in zip(classes, np.asarray(colors_K3).tolist(), strict=True)
     ]
     figure = Figure()
     FigureCanvasAgg(figure)

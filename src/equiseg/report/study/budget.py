@@ -1,22 +1,16 @@
-"""What a study took, was given and was made with: cost, runs, settings, provenance."""
+"""Cost, runs, settings and provenance of a study."""
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable
-from pathlib import Path
 from statistics import geometric_mean, median
-from typing import Any
 
-from equiseg.records.run_result import RESULT, read_result
 from equiseg.report.html import Cell, Html, Row, command_block, details, facts, section, table
-from equiseg.report.study.wording import METRICS, card_of, task_title
+from equiseg.report.study.wording import score_title, task_title
 from equiseg.report.wording import NONE, count, number
-from equiseg.study.comparison import Comparison
 from equiseg.study.over_tasks import relative_costs
-from equiseg.study.plan import Trial
-from equiseg.study.run_study import Study
+from equiseg.study.record import Study, Trial
 
 
 def cost_section(study: Study) -> Html:
@@ -28,34 +22,34 @@ def cost_section(study: Study) -> Html:
     runs = [r for c in study.comparisons.values() for runs in c.runs.values() for r in runs]
     of = {run["memory_of"] for run in runs if run.get("memory_of")}
     meaning = {
-        "fit": "the most that training held beyond what the process held when it began",
-        "process": "the most the whole process ever held, and maybe the one that started it",
-        "cuda": "the most that was allocated on the GPU",
+        "fit": "the peak of training beyond the memory of the process when it began",
+        "process": "the peak of the whole process, and maybe of the process that started it",
+        "cuda": "the peak that was allocated on the GPU",
     }
     memory = " and ".join(meaning.get(one, one) for one in sorted(of))
     caption = (
-        f"Medians over seeds; of {study.methods[0]} itself, of the others over it. The last column "
-        "is the geometric mean over the tasks. Runs beside each other slow each other down: a few "
-        "percent are no difference."
+        f"Medians over seeds; {study.methods[0]} in absolute numbers, the others relative to it. "
+        "The last column is the geometric mean over the tasks. Parallel runs slow each other down: "
+        "ignore differences of a few percent."
     )
     return section("Cost", caption + (f" Memory is {memory}." if memory else ""), *tables)
 
 
-def budget_section(out: Path, study: Study) -> Html:
-    """What each task is, how much was run on it, and for how long."""
+def budget_section(study: Study) -> Html:
+    """The tasks: data, network, number of runs, hours of training."""
     rows: list[Row] = []
     total, threads = 0.0, set()
     for task, comparison in study.comparisons.items():
         config = comparison.runs[comparison.baseline][0]["config"]
         tried = study.tuning.get(task, {})
-        hours = _hours(out / task, comparison, tried)
+        hours = study.hours.get(task, 0.0)
         total += hours
         threads.add(config.get("threads"))
         trials = sum(map(len, tried.values()))
-        title, card = task_title(study, task), card_of(comparison)
+        title, data = task_title(study, task), comparison.title
         rows.append(
             [
-                Cell(title, note=card if card != title else ""),
+                Cell(title, note=data if data != title else ""),
                 Cell(str(len(comparison.classes)), len(comparison.classes)),
                 str((config.get("model") or {}).get("name") or "the default"),
                 Cell(str(config.get("epochs", NONE)), config.get("epochs", math.nan)),
@@ -68,15 +62,15 @@ def budget_section(out: Path, study: Study) -> Html:
     caption = f"Every method has the same schedule and the same seeds. {_tried(study)}"
     if total:
         caption += (
-            f" Training took {number(total, 1, 1)} hours in all, run after run{_each(threads)}: "
-            "steps and waiting for data, of trials and final runs, without validation."
+            f" Training took {number(total, 1, 1)} hours in total{_each(threads)}: steps and "
+            "waiting for data of trials and final runs, without validation."
         )
     heads = ["task", "classes", "network", "epochs", "seeds", "trials", "final runs", "training"]
     return section("What was run", caption, table(heads, rows))
 
 
 def settings_section(study: Study) -> Html:
-    """What was chosen on validation data, and what else was tried."""
+    """The settings that were chosen on validation data, and all that were tried."""
     chosen: list[Row] = []
     tried: list[Row] = []
     starts: list[int] = []
@@ -99,22 +93,22 @@ def settings_section(study: Study) -> Html:
                 for t in trials
             ]
     if not chosen:
-        return section("Settings", "Nothing was tuned: every method ran with its defaults.")
+        return section("Settings", "No method was tuned: each ran with its defaults.")
     caption = (
-        f"Chosen by the {METRICS.get(study.select, study.select)} of the validation split, with a "
-        "seed that no final run has: the defaults first, then random draws. Of each method the "
-        "best of its trials is the highest of as many looks, and flattered by that."
+        f"Chosen by {score_title(study.select)} on the validation split, with a seed that no final "
+        "run has: the defaults first, then random draws. The best trial was chosen after seeing "
+        "the results, so its score is optimistic."
     )
     heads = ["method", "best, %", "defaults, %", "trials", "setting"]
     return section(
         "Settings",
         caption,
         table(heads, chosen, starts=starts[1:]),
-        details("Everything that was tried", table(["method", "val, %", "", "setting"], tried)),
+        details("All trials", table(["method", "val, %", "", "setting"], tried)),
     )
 
 
-def making_section(study: Study, command: str) -> Html:
+def making_section(study: Study) -> Html:
     """Command, versions, machine."""
     runs = [r for c in study.comparisons.values() for runs in c.runs.values() for r in runs]
     made = {
@@ -122,14 +116,17 @@ def making_section(study: Study, command: str) -> Html:
         for key in dict.fromkeys(key for run in runs for key in run["provenance"])
     }
     splits = ", ".join(dict.fromkeys(c.split for c in study.comparisons.values()))
-    caption = "Every run stands in results.csv; each task has a page of its own, report.html."
+    caption = "results.csv has a row for every run; each task has its own page, report.html."
     return section(
-        "How it was made", caption, command_block(command), facts({"scores of": splits} | made)
+        "How it was made",
+        caption,
+        command_block(study.command),
+        facts({"scores of": splits} | made),
     )
 
 
 def _cost_table(study: Study, key: str, column: str, absolute: Callable[[float], str]) -> Html:
-    """A cost of the baseline on each task, and what the others take over it."""
+    """A cost of the baseline on each task, and of the others relative to it."""
     ratios = relative_costs(study, key)
     first = study.methods[0]
     tasks = [task for task in study.comparisons if any(task in r for r in ratios.values())]
@@ -162,40 +159,16 @@ def _tried(study: Study) -> str:
     most = max(tried.values())
     fewer = [name for name, number_of in tried.items() if number_of < most]
     if most == 1:
-        return "None was tuned."
+        return "No method was tuned."
     if not fewer:
         return f"Each tried {most} settings on a task."
-    return f"Each tried {most} settings on a task; fewer, having no more: {', '.join(fewer)}."
+    return f"Each tried {most} settings on a task; these have fewer to try: {', '.join(fewer)}."
 
 
 def _each(threads: set[int | None]) -> str:
-    """On how many threads every run was, if that is known and the same for all."""
+    """The threads of a run, if they are known and the same for all."""
     (number_of,) = threads if len(threads) == 1 else (None,)
-    return f", each on {count(number_of, 'thread')}" if number_of else ""
-
-
-def _hours(folder: Path, comparison: Comparison, tried: dict[str, list[Trial]]) -> float:
-    """Hours of steps and of waiting for data, of the runs whose folders are there."""
-    hours = 0.0
-    for method in comparison.runs:
-        names = [f"seed{seed}" for seed in comparison.seeds]
-        names += [f"trial{trial}" for trial in range(len(tried.get(method, ())))]
-        for run in (folder / method / name for name in names):
-            if (run / RESULT).is_file():
-                hours += _run_hours(run, read_result(run))
-    return hours
-
-
-def _run_hours(folder: Path, result: dict[str, Any]) -> float:
-    """Of one run, by the steps that it logged; 0 where its log is gone."""
-    steps = 0
-    for file in folder.glob("logs/version_*/metrics.csv"):
-        with file.open(encoding="utf-8", newline="") as lines:
-            steps = max([steps, *(int(row["step"]) + 1 for row in csv.DictReader(lines))])
-    batches = steps * result["config"]["optimizer"]["accumulate"]
-    # Nothing was measured where a run went on when only its scores were missing.
-    seconds, waiting = result["step_seconds"] or 0.0, result["data_wait_share"] or 0.0
-    return float(batches * seconds / (1 - waiting) / 3600)
+    return f", each run on {count(number_of, 'thread')}" if number_of else ""
 
 
 def _score(value: float) -> Cell:
@@ -203,6 +176,6 @@ def _score(value: float) -> Cell:
 
 
 def _setting(trial: Trial) -> str:
-    """What was set, without the name of the method."""
+    """The settings, without the name of the method."""
     name, _, changes = trial.changes.partition(":")
     return changes or name

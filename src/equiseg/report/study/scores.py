@@ -1,4 +1,4 @@
-"""What the methods of a study score: a table for each score."""
+"""The scores of the methods of a study: a table for each score."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from statistics import mean
 
-from equiseg.records.run_result import less_is_better
+from equiseg.metrics.catalogue import less_is_better
 from equiseg.report.html import Cell, Html, Mark, Row, details, section, table
-from equiseg.report.study.wording import METRICS, task_title
+from equiseg.report.study.wording import ORDER, score_title, task_title
 from equiseg.report.wording import NONE, count, interval, number
 from equiseg.study.interval import Interval
 from equiseg.study.over_tasks import method_scores, overall_difference
 from equiseg.study.ranking import mean_ranks
-from equiseg.study.run_study import Study
+from equiseg.study.record import Study
 
 _OPEN = ("tail", "head", "miou", "pixel_accuracy", "ece")  # the others are folded away
 
@@ -21,21 +21,23 @@ _OPEN = ("tail", "head", "miou", "pixel_accuracy", "ece")  # the others are fold
 def score_sections(study: Study) -> list[Html]:
     """For each score a table of methods and tasks, the less important ones folded away."""
     known = {m for comparison in study.comparisons.values() for m in comparison.metrics}
-    shown = [metric for metric in METRICS if metric in known]
+    shown = [metric for metric in ORDER if metric in known]
     sections = [
-        section(METRICS[metric], _reading(study, metric), _score_table(study, metric))
+        section(score_title(metric), _reading(study, metric), _score_table(study, metric))
         for metric in shown
         if metric in _OPEN
     ]
     folded = [
-        details(METRICS[metric], _score_table(study, metric))
+        details(score_title(metric), _score_table(study, metric))
         for metric in shown
         if metric not in _OPEN
     ]
     if len(study.comparisons) > 1 and study.methods[1:]:
         kept = _kept_table(study, [metric for metric in shown if metric in _OPEN])
-        folded.append(details("All tasks, as they are: intervals over seeds alone", kept))
-    return sections + ([section("More numbers", "Read as those above.", *folded)] if folded else [])
+        folded.append(details("These tasks alone: intervals over seeds", kept))
+    return sections + (
+        [section("More scores", "Same columns as above.", *folded)] if folded else []
+    )
 
 
 def _score_table(study: Study, metric: str) -> Html:
@@ -73,7 +75,7 @@ def _score_table(study: Study, metric: str) -> Html:
 
 
 def _kept_table(study: Study, metrics: Sequence[str]) -> Html:
-    """Differences over the tasks as they are: intervals over other seeds alone."""
+    """Differences over exactly these tasks: intervals over other seeds alone."""
     rows: list[Row] = []
     for name in study.methods[1:]:
         row: list[str | Cell] = [name]
@@ -84,7 +86,7 @@ def _kept_table(study: Study, metrics: Sequence[str]) -> Html:
                 Cell(interval(gap) or NONE, gap.low, mark="quiet"),
             ]
         rows.append(row)
-    heads = [head for metric in metrics for head in (METRICS[metric], "95 % interval")]
+    heads = [head for metric in metrics for head in (score_title(metric), "95 % interval")]
     return table(["method", *heads], rows, dense=True)
 
 
@@ -106,12 +108,10 @@ def _reading(study: Study, metric: str) -> str:
     text = "Percent, mean over seeds" + ("; less is better. " if less_is_better(metric) else ". ")
     if not others:
         return text
-    if metric != next(
-        m for m in METRICS if any(m in c.metrics for c in study.comparisons.values())
-    ):
-        return text + "Read as the first."
+    if metric != next(m for m in ORDER if any(m in c.metrics for c in study.comparisons.values())):
+        return text + "Same columns as in the first table."
     text += f"Differences from {first} are in points, paired by seed, ± half their 95 % interval"
-    text += " (Student's t over seeds); coloured where it leaves out 0. "
+    text += " (Student's t over seeds); coloured where it excludes 0. "
     tasks = method_scores(study, metric)
     if len(study.comparisons) > 1:
         text += (
@@ -125,7 +125,7 @@ def _reading(study: Study, metric: str) -> str:
     intervals = len(others) * len(study.comparisons)
     if intervals >= 20:
         text += (
-            f"Of {intervals} intervals of tasks about {round(0.05 * intervals)} would leave out 0 "
+            f"Of {intervals} intervals of tasks about {round(0.05 * intervals)} would exclude 0 "
             "if there were no difference at all."
         )
     return text

@@ -1,31 +1,27 @@
-"""What a study says, in plain words, and how far to trust it."""
+"""The findings of a study, in plain words, and how far to trust them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
-from equiseg.report.wording import caution, count, interval, number
-from equiseg.study.comparison import Comparison
+from equiseg.metrics.catalogue import SCORES
+from equiseg.report.wording import caution, change, count
 from equiseg.study.interval import Interval
 from equiseg.study.over_tasks import overall_difference
-from equiseg.study.run_study import Study
+from equiseg.study.record import Study
 
-METRICS = {
-    "tail": "IoU of the tail",
-    "head": "IoU of the head",
-    "miou": "mIoU",
-    "pixel_accuracy": "Accuracy of all pixels",
-    "ece": "Calibration error",
-    "common": "IoU of the common classes",
-    "foreground": "mIoU without background",
-    "mean_accuracy": "Mean accuracy",
-}
+# The scores of a study, the most important ones first.
+ORDER = ("tail", "head", "miou", "pixel_accuracy", "ece", "common", "foreground", "mean_accuracy")
+
+
+def score_title(metric: str) -> str:
+    """A score as a heading."""
+    return SCORES[metric].heading()
 
 
 def title(study: Study) -> str:
-    """What was compared with what, on how much."""
+    """The compared methods, and the number of tasks."""
     first, *others = study.methods
     tasks = count(len(study.comparisons), "task")
     if not others:
@@ -36,24 +32,24 @@ def title(study: Study) -> str:
 
 
 def ledes(study: Study) -> list[str]:
-    """Which method stands highest on the tail, and of how many a gain or loss is shown."""
+    """The method with the largest tail gain, and which gains and losses are significant."""
     first, *others = study.methods
     tail = _known(study, "tail")
     if not others:
-        return [f"{first} was run alone: there is nothing to compare it with."]
+        return [f"{first} was run alone: there is no method to compare it with."]
     if not tail:
         return ["No task has a score of the tail."]
     best = max(tail, key=lambda name: tail[name].mean)
     if tail[best].mean <= 0:
-        highest = f"On the tail no other method's mean is above that of {first}."
+        highest = f"No method has a higher mean tail score than {first}."
     else:
-        highest = f"The tail stands highest with {best}: {_told(tail[best])} against {first}"
+        highest = f"{best} gains most: it {change(tail[best], 'on the tail', first)}"
         beside = [
-            f"{_told(gap)} {where}"
+            change(gap, where)
             for metric, where in (("head", "on the head"), ("miou", "in mIoU"))
             if (gap := _known(study, metric).get(best)) is not None
         ]
-        highest += f"; {' and '.join(beside)}." if beside else "."
+        highest += f", and {' and '.join(beside)}." if beside else "."
     return [highest, _counted(study, tail)]
 
 
@@ -62,7 +58,7 @@ def caution_of(study: Study) -> str:
     tasks = len(study.comparisons)
     parts = []
     if tasks == 1:
-        parts.append("One task: there are no ranks, and nothing is said of other data.")
+        parts.append("One task: there are no ranks, and other data may give other results.")
     elif tasks <= 3:
         parts.append(
             f"{count(tasks, 'task').capitalize()}: intervals over tasks run from the smallest to "
@@ -70,14 +66,19 @@ def caution_of(study: Study) -> str:
         )
     elif tasks < 10:
         parts.append(
-            f"{count(tasks, 'task').capitalize()}: intervals over tasks speak of data like these, "
+            f"{count(tasks, 'task').capitalize()}: intervals over tasks hold for data like these, "
             "and are wide."
         )
     if any(c.split == "val" for c in study.comparisons.values()) and any(study.tuning.values()):
-        parts.append("Settings were chosen on the split that is scored: tuned methods look better.")
+        parts.append(
+            "Settings were chosen on the split that is scored, so scores of tuned methods are "
+            "optimistic."
+        )
     parts.append(caution(min(len(c.seeds) for c in study.comparisons.values())))
     if len(study.methods) > 2:
-        parts.append("The highest of several was picked after looking: its lead flatters it.")
+        parts.append(
+            "The best method was chosen after seeing the results, so its margin is optimistic."
+        )
     return " ".join(filter(None, parts))
 
 
@@ -87,29 +88,21 @@ def _known(study: Study, metric: str) -> dict[str, Interval]:
     return {name: gap for name, gap in gaps.items() if not math.isnan(gap.mean)}
 
 
-def _told(gap: Interval) -> str:
-    text = f"{number(gap.mean, sign=True)} points"
-    if math.isnan(gap.low):
-        return text
-    holds = "which leaves out 0" if gap.excludes_zero else "which holds 0"
-    return f"{text} (95 % interval {interval(gap)}, {holds})"
-
-
 def _counted(study: Study, tail: dict[str, Interval]) -> str:
-    """Of which methods the intervals show something."""
+    """Which differences are significant."""
     if all(math.isnan(gap.low) for gap in tail.values()):
-        return "Without a second seed or task there are no intervals, and no difference is shown."
+        return "With one seed of one task there are no intervals, so no difference is significant."
     head = _known(study, "head")
     gains = [name for name, gap in tail.items() if gap.low > 0]
     losses = [name for name, gap in tail.items() if gap.high < 0]
     paid = [name for name in gains if name in head and head[name].high < 0]
-    text = f"A gain on the tail is shown for {_names(gains)}"
+    text = f"Significant gains on the tail: {_names(gains)}"
     if paid:
-        text += f" (at a loss on the head: {_names(paid)})"
+        text += f" (with a significant loss on the head: {_names(paid)})"
     elif gains:
-        text += ", with no loss on the head shown"
-    text += f"; a loss on the tail for {_names(losses)}"
-    return f"{text}. Shown means that the 95 % interval of a method leaves out 0, each by itself."
+        text += ", without a significant loss on the head"
+    text += f"; significant losses on the tail: {_names(losses)}"
+    return f"{text}. Significant means that the 95 % interval of a method, taken alone, excludes 0."
 
 
 def _names(names: Sequence[str]) -> str:
@@ -119,10 +112,5 @@ def _names(names: Sequence[str]) -> str:
 
 
 def task_title(study: Study, task: str) -> str:
-    """The name of a task; of the only one, which may have none, that of its data."""
-    return task if task != "." else card_of(study.comparisons[task])
-
-
-def card_of(comparison: Comparison) -> str:
-    """The name of the data of a task."""
-    return Path(comparison.runs[comparison.baseline][0]["config"]["data"]["card"]).stem
+    """The name of a task; of the only one, which may have none, the name of its data."""
+    return task if task != "." else study.comparisons[task].title

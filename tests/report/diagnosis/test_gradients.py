@@ -2,7 +2,10 @@ import pytest
 import torch
 
 from equiseg.collapse.gradients import BranchGradients
-from equiseg.report.diagnosis.gradient_figure import frequency_law, gradient_figure, gradient_rows
+from equiseg.diagnosis.result import gradient_record
+from equiseg.records.diagnosis import GradientRecord
+from equiseg.records.json_values import without_nan
+from equiseg.report.diagnosis.gradients import gradient_figure, gradient_rows
 from equiseg.report.style import Illustration, inline_svg, save_figure
 
 CLASSES = ["road", "a$b$", "pole", "never"]
@@ -14,7 +17,12 @@ def gradients(mass, error):
     mass_K, error_K = torch.tensor(mass).double() * batches, torch.tensor(error) * batches
     rows_KD = torch.ones(4, 5, dtype=torch.float64)
     parts = rows_KD, 2 * rows_KD, mass_K, mass_K / 2, mass_K / 4, error_K
-    return BranchGradients(*parts, counts, batches, num_batches=10)
+    return recorded(BranchGradients(*parts, counts, batches, num_batches=10))
+
+
+def recorded(branch):
+    """As a page reads it from the record."""
+    return GradientRecord.of(without_nan(gradient_record(branch)))
 
 
 @pytest.fixture
@@ -28,11 +36,11 @@ def branches():
 
 def test_slopes_are_those_of_the_theory(branches):
     pixel, center = branches.values()
-    assert frequency_law(pixel, "equal error").exponent == pytest.approx(1)
-    assert 0 < frequency_law(pixel, "present").exponent < 0.9
-    assert frequency_law(center, "present").exponent == pytest.approx(0)
-    assert frequency_law(center, "equal error").exponent == pytest.approx(0)
-    assert frequency_law(center, "mean").exponent > 0.1  # the rarest lacks a center in most batches
+    assert pixel.slopes["equal error"] == pytest.approx(1)
+    assert 0 < pixel.slopes["present"] < 0.9
+    assert center.slopes["present"] == pytest.approx(0)
+    assert center.slopes["equal error"] == pytest.approx(0)
+    assert center.slopes["mean"] > 0.1  # the rarest lacks a center in most batches
 
 
 def test_every_panel_marks_the_present_classes_and_tells_the_slopes(branches):
@@ -56,7 +64,7 @@ def test_it_is_saved_without_formulas(branches, tmp_path):
     shown = Illustration("gradients", "Gradients", figure, "", gradient_rows(branches, names))
     save_figure(shown, tmp_path)
     assert (tmp_path / "gradients.png").read_bytes().startswith(b"\x89PNG")
-    svg = inline_svg(shown)
+    svg = inline_svg(shown.svg, shown.name)
     assert "a$b$" in svg
     assert "10⁻²" in svg
     assert "mathdefault" not in svg
@@ -69,9 +77,10 @@ def test_one_class_has_no_slope(branches):
 
 
 def test_without_any_class_the_axes_are_empty():
-    none = gradients([0.0] * 4, [0.0] * 4)
-    nothing = torch.zeros_like(none.counts_K)
-    none = BranchGradients(**(vars(none) | {"counts_K": nothing, "batches_K": nothing}))
+    nothing_K, rows_KD = torch.zeros(4, dtype=torch.int64), torch.zeros(4, 5)
+    zeros_K = torch.zeros(4)
+    parts = rows_KD, rows_KD, zeros_K, zeros_K, zeros_K, zeros_K
+    none = recorded(BranchGradients(*parts, nothing_K, nothing_K, num_batches=10))
     figure = gradient_figure({"pixel cross entropy": none}, CLASSES)
     save = Illustration("gradients", "Gradients", figure, "")
     assert not any(len(line.get_xdata()) for axes in figure.axes for line in axes.lines)
