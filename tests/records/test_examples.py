@@ -32,7 +32,9 @@ def test_panels_come_back_as_they_were(tmp_path, kind):
     for name in ("pictures", "labels", "points"):
         ours, theirs = getattr(loaded, name), getattr(saved, name)
         assert len(ours) == len(theirs)
-        assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(ours, theirs))
+        assert all(
+            np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(ours, theirs, strict=True)
+        )
     assert np.array_equal(loaded.predictions["a/b"][0], saved.labels[0][::-1])
 
 
@@ -49,5 +51,5 @@ def test_a_cut_file_is_named(tmp_path):
     file = tmp_path / "examples.npz"
     panels().save(file)
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ValueError, match="examples.npz"):
+    with pytest.raises(ValueError, match=r"examples\.npz"):
         ExamplePanels.load(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -26,6 +25,7 @@ from equiseg.evaluation.image_inference import check_evaluation
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.evaluation.scan_inference import voting_folder
 from equiseg.imbalance import class_prior
+from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT, read_result, write_result
 from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.lock import held
@@ -102,11 +102,11 @@ def train(
         task.model.standardize.measure(scan.features_NC for scan in scans)
     reading = scan_reading(config.data)  # the card as it is now, whatever becomes of its file
     training = training_samples(config, task.model, data, _progress(console))
-    rank = int(os.environ.get("RANK", 0))
-    drawn = _tell_drawn(run, training) if rank == 0 else None
+    first = Launch.of_environment().first
+    drawn = _tell_drawn(run, training) if first else None
     result = None
     # Only now: a refused run leaves no trace.
-    with held(out) if rank == 0 else nullcontext():
+    with held(out) if first else nullcontext():
         mark_outcome(out, Outcome.RUN)
         fitted = _fit(run, training)
         if task.global_rank == 0:
@@ -188,7 +188,7 @@ def _fit(run: _Run, training: TrainingSamples) -> _Fitted:
     checkpoint = str(resume) if resume.is_file() else None
     if checkpoint:
         run.console.print(f"[dim]resuming from {resume.name}[/dim]")
-    if int(os.environ.get("RANK", 0)) == 0:
+    if Launch.of_environment().first:
         write_config(run.config, run.out / "config.yaml")
     with warnings.catch_warnings():
         for message in _EXPECTED_WARNINGS:
@@ -227,7 +227,7 @@ def _shows_bar(console: Console) -> bool:
 def _loaders(run: _Run, training: TrainingSamples) -> tuple[Any, Any]:
     """Batches of training and of validation, of this rank."""
     config, spec = run.config, run.data.spec
-    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, ranks, *_ = Launch.of_environment()
     workers = config.data.num_workers
     collate = None
     if spec.voxel_size is not None:
@@ -247,7 +247,7 @@ def _trainer(run: _Run, callbacks: list[L.Callback]) -> L.Trainer:
     """Lightning's trainer for the options of the run."""
     config = run.config
     # torchrun says how many processes there are; alone, one device is what a user expects.
-    devices, ranks = (int(os.environ.get(f"{of}WORLD_SIZE", 1)) for of in ("LOCAL_", ""))
+    _, ranks, _, devices = Launch.of_environment()
     return L.Trainer(
         accelerator="auto",
         devices=devices,
