@@ -73,20 +73,8 @@ class Geometry:
         Raises:
             ValueError: If a shape differs or ``among`` names a class that does not exist.
         """
-        if vectors_KD.ndim != 2:
-            raise ValueError(
-                f"vectors_KD must be (K, D), got {tuple(vectors_KD.shape)}; the weight of a 1x1 "
-                "convolution is weight.flatten(1)"
-            )
+        present_K = _checked_presence(vectors_KD, present_K)
         num_classes = len(vectors_KD)
-        if present_K is None:
-            present_K = torch.ones(num_classes, dtype=torch.bool)
-        if present_K.dtype != torch.bool or present_K.shape != (num_classes,):
-            raise ValueError(
-                f"present_K must be bool with one value for each of the {num_classes} vectors, "
-                f"got {present_K.dtype} {tuple(present_K.shape)}; counts_K > 0 gives it"
-            )
-        present_K = present_K.cpu()
         vectors = vectors_KD.detach().cpu().double()[present_K]  # only present ones from here on
         measured_K = present_K & chosen_classes(num_classes, among)
         chosen = measured_K[present_K]
@@ -138,6 +126,24 @@ class Geometry:
         present_K = self.directions_KD.isfinite().all(1)
         measured = self.measured_K[present_K].nonzero().flatten()
         return smallest_margin(self.directions_KD[present_K], measured)
+
+
+def _checked_presence(vectors_KD: Tensor, present_K: Tensor | None) -> Tensor:
+    """(K,) bool on the CPU: the rows to use."""
+    if vectors_KD.ndim != 2:
+        raise ValueError(
+            f"vectors_KD must be (K, D), got {tuple(vectors_KD.shape)}; the weight of a 1x1 "
+            "convolution is weight.flatten(1)"
+        )
+    num_classes = len(vectors_KD)
+    if present_K is None:
+        return torch.ones(num_classes, dtype=torch.bool)
+    if present_K.dtype != torch.bool or present_K.shape != (num_classes,):
+        raise ValueError(
+            f"present_K must be bool with one value for each of the {num_classes} vectors, "
+            f"got {present_K.dtype} {tuple(present_K.shape)}; counts_K > 0 gives it"
+        )
+    return present_K.cpu()
 
 
 def chosen_classes(num_classes: int, among: Sequence[int] | None) -> Tensor:

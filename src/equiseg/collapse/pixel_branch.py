@@ -50,16 +50,10 @@ def pixel_gradients(
         ValueError: If the shapes disagree, the classifier does not fit the features, or a label is
             out of range.
     """
-    num_classes, dim = len(weight_KD), features.shape[1]
+    num_classes = len(weight_KD)
     check_num_classes(num_classes, ignore_index)
     check_shapes(features, labels, inverse)
-    if weight_KD.shape != (num_classes, dim) or (bias_K is not None and len(bias_K) != num_classes):
-        bias = "no bias" if bias_K is None else f"a bias {tuple(bias_K.shape)}"
-        raise ValueError(
-            f"weight must be (K, {dim}), one row per class for features of {dim} channels, with a "
-            f"bias (K,) or none, got {tuple(weight_KD.shape)} with {bias}; pass weight.flatten(1) "
-            "of a 1x1 convolution"
-        )
+    _check_classifier(weight_KD, bias_K, features.shape[1])
     check_labels(labels, num_classes, ignore_index=ignore_index)
     weight_KD = weight_KD.detach().double()
     counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
@@ -67,28 +61,15 @@ def pixel_gradients(
     totals_4K = weight_KD.new_zeros(4, num_classes)  # mass, pull, push, error
     # Rows rotated into the space they span: norms do not change, and D numbers become K.
     turned_KR = torch.linalg.qr(weight_KD.T, mode="r").R.T
-    size = max(1, _CHUNK_VALUES // num_classes)
     for rows_UD, ids_P, cell_PC, weight_PC in _maps(
         features, labels, ignore_index, align_corners, inverse
     ):
         scores_UK = rows_UD @ weight_KD.T
         if bias_K is not None:
             scores_UK += bias_K.double()
-        # The transposed resize of the gradient on the scores: true class and other classes.
-        own_UK, others_UK = torch.zeros_like(scores_UK), torch.zeros_like(scores_UK)
-        for first in range(0, len(ids_P), size):
-            chunk = slice(first, first + size)
-            y_P, cell, weight = ids_P[chunk], cell_PC[chunk], weight_PC[chunk]
-            scores_PK = F.embedding_bag(cell, scores_UK, per_sample_weights=weight, mode="sum")
-            error_P, others_PK = errors(scores_PK, y_P)
-            pull_PR = -error_P.unsqueeze(1) * turned_KR[y_P]
-            push_PR = others_PK @ turned_KR
-            norms_4P = torch.stack([*norms(pull_PR, push_PR), error_P])
-            totals_4K.index_add_(1, y_P, norms_4P)
-            for cell_P, weight_P in zip(cell.T, weight.T, strict=True):
-                place_P = cell_P * num_classes + y_P
-                own_UK.view(-1).index_add_(0, place_P, -weight_P * error_P)
-                others_UK.index_add_(0, cell_P, weight_P.unsqueeze(1) * others_PK)
+        own_UK, others_UK = _score_gradients(
+            scores_UK, ids_P, cell_PC, weight_PC, turned_KR, totals_4K
+        )
         within_KD += own_UK.T @ rows_UD
         between_KD += others_UK.T @ rows_UD
     pixels = counts_K.sum().clamp(min=1)
@@ -105,6 +86,51 @@ def pixel_gradients(
         counts_K,
         present_K,
     )
+
+
+def _check_classifier(weight_KD: Tensor, bias_K: Tensor | None, dim: int) -> None:
+    num_classes = len(weight_KD)
+    if weight_KD.shape != (num_classes, dim) or (bias_K is not None and len(bias_K) != num_classes):
+        bias = "no bias" if bias_K is None else f"a bias {tuple(bias_K.shape)}"
+        raise ValueError(
+            f"weight must be (K, {dim}), one row per class for features of {dim} channels, with a "
+            f"bias (K,) or none, got {tuple(weight_KD.shape)} with {bias}; pass weight.flatten(1) "
+            "of a 1x1 convolution"
+        )
+
+
+def _score_gradients(
+    scores_UK: Tensor,
+    ids_P: Tensor,
+    cell_PC: Tensor,
+    weight_PC: Tensor,
+    turned_KR: Tensor,
+    totals_4K: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The transposed resize of the gradient on the scores of a map, some pixels at a time.
+
+    Adds mass, pull, push and error of each class to ``totals_4K``.
+
+    Returns:
+        (U, K) gradients: at the labelled class, and at the other classes.
+    """
+    num_classes = scores_UK.shape[1]
+    size = max(1, _CHUNK_VALUES // num_classes)
+    own_UK, others_UK = torch.zeros_like(scores_UK), torch.zeros_like(scores_UK)
+    for first in range(0, len(ids_P), size):
+        chunk = slice(first, first + size)
+        y_P, cell, weight = ids_P[chunk], cell_PC[chunk], weight_PC[chunk]
+        scores_PK = F.embedding_bag(cell, scores_UK, per_sample_weights=weight, mode="sum")
+        error_P, others_PK = errors(scores_PK, y_P)
+        pull_PR = -error_P.unsqueeze(1) * turned_KR[y_P]
+        push_PR = others_PK @ turned_KR
+        norms_4P = torch.stack([*norms(pull_PR, push_PR), error_P])
+        totals_4K.index_add_(1, y_P, norms_4P)
+        for cell_P, weight_P in zip(cell.T, weight.T, strict=True):
+            place_P = cell_P * num_classes + y_P
+            own_UK.view(-1).index_add_(0, place_P, -weight_P * error_P)
+            others_UK.index_add_(0, cell_P, weight_P.unsqueeze(1) * others_PK)
+    return own_UK, others_UK
 
 
 def _maps(
