@@ -248,7 +248,11 @@ def test_nothing_counted_is_nan():
             r"got \(5, 7, 3, 3\); one that looks at a neighbourhood has no row .* classifier=None",
         ),
         ({"classifier": torch.zeros(K)}, ValueError, r"5 rows of 7, got \(5,\); one that"),
-        ({"centers": torch.ones(K, D)}, ValueError, "need a classifier to compare with, got none; pass"),
+        (
+            {"centers": torch.ones(K, D)},
+            ValueError,
+            "need a classifier to compare with, got none; pass",
+        ),
         (
             {"centers": torch.ones(D, K), "classifier": torch.ones(K, D)},
             ValueError,

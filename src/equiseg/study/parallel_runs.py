@@ -20,7 +20,7 @@ from equiseg.records.run_result import RESULT
 from equiseg.runs.lock import held
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, write_config
-from equiseg.training.run import PROGRESS
+from equiseg.training.fitting import PROGRESS
 
 LOG = "output.log"
 _POLL_SECONDS = 0.5

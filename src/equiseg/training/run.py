@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,17 +11,13 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
 from equiseg.data.config import DataConfig, PointsConfig
 from equiseg.data.images.transforms import AugmentConfig
-from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.title import data_title
 from equiseg.evaluation.image_inference import check_evaluation
-from equiseg.evaluation.inputs import PointCollate
 from equiseg.evaluation.scan_inference import voting_folder
 from equiseg.imbalance import class_prior
 from equiseg.ranks import Launch
@@ -33,24 +28,14 @@ from equiseg.runs.progress import tracked
 from equiseg.runs.provenance import provenance
 from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
-from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
-from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import TrainConfig
-from equiseg.training.config_file import check_same, plain, write_config
+from equiseg.training.config_file import check_same, plain
+from equiseg.training.fitting import Fitted, Run, fit
 from equiseg.training.opened_data import OpenedData, open_data, scan_reading
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.split_scores import split_scores
 from equiseg.training.task import SegmentationTask
-
-PROGRESS = "progress"
-_EXPECTED_WARNINGS = (
-    ".*does not have many workers.*",  # loading in the training process is a choice
-    ".*in eval mode at the start of training.*",  # frozen stages are meant to be
-    ".*Checkpoint directory .* exists and is not empty.*",  # that is what resuming means
-    ".*isinstance.treespec, LeafSpec.*",
-)
-_PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def train(
@@ -94,7 +79,7 @@ def train(
         voting_folder(data.splits["val"], config.evaluation.votes)
     _tell_absent(data, console)
     task = SegmentationTask(config, data.spec, data.statistics, data.groups)
-    run = _Run(config, task, data, out, console, command)
+    run = Run(config, task, data, out, console, command)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     if data.spec.holds_points:
         train_split = data.splits["train"]
@@ -108,37 +93,12 @@ def train(
     # Only now: a refused run leaves no trace.
     with held(out) if first else nullcontext():
         mark_outcome(out, Outcome.RUN)
-        fitted = _fit(run, training)
+        fitted = fit(run, training)
         if task.global_rank == 0:
             result = _finish(run, fitted, _Origin(reading, drawn, origin))
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One training: its configuration, network and data, and where it writes and prints."""
-
-    config: TrainConfig
-    task: SegmentationTask
-    data: OpenedData
-    out: Path
-    console: Console
-    command: str
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.out / "checkpoints"
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """The best checkpoint by validation mIoU, and the cost of training."""
-
-    best: ModelCheckpoint
-    clock: StepClock
-    memory: PeakMemory
 
 
 @dataclass(frozen=True)
@@ -168,7 +128,7 @@ def _tell_absent(data: OpenedData, console: Console) -> None:
         )
 
 
-def _tell_drawn(run: _Run, training: TrainingSamples) -> dict[str, Any] | None:
+def _tell_drawn(run: Run, training: TrainingSamples) -> dict[str, Any] | None:
     """Show what samplers, crops and pasting do to the shares of the classes."""
     spec = run.data.spec
     drawn = drawn_shares(run.config, run.data, training, _progress(run.console))
@@ -177,99 +137,7 @@ def _tell_drawn(run: _Run, training: TrainingSamples) -> dict[str, Any] | None:
     return drawn
 
 
-def _fit(run: _Run, training: TrainingSamples) -> _Fitted:
-    """Run Lightning."""
-    best = ModelCheckpoint(run.checkpoints, "best", monitor="val/miou", mode="max")
-    fitted = _Fitted(best, StepClock(), PeakMemory())
-    callbacks = _callbacks(run, fitted)
-    batches, validation = _loaders(run, training)
-    trainer = _trainer(run, callbacks)
-    resume = run.checkpoints / "last.ckpt"
-    checkpoint = str(resume) if resume.is_file() else None
-    if checkpoint:
-        run.console.print(f"[dim]resuming from {resume.name}[/dim]")
-    if Launch.of_environment().first:
-        write_config(run.config, run.out / "config.yaml")
-    with warnings.catch_warnings():
-        for message in _EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
-        try:
-            trainer.fit(run.task, batches, validation, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit:
-            if trainer.interrupted:  # Lightning leaves without a word
-                raise KeyboardInterrupt from None
-            raise
-    return fitted
-
-
-def _callbacks(run: _Run, fitted: _Fitted) -> list[L.Callback]:
-    """Checkpoints, measurements and progress, in the order in which they run."""
-    config, spec = run.config, run.data.spec
-    last = ModelCheckpoint(
-        run.checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=True
-    )
-    callbacks: list[L.Callback] = [fitted.best, last, fitted.clock, fitted.memory]
-    callbacks += [ValidationTable(run.console), ProgressFile(run.out / PROGRESS)]
-    if config.log_collapse:
-        layer = run.task.tap.layer
-        callbacks.append(CollapseCurves(len(spec.classes), layer, ignore_index=spec.ignore_index))
-    if config.patience is not None:
-        callbacks.append(EarlyStopping("val/miou", mode="max", patience=config.patience))
-    if _shows_bar(run.console):
-        callbacks.append(RichProgressBar())
-    return callbacks
-
-
-def _shows_bar(console: Console) -> bool:
-    return not console.quiet and console.is_terminal
-
-
-def _loaders(run: _Run, training: TrainingSamples) -> tuple[Any, Any]:
-    """Batches of training and of validation, of this rank."""
-    config, spec = run.config, run.data.spec
-    rank, ranks, *_ = Launch.of_environment()
-    workers = config.data.num_workers
-    collate = None
-    if spec.voxel_size is not None:
-        collate = PointCollate(spec, config.data.points.supervision)
-    views = training.views
-    sampler = EpochSampler(len(views), config.seed, rank, ranks, training.draws_S)
-    batches = training_loader(
-        views, sampler, config.batch_size, num_workers=workers, collate=collate
-    )
-    validation = evaluation_loader(
-        run.data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
-    )
-    return batches, validation
-
-
-def _trainer(run: _Run, callbacks: list[L.Callback]) -> L.Trainer:
-    """Lightning's trainer for the options of the run."""
-    config = run.config
-    # torchrun says how many processes there are; alone, one device is what a user expects.
-    _, ranks, _, devices = Launch.of_environment()
-    return L.Trainer(
-        accelerator="auto",
-        devices=devices,
-        num_nodes=max(1, ranks // devices),
-        strategy="ddp" if ranks > 1 else "auto",
-        max_epochs=config.epochs,
-        precision=_PRECISION[config.precision],
-        gradient_clip_val=config.optimizer.clip or None,
-        accumulate_grad_batches=config.optimizer.accumulate,
-        check_val_every_n_epoch=config.val_every,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # our loaders already give each rank its share
-        logger=[CSVLogger(run.out, "logs"), TensorBoardLogger(run.out, "tensorboard")],
-        callbacks=callbacks,
-        enable_progress_bar=_shows_bar(run.console),
-        enable_model_summary=False,
-        log_every_n_steps=1,
-        deterministic="warn",
-    )
-
-
-def _finish(run: _Run, fitted: _Fitted, origin: _Origin) -> dict[str, Any]:
+def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
     """Score the best weights and write them and the result."""
     config, task, data, out, clock = run.config, run.task, run.data, run.out, fitted.clock
     state = torch.load(fitted.best.best_model_path, map_location="cpu", weights_only=True)
