@@ -30,7 +30,7 @@ def test_the_command_of_a_page_is_the_line_or_else_the_call():
 
 def test_train_names_the_next_commands(finished_run, tmp_path, monkeypatch, capsys):
     known = read_result(finished_run)
-    monkeypatch.setattr("equiseg.training.run.train", lambda config, out, console: known)
+    monkeypatch.setattr("equiseg.training.run.train", lambda config, out, console, command: known)
     out = tmp_path / "a run [1]"
     assert commands.train(TrainConfig(), out) == known
     printed = " ".join(capsys.readouterr().out.split())

@@ -41,7 +41,9 @@ def test_panels_come_back_as_they_were(tmp_path, kind):
 def test_another_version_is_refused(tmp_path):
     about = {"kind": "examples", "version": 99}
     np.savez(tmp_path / "examples.npz", about=np.array(json.dumps(about)))
-    with pytest.raises(ValueError, match=r"examples.npz: .* version 1, got .* of version 99"):
+    with pytest.raises(
+        ValueError, match=r"examples.npz: .* version 1, got 'examples' of version 99"
+    ):
         ExamplePanels.load(tmp_path / "examples.npz")
 
 
@@ -49,5 +51,5 @@ def test_a_cut_file_is_named(tmp_path):
     file = tmp_path / "examples.npz"
     panels().save(file)
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"examples.npz: cannot be read"):
+    with pytest.raises(ValueError, match=r"examples\.npz"):
         ExamplePanels.load(file)

@@ -1,4 +1,4 @@
-"""What every loss keeps, whatever it computes: one function a rule."""
+"""The contract of every loss: one function per rule."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def check_points(case: LossCase) -> None:
 
 
 def check_ignored(case: LossCase, size: str) -> None:
-    """Ignored places have no say and no gradient, whatever is there and whatever marks them."""
+    """Ignored places do not change the loss and have no gradient, for any value and marker."""
     loss = case.loss()
     inputs, labels = case.batch(size)
     ignored = (labels == 255).unsqueeze(1)
@@ -379,7 +379,7 @@ def check_loss(case: LossCase) -> None:
     Raises:
         AssertionError: At the first check that the loss does not pass; it says what is asked.
 
-    Example:
+    Examples:
         >>> from equiseg.losses import DiceLoss
         >>> from equiseg.testing import NUM_CLASSES, LossCase, check_loss
         >>> case = LossCase("dice", lambda ignore: DiceLoss(NUM_CLASSES, ignore_index=ignore))
