@@ -1,10 +1,10 @@
 import re
 
 import pytest
-from test_browser import BROWSER, visit
 
+from browser import BROWSER, visit
 from diagnoses import Stripes, TinyNetwork, tiny_diagnosis, tiny_record
-from equiseg.diagnosis.examples import example_panels
+from equiseg.diagnosis.example_panels import example_panels
 from equiseg.metrics.catalogue import MEASURES
 from equiseg.records.diagnosis import DiagnosisPage
 from equiseg.report.diagnosis.page import report_diagnosis
