@@ -1,6 +1,7 @@
 """Commands as functions."""
 
 import inspect
+import shutil
 
 import pytest
 
@@ -32,7 +33,9 @@ def test_train_names_the_next_commands(finished_run, tmp_path, monkeypatch, caps
     known = read_result(finished_run)
     monkeypatch.setattr("equiseg.training.run.train", lambda config, out, console, command: known)
     out = tmp_path / "a run [1]"
+    shutil.copytree(finished_run, out)
     assert commands.train(TrainConfig(), out) == known
+    assert (out / "report.html").is_file()
     printed = " ".join(capsys.readouterr().out.split())
     assert f"equiseg evaluate --run '{out}' --split test" in printed
     assert f"equiseg diagnose '{out}'" in printed
