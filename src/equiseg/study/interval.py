@@ -28,10 +28,10 @@ class Interval:
         gaps = [v - b for v, b in zip(values, baseline, strict=True) if not math.isnan(v - b)]
         if len(gaps) < 2:
             return cls(gaps[0] if gaps else math.nan)
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         middle = mean(gaps)
-        half = float(t.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / len(gaps) ** 0.5
+        half = float(stdtrit(len(gaps) - 1, 0.975)) * stdev(gaps) / len(gaps) ** 0.5
         return cls(middle, middle - half, middle + half)
 
     @property

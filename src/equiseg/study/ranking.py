@@ -38,7 +38,7 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
     Raises:
         ValueError: If there are fewer than two tasks or methods, or a score is missing.
     """
-    from scipy.stats import f
+    from scipy.special import fdtrc
 
     scores = _scores(scores_TM)
     tasks, methods = scores.shape
@@ -50,7 +50,7 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
     if rest < 1e-9:  # the same order on every task, but for rounding: one of M! on each
         return math.inf, float(math.factorial(methods)) ** (1 - tasks)
     statistic = (tasks - 1) * chi2 / rest
-    return float(statistic), float(f.sf(statistic, methods - 1, (methods - 1) * (tasks - 1)))
+    return float(statistic), float(fdtrc(methods - 1, (methods - 1) * (tasks - 1), statistic))
 
 
 def _even(methods: int) -> float:
@@ -172,13 +172,13 @@ def _beyond(sizes: Sequence[int]) -> float:
     Args:
         sizes: How many values are drawn from, for each of the means that are averaged.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
     freedom = sum(size - 1 for size in sizes)
     if not freedom:
         return math.nan
     small = sum(1 / n for n in sizes) / sum((n - 1) / n**2 for n in sizes)
-    return float(norm.sf(math.sqrt(small) * t.ppf(0.975, freedom)))
+    return float(ndtr(-math.sqrt(small) * stdtrit(freedom, 0.975)))
 
 
 def _scores(scores_TM: Sequence[Sequence[float]]) -> np.ndarray:
