@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equiseg.data.sample import Sample
-from equiseg.diagnosis.passes import diagnose
+from equiseg.diagnosis.measure_network import diagnose
 from equiseg.diagnosis.result import Diagnosis, record
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.records.diagnosis import DiagnosisRecord

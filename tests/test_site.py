@@ -22,8 +22,8 @@ def generators(monkeypatch):
 def test_every_option_of_every_verb_is_in_the_reference():
     from command_line_page import command_line_page
 
+    from equiseg.cli.function_options import shown_name
     from equiseg.cli.main import VERBS
-    from equiseg.cli.options import shown_name
     from equiseg.cli.verbs import Verb
 
     page = command_line_page()

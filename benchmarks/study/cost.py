@@ -26,10 +26,10 @@ from equiseg.study.search_ranges import with_defaults
 from equiseg.study.variant import Variant
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import read_config
+from equiseg.training.lightning_task import SegmentationTask
 from equiseg.training.opened_data import OpenedData, open_data
 from equiseg.training.optimizer import build_optimizer
 from equiseg.training.samples import training_samples
-from equiseg.training.task import SegmentationTask
 
 STUDY = Path(__file__).parent / "study.yaml"
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from equiseg.cli.docstrings import description, summary
+from equiseg.cli.function_options import Option, shown_name
 from equiseg.cli.help import metavar, written
 from equiseg.cli.main import VERBS
-from equiseg.cli.options import Option, shown_name
 from equiseg.cli.verbs import Verb
 
 _INTRO = """# Command line

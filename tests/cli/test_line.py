@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from equiseg.cli.line import read_line
+from equiseg.cli.command_line import read_line
+from equiseg.cli.function_options import typed_arguments
 from equiseg.cli.main import VERBS
-from equiseg.cli.options import typed_arguments
 from equiseg.cli.verbs import Verb
 from equiseg.commands import TaskFile
 

@@ -211,7 +211,7 @@ def test_voxels_are_points_that_share_features():
 def test_chunks_do_not_change_the_result(monkeypatch):
     features, labels = maps(SIZES["2d other ratio"])
     whole = pixel_gradients(features, labels, *classifier())
-    monkeypatch.setattr("equiseg.collapse.pixel_branch._CHUNK_VALUES", 5 * C)
+    monkeypatch.setattr("equiseg.collapse.pixel_branch_gradients._CHUNK_VALUES", 5 * C)
     parts = pixel_gradients(features, labels, *classifier())
     for name, value in tensors(whole).items():
         near(vars(parts)[name], value)

@@ -16,7 +16,7 @@ from equiseg.records.diagnosis import (
     NetworksRecord,
     save_networks,
 )
-from equiseg.records.envelope import write_record
+from equiseg.records.record_files import write_record
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from equiseg.data.images.transforms import AugmentConfig
 from equiseg.runs.weights import load_weights
 from equiseg.training.config import ModelConfig, OptimizerConfig
 from equiseg.training.config_file import read_config
+from equiseg.training.lightning_task import SegmentationTask
 from equiseg.training.run import train
-from equiseg.training.task import SegmentationTask
 from runs import tiny_config, write_street
 
 

@@ -21,10 +21,10 @@ from equiseg.training.augmented_shares import drawn_shares, drawn_table
 from equiseg.training.config import ModelConfig
 from equiseg.training.config_file import read_config, write_config
 from equiseg.training.frozen_views import KeptViews
+from equiseg.training.lightning_task import SegmentationTask
 from equiseg.training.opened_data import open_data
 from equiseg.training.run import train
 from equiseg.training.samples import training_samples
-from equiseg.training.task import SegmentationTask
 from runs import tiny_config, write_street
 
 SCENES = tiny_config().data

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from equiseg.cli.docstrings import description, summary
-from equiseg.cli.options import Option, shown_name
+from equiseg.cli.function_options import Option, shown_name
 from equiseg.cli.verbs import Verb
 
 _ABOUT = "Semantic segmentation of imbalanced data with center collapse regularization."

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from equiseg import commands
+from equiseg.cli.command_line import read_line
+from equiseg.cli.function_options import check_required, typed_arguments
 from equiseg.cli.help import overview, verb_help
-from equiseg.cli.line import read_line
-from equiseg.cli.options import check_required, typed_arguments
 from equiseg.cli.verbs import Verb
 from equiseg.typed_options import OptionError, nearest
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from equiseg.cli.line import config_option
-from equiseg.cli.options import Option, options_of
+from equiseg.cli.command_line import config_option
+from equiseg.cli.function_options import Option, options_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Verb:
         module = vars(sys.modules[function.__module__])
         renamed = dict(module.get("RENAMED", {}))
         if _takes_config(function):
-            from equiseg.training.renamed import RENAMED
+            from equiseg.training.renamed_options import RENAMED
 
             renamed |= RENAMED
         positional = module.get("POSITIONAL", ())

@@ -4,9 +4,9 @@ The argument is by Zhong et al. 2023 (arXiv 2301.01100). With softmax probabilit
 class y, the gradient of its loss on its feature is ``-(1 - p_y) w_y + sum_k p_k w_k`` over the
 other classes k: a pull towards the classifier row of its class and a push away from the others. The
 gradient on row k has a part from samples of class k and a part from all other samples. In pixel
-cross entropy (:mod:`equiseg.collapse.pixel_branch`) every pixel has the same weight, so the
+cross entropy (``pixel_branch_gradients.py``) every pixel has the same weight, so the
 gradient of a class grows with its number of pixels, times the remaining error. In the center branch
-(:mod:`equiseg.collapse.center_branch`) every present class is one sample.
+(``center_branch_gradients.py``) every present class is one sample.
 
 Everything is computed in closed form in float64, without training and without autograd.
 

@@ -32,7 +32,7 @@ def adjust(run: Path, out: Path, tau: float | None = None, select: str = "miou")
 
     from equiseg.commands.tables import score_table
     from equiseg.records.run_result import read_result
-    from equiseg.runs.progress import tracked
+    from equiseg.runs.progress_bar import tracked
     from equiseg.training.config_file import read_config
     from equiseg.training.posthoc import adjust_run
 

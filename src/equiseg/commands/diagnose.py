@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from equiseg.diagnosis.open import OpenedDiagnosis
+    from equiseg.diagnosis.open_diagnosis import OpenedDiagnosis
     from equiseg.diagnosis.result import Diagnosis
     from equiseg.records.diagnosis import DiagnosisRecord
 
@@ -55,13 +55,13 @@ def diagnose(
 
     from equiseg.commands.report import report
     from equiseg.diagnosis.example_panels import example_panels
-    from equiseg.diagnosis.open import open_diagnosis
+    from equiseg.diagnosis.open_diagnosis import open_diagnosis
     from equiseg.diagnosis.result import record
     from equiseg.records.diagnosis import DIAGNOSIS, DiagnosisRecord
-    from equiseg.records.envelope import write_record
     from equiseg.records.examples import EXAMPLES
+    from equiseg.records.record_files import write_record
     from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
-    from equiseg.runs.progress import tracked
+    from equiseg.runs.progress_bar import tracked
 
     run = Path(run)
     console = Console(stderr=options.json)
@@ -138,8 +138,8 @@ def _analysed(
     """The diagnosis of each network, and each network with its data, by their names."""
     import torch
 
-    from equiseg.diagnosis.passes import diagnose as analyse
-    from equiseg.runs.progress import tracked
+    from equiseg.diagnosis.measure_network import diagnose as analyse
+    from equiseg.runs.progress_bar import tracked
 
     diagnoses: dict[str, Diagnosis] = {}
     shown: dict[str, tuple[Any, Any]] = {}

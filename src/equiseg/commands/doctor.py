@@ -64,7 +64,7 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
     from equiseg.data.config import DataConfig
     from equiseg.data.doctor import PlannedTraining, by_severity, examine, open_splits
     from equiseg.data.sources import find_source
-    from equiseg.runs.progress import tracked
+    from equiseg.runs.progress_bar import tracked
 
     shown = partial(tracked, console=Console(stderr=True))
     source = find_source(DataConfig(card=data, root=options.root))
@@ -122,7 +122,7 @@ def _features(model: str | None, data: Any) -> int:
     from equiseg.models.build import is_own_model
     from equiseg.tap import FeatureTap
     from equiseg.training.config import ModelConfig
-    from equiseg.training.task import model_name
+    from equiseg.training.lightning_task import model_name
 
     spec = DataSpec.of(data)
     name = model_name(ModelConfig(name=model), spec)

@@ -52,7 +52,7 @@ def evaluate(
     from equiseg.data.sources import open_split
     from equiseg.evaluation.scoring import evaluate as score
     from equiseg.evaluation.scoring import evaluation_record
-    from equiseg.runs.progress import tracked
+    from equiseg.runs.progress_bar import tracked
     from equiseg.runs.weights import load_weights
     from equiseg.training.config_file import read_config
     from equiseg.training.opened_data import scan_reading

@@ -61,7 +61,7 @@ def predict(
     from equiseg.report.colors import class_colors
     from equiseg.report.examples.overlays import legend
     from equiseg.report.wording import count
-    from equiseg.runs.progress import tracked
+    from equiseg.runs.progress_bar import tracked
     from equiseg.runs.weights import load_weights
 
     if not 0 <= opacity <= 1:

@@ -64,7 +64,7 @@ def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
     """A table and a page for each task, and a page over all."""
     from equiseg.commands.report import report
     from equiseg.report.study.page import UNNAMED_PAGE, save_rows
-    from equiseg.study.networks import record_networks
+    from equiseg.study.network_records import record_networks
 
     out = plan.out
     save_rows(out, study)

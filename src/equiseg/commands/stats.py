@@ -190,11 +190,11 @@ def _counted(name: str, options: StatsOptions, unfinished: Path | None) -> DataP
     """Counts of the data of a name, with a bar on the way."""
     from rich.console import Console
 
-    from equiseg.data.statistics.by_name import open_named
     from equiseg.data.statistics.counting import count_data
+    from equiseg.data.statistics.open_by_name import open_named
     from equiseg.data.statistics.profile import DataProfile
     from equiseg.data.synthetic.config import SyntheticConfig
-    from equiseg.runs.progress import tracked
+    from equiseg.runs.progress_bar import tracked
 
     # Standard output is for the counts.
     shown = partial(tracked, console=Console(stderr=True))

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from equiseg.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from equiseg.data.cache import CachedData, survey
     from equiseg.data.card import DataCard, ImageCard, PointCard, load_card
     from equiseg.data.errors import DataError
     from equiseg.data.points.cloud import PointCloud
     from equiseg.data.sample import Sample, SegmentationData
+    from equiseg.data.sample_cache import CachedData, survey
 
 __all__ = [
     "CachedData",
@@ -27,7 +27,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "CachedData": "equiseg.data.cache",
+        "CachedData": "equiseg.data.sample_cache",
         "DataCard": "equiseg.data.card",
         "DataError": "equiseg.data.errors",
         "ImageCard": "equiseg.data.card",
@@ -36,6 +36,6 @@ __getattr__, __dir__ = lazy_names(
         "Sample": "equiseg.data.sample",
         "SegmentationData": "equiseg.data.sample",
         "load_card": "equiseg.data.card",
-        "survey": "equiseg.data.cache",
+        "survey": "equiseg.data.sample_cache",
     },
 )

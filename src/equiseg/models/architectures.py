@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equiseg.models.wrapped import IMAGENET_MEAN, IMAGENET_STD
+from equiseg.models.wrapped_network import IMAGENET_MEAN, IMAGENET_STD
 
 _HALF = (0.5, 0.5, 0.5)
 

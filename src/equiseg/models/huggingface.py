@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from equiseg.models.architectures import ARCHITECTURES, Architecture
-from equiseg.models.wrapped import Anatomy, WrappedNetwork
+from equiseg.models.wrapped_network import Anatomy, WrappedNetwork
 
 logger = logging.getLogger(__name__)
 

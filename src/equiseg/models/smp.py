@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equiseg.models.wrapped import IMAGENET_MEAN, IMAGENET_STD, Anatomy, WrappedNetwork
+from equiseg.models.wrapped_network import IMAGENET_MEAN, IMAGENET_STD, Anatomy, WrappedNetwork
 
 # Our name -> class and arguments in the library. Without the final upsampling, a network returns
 # logits at its own stride; Unet ends at stride 1 and has no upsampling to remove.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.records.envelope import read_record
+from equiseg.records.record_files import read_record
 
 STATISTICS = "statistics.json"
 _NEEDED = ("title", "classes", "counts", "levels", "batch_size", "split", "unit", "sample")

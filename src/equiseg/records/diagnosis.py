@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from equiseg.records.envelope import read_record, write_record
 from equiseg.records.history import Histories, histories_of
 from equiseg.records.json_values import without_nan
+from equiseg.records.record_files import read_record, write_record
 
 DIAGNOSIS, NETWORKS = "diagnosis.json", "networks.json"
 PIXEL, CENTER = "pixel cross entropy", "center branch"

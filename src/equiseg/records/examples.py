@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equiseg.records.envelope import VERSION, replace_file
+from equiseg.records.record_files import VERSION, replace_file
 
 EXAMPLES = "examples.npz"
 SIDE = 480

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equiseg.records.envelope import read_record, write_record
 from equiseg.records.json_values import without_nan
+from equiseg.records.record_files import read_record, write_record
 
 CURVES = "curves.json"
 Curve = dict[int, float]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from equiseg.records.envelope import read_record, write_record
+from equiseg.records.record_files import read_record, write_record
 
 RESULT = "result.json"
 

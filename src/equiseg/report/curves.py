@@ -9,7 +9,7 @@ from typing import Any
 from equiseg.records.history import Curve, Histories, history_rows, mean_curve
 from equiseg.report.colors import variant_color
 from equiseg.report.style import MUTED, PAPER, STYLE, Illustration
-from equiseg.report.variant_marks import variant_handles, variant_mark
+from equiseg.report.variant_styles import variant_handles, variant_mark
 
 try:
     from matplotlib import rc_context

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from equiseg.metrics.catalogue import COMPARED
-from equiseg.records.envelope import read_record, write_record
+from equiseg.records.record_files import read_record, write_record
 from equiseg.records.run_result import read_result
 from equiseg.study.interval import Interval
 

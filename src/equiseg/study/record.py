@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from equiseg.records.envelope import read_record, write_record
 from equiseg.records.history import log_files
 from equiseg.records.json_values import without_nan
+from equiseg.records.record_files import read_record, write_record
 from equiseg.records.run_result import RESULT, read_result
 from equiseg.study.comparison import COMPARISON, Comparison
 

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from equiseg.study.search_ranges import split_outside
 from equiseg.training.config import TrainConfig
-from equiseg.training.renamed import new_name
+from equiseg.training.renamed_options import new_name
 from equiseg.typed_options import OptionError, read_options, text_value
 
 _FILE = re.compile(r"^[^:=+]*\.py:|(?<=[+*=])[^:=+]*\.py:")  # "my_losses.py:" before a loss

@@ -10,7 +10,7 @@ import yaml
 
 from equiseg.data.yaml_file import read_yaml
 from equiseg.training.config import TrainConfig
-from equiseg.training.renamed import tell_once, with_new_names
+from equiseg.training.renamed_options import tell_once, with_new_names
 from equiseg.typed_options import OptionError, read_options
 
 

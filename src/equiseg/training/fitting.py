@@ -19,9 +19,9 @@ from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, Vali
 from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import write_config
+from equiseg.training.lightning_task import SegmentationTask
 from equiseg.training.opened_data import OpenedData
 from equiseg.training.samples import TrainingSamples
-from equiseg.training.task import SegmentationTask
 
 PROGRESS = "progress"
 _EXPECTED_WARNINGS = (

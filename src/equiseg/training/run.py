@@ -24,18 +24,18 @@ from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT, read_result, write_result
 from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.lock import held
-from equiseg.runs.progress import tracked
+from equiseg.runs.progress_bar import tracked
 from equiseg.runs.provenance import provenance
 from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, plain
 from equiseg.training.fitting import Fitted, Run, fit
+from equiseg.training.lightning_task import SegmentationTask
 from equiseg.training.opened_data import OpenedData, open_data, scan_reading
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.split_scores import split_scores
-from equiseg.training.task import SegmentationTask
 
 
 def train(

@@ -15,7 +15,7 @@ from equiseg.records.examples import EXAMPLES, ExamplePanels
 from equiseg.records.history import read_histories
 from equiseg.report.comparison.page import report_comparison
 from equiseg.runs.weights import ModelCard, save_weights
-from equiseg.study.networks import record_networks
+from equiseg.study.network_records import record_networks
 from equiseg.training.config import ModelConfig, TrainConfig
 from equiseg.training.config_file import write_config
 

@@ -10,7 +10,7 @@ from equiseg.records.history import read_histories
 from equiseg.report.study.budget import budget_section, cost_section, settings_section
 from equiseg.report.study.figures import decision_figure
 from equiseg.report.study.page import report_study, save_rows
-from equiseg.report.study.ranks import rank_figure
+from equiseg.report.study.rank_figure import rank_figure
 from equiseg.report.study.scores import score_sections
 from equiseg.report.study.wording import caution_of, ledes
 from equiseg.study.interval import Interval

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from equiseg.data.errors import DataError
 from equiseg.data.sample import DataSpec
-from equiseg.data.statistics.by_name import Named
 from equiseg.data.statistics.counting import Counts
+from equiseg.data.statistics.open_by_name import Named
 from equiseg.imbalance import (
     ClassStatistics,
     ClassTable,
@@ -22,8 +22,8 @@ from equiseg.imbalance import (
     gini,
     imbalance_factor,
 )
-from equiseg.records.envelope import read_record, write_record
 from equiseg.records.json_values import without_nan
+from equiseg.records.record_files import read_record, write_record
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from statistics import mean
 
 from equiseg.report.colors import variant_color
 from equiseg.report.style import INK, MUTED, PAPER, STYLE, short
-from equiseg.report.variant_marks import variant_handles, variant_mark
+from equiseg.report.variant_styles import variant_handles, variant_mark
 from equiseg.study.comparison import Comparison
 
 try:

@@ -11,7 +11,7 @@ import numpy as np
 from equiseg.records.diagnosis import DiagnosisRecord
 from equiseg.report.colors import variant_color
 from equiseg.report.cosines import CosineMap, cosine_illustration
-from equiseg.report.name_marks import name_marks
+from equiseg.report.label_placement import name_marks
 from equiseg.report.style import MUTED, PAPER, STYLE, Illustration, short
 from equiseg.report.wording import count, number
 

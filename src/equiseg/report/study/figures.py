@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.report.name_marks import name_marks
-from equiseg.report.study.marks import method_color, method_handles, method_mark
+from equiseg.report.label_placement import name_marks
+from equiseg.report.study.method_styles import method_color, method_handles, method_mark
 from equiseg.report.style import INK, MUTED, STYLE, short
 from equiseg.study.interval import Interval
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from equiseg.records.history import Histories, history_rows, mean_curve
 from equiseg.report.study.convergence import convergence_figure
 from equiseg.report.study.figures import Changes, cost_figure, decision_figure
-from equiseg.report.study.ranks import rank_figure
+from equiseg.report.study.rank_figure import rank_figure
 from equiseg.report.study.wording import score_title, task_title
 from equiseg.report.style import Illustration
 from equiseg.report.wording import count, number

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
 from equiseg.collapse import BranchGradients
+from equiseg.diagnosis.measure_network import diagnose
 from equiseg.diagnosis.networks import open_network
-from equiseg.diagnosis.passes import diagnose
 from equiseg.diagnosis.result import FrequencyCorrelation, record
 from equiseg.diagnosis.sample_choice import Spread
 from equiseg.imbalance import FrequencyGroups

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equiseg.cli.options import Option, meaning
+from equiseg.cli.function_options import Option, meaning
 from equiseg.data.yaml_file import read_yaml
 from equiseg.typed_options import OptionError, nearest, read_options, text_value
 
@@ -84,7 +84,7 @@ def _meant(name: str, known: Mapping[str, Option]) -> str:
 
 def _file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
     """The options of a file, by their present names."""
-    from equiseg.training.renamed import tell_once, with_new_names
+    from equiseg.training.renamed_options import tell_once, with_new_names
 
     if not path.is_file():
         raise OptionError(f"--config {path}: no such file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from equiseg.report.study.marks import method_mark
+from equiseg.report.study.method_styles import method_mark
 from equiseg.report.style import INK, MUTED, STYLE, short
 from equiseg.study.ranking import cliques, critical_difference, mean_ranks
 

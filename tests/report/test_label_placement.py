@@ -3,7 +3,7 @@ import itertools
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from equiseg.report.name_marks import name_marks
+from equiseg.report.label_placement import name_marks
 
 
 def named(marks):

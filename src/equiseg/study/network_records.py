@@ -13,8 +13,8 @@ import torch
 from equiseg.data.sample import DataSpec
 from equiseg.data.sources import open_split
 from equiseg.diagnosis.example_panels import example_panels
+from equiseg.diagnosis.measure_network import diagnose
 from equiseg.diagnosis.networks import open_network
-from equiseg.diagnosis.passes import diagnose
 from equiseg.diagnosis.result import record
 from equiseg.imbalance import FrequencyGroups
 from equiseg.records.diagnosis import NETWORKS, save_networks

@@ -3,7 +3,7 @@
 import pytest
 
 from equiseg.training.config import TrainConfig
-from equiseg.training.renamed import RENAMED, new_name, tell_once, with_new_names
+from equiseg.training.renamed_options import RENAMED, new_name, tell_once, with_new_names
 
 
 @pytest.mark.parametrize(

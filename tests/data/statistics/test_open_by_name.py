@@ -7,8 +7,8 @@ from PIL import Image
 from equiseg.data import DataError
 from equiseg.data.images.masks import MaskFolder
 from equiseg.data.points.formats.ply import write_ply
-from equiseg.data.statistics.by_name import open_named
 from equiseg.data.statistics.counting import count_data
+from equiseg.data.statistics.open_by_name import open_named
 from equiseg.data.statistics.profile import DataProfile
 from equiseg.data.statistics.unlabelled_scans import card_of_scans
 from equiseg.data.synthetic.config import SyntheticConfig

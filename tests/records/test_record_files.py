@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from equiseg.records.envelope import VERSION, read_record, replace_file, write_record
+from equiseg.records.record_files import VERSION, read_record, replace_file, write_record
 
 
 def read(path, *needed):
