@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test check package clean
+.PHONY: env demo test check docs package clean
 
 env: .venv/.equiseg
 
@@ -25,10 +25,13 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: env
+	$(BIN)/mkdocs build --strict
+
 package: env
 	rm -rf dist
 	$(BIN)/python -m build
 	$(BIN)/twine check --strict dist/*
 
 clean:
-	rm -rf .venv runs dist
+	rm -rf .venv runs dist site

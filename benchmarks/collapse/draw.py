@@ -1,4 +1,4 @@
-"""Tables and figures of docs/collapse.md from benchmarks/results/collapse_*.json.
+"""Tables and figures of docs/explanation/collapse.md from benchmarks/results/collapse_*.json.
 
     python -m benchmarks.collapse.draw
 

@@ -4,7 +4,7 @@
         --real runs/camvid_small --real runs/ccp_lite0
 
 About two hours on two cores. The comparisons on real data are made by `equiseg compare` (see
-docs/results.md) and only measured here.
+docs/explanation/results.md) and only measured here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the built-in rooms follow their dials: the tables of docs/rooms.md. Takes minutes."""
+"""Frequencies of the built-in scans: the tables of docs/explanation/built_in_scans.md."""
 
 import numpy as np
 

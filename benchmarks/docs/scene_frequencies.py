@@ -1,4 +1,4 @@
-"""How the built-in scenes follow their dials: the tables of docs/scenes.md. Takes minutes."""
+"""Frequencies of the built-in pictures: the tables of docs/explanation/built_in_pictures.md."""
 
 import numpy as np
 

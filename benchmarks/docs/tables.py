@@ -1,4 +1,4 @@
-"""The tables of docs/results.md as Markdown, from the comparisons in benchmarks/results.
+"""The tables of docs/explanation/results.md as Markdown, from benchmarks/results.
 
 python -m benchmarks.docs.tables [NAME ...]
 """

@@ -1,4 +1,4 @@
-"""The tables of docs/choosing.md as Markdown, and its figure, from the rows of the study.
+"""The tables of docs/explanation/choosing.md and its figure, from the rows of the study.
 
     python -m benchmarks.study.tables
 

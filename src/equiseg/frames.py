@@ -50,7 +50,7 @@ def simplex_etf(
         ValueError: if num_classes < 2 or dim < num_classes - 1.
         TypeError: if a size is not an int or dtype is not a real floating type.
 
-    Example:
+    Examples:
         >>> from equiseg import simplex_etf
         >>> frame_KD = simplex_etf(4, 8)
         >>> cosines_KK = frame_KD @ frame_KD.T

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 class Track(Protocol):
     """Wraps what a loop runs over; draws a bar, writes a log, or does nothing.
 
-    Example:
+    Examples:
         >>> def printed(items, what):
         ...     for number, item in enumerate(items):
         ...         print(what, number)

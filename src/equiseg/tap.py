@@ -51,7 +51,7 @@ class FeatureTap:
         TypeError: If `model` is no module, or `layer` is neither a name nor a module.
         ValueError: If no layer or more than one fits.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiseg import CenterCollapseLoss, FeatureTap
         >>> from equiseg.losses import CrossEntropyLoss

@@ -9,12 +9,12 @@ import pytest
 
 from equiseg.cli.line import read_line
 from equiseg.cli.main import VERBS
-from equiseg.cli.options import typed_arguments
+from equiseg.cli.options import check_required, typed_arguments
 from equiseg.cli.verbs import Verb
 from places import ROOT
 
 _LINE = re.compile(rf"equiseg +((?:{'|'.join(VERBS)}) .*)", re.DOTALL)
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _SHELLS = ("", "sh", "bash", "console", "shell")
 
 
@@ -57,4 +57,6 @@ def test_lines_are_valid(words, monkeypatch):
         if option == "--config" and not Path(value).is_file():
             pytest.skip("names a file of the reader")
     verb = Verb.of(name, VERBS[name])
-    typed_arguments(verb.function, read_line(words, verb.options()))
+    given = read_line(words, verb.options())
+    check_required(verb.options(), given)
+    typed_arguments(verb.function, given)

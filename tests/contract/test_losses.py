@@ -62,7 +62,7 @@ def test_every_public_loss_has_its_file_its_tests_and_its_card(loss):
     assert card.startswith(f"# {loss.__name__}\n")
     assert "**Golden value.**" in card
     assert "assert round(" in card  # tests/test_readme.py runs it
-    assert f"[`{name}`](losses/{name}.md)" in (ROOT / "docs/losses.md").read_text()
+    assert f"[`{name}`]({name}.md)" in (ROOT / "docs/losses/index.md").read_text()
 
 
 SPARED = [

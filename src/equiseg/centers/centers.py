@@ -88,7 +88,7 @@ def class_centers(
         ValueError: If shapes disagree, labels are smaller than the features, a label is out of
             range, ``inverse`` names no row, or ``label_side`` was made for other maps.
 
-    Example:
+    Examples:
         Two points of class 0, one of class 1, one ignored:
 
         >>> import torch

@@ -65,7 +65,7 @@ def _usage(verb: Verb, options: Sequence[Option]) -> str:
         if option.positional:
             words.append(name if option.required else f"[{name}]")
         elif option.required:
-            words.append(f"{name} {_metavar(option.kind)}")
+            words.append(f"{name} {metavar(option.kind)}")
     return " ".join((*words, "[options]"))
 
 
@@ -90,10 +90,10 @@ def _rows(option: Option, everything: bool) -> Iterator[str]:
     text = option.help if everything else f"{option.help.partition('. ')[0].rstrip('.')}."
     empty = option.default is None or option.default is False or option.default in ((), [], {})
     if not option.required and not empty:
-        text += f" Default: {_written(option.default)}."
+        text += f" Default: {written(option.default)}."
     head = f"  {shown_name(option)}"
     if not option.positional and option.default is not False:
-        head += f" {_metavar(option.kind)}"
+        head += f" {metavar(option.kind)}"
     indent = 34
     wrapped = textwrap.wrap(text.replace("``", ""), _width() - indent) or [""]
     if len(head) < indent - 1:
@@ -105,26 +105,26 @@ def _rows(option: Option, everything: bool) -> Iterator[str]:
         yield " " * indent + line
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """A value as it is written on the line."""
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(written, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _metavar(kind: Any) -> str:
+def metavar(kind: Any) -> str:
     """The form of a value, short."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return "|".join(map(str, arguments))
     if origin in (list, tuple):
-        inner = [_metavar(a) for a in arguments if a is not Ellipsis]
+        inner = [metavar(a) for a in arguments if a is not Ellipsis]
         several = origin is list or Ellipsis in arguments
         return f'"[{", ".join(inner)}{", ..." if several else ""}]"'
     if origin is dict:
         return '"{NAME: ...}"'
     if arguments:  # a union: its first type says most
-        return _metavar(arguments[0])
+        return metavar(arguments[0])
     return _KINDS.get(kind, "TEXT")
 
 

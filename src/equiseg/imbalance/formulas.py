@@ -112,7 +112,7 @@ def class_weights(
         ValueError: If the formula is unknown, nothing was counted, or images_K is missing or does
             not fit the counts.
 
-    Example:
+    Examples:
         >>> from equiseg import class_weights
         >>> [round(weight, 2) for weight in class_weights([100, 25, 4], "square_root").tolist()]
         [0.38, 0.75, 1.88]

@@ -83,7 +83,7 @@ class FrequencyGroups:
         Raises:
             ValueError: If the counts are not one non-negative row.
 
-        Example:
+        Examples:
             >>> from equiseg import FrequencyGroups
             >>> FrequencyGroups.from_counts([900, 5, 40])
             FrequencyGroups(head=(0,), common=(2,), tail=(1,))

@@ -24,7 +24,7 @@ class ClassStatistics(Tally):
         images_K: (K,) int64, images (or scans) that contain each class.
         num_images: Number of images counted.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiseg import ClassStatistics
         >>> masks = [torch.tensor([[0, 0, 1]]), torch.tensor([[0, 2, 255]])]

@@ -74,7 +74,7 @@ class CenterCollapseLoss(CenterLoss):
         num_classes: Number of classes K, at least 2.
         in_features: Channels C of the features.
         weight: Factor on the loss. 0.4 lies between the published 0.2 and 0.8; on val of five
-            tasks, two seeds, 0.17 did not differ significantly (docs/choosing.md).
+            tasks, two seeds, 0.17 did not differ significantly (docs/explanation/choosing.md).
         scale: Inverse temperature s of the cosine logits. 5, as published; 20 cost 2 points of mIoU
             on val of two tasks, two seeds.
         projection: Linear map of the centers from C to D dimensions before the frame, see
@@ -95,7 +95,7 @@ class CenterCollapseLoss(CenterLoss):
     Raises:
         ValueError: If an argument cannot work; the message says which values can.
 
-    Example:
+    Examples:
         Add it to the pixel loss, on the input of the pixel classifier:
 
         >>> import torch

@@ -24,7 +24,7 @@ class CrossEntropyLoss(PixelLoss):
     Raises:
         ValueError: If the arguments cannot work.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiseg.losses import CrossEntropyLoss
         >>> loss = CrossEntropyLoss(num_classes=3)

@@ -25,7 +25,7 @@ class DiceLoss(TverskyLoss):
     Raises:
         ValueError: If the arguments cannot work.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiseg.losses import DiceLoss
         >>> certain = torch.tensor([[9.0, -9.0], [-9.0, 9.0]])  # two points

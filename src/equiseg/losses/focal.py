@@ -34,7 +34,7 @@ class FocalLoss(PixelLoss):
     Raises:
         ValueError: If the arguments cannot work.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiseg import class_weights
         >>> from equiseg.losses import FocalLoss

@@ -42,7 +42,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
         ValueError: If a size, ``ignore_index`` or the resolution cannot work, the classifier or
             the centers are not (K, D), or centers come without a classifier.
 
-    Example:
+    Examples:
         Features on the vertices of a simplex have collapsed:
 
         >>> import torch

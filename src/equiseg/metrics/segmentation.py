@@ -121,7 +121,7 @@ class SegmentationScore(SummedMetric[Score]):
         ValueError: If ``num_classes`` or ``ignore_index`` cannot work, or the groups name a class
             that does not exist.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiseg import SegmentationScore
         >>> score = SegmentationScore(num_classes=3)

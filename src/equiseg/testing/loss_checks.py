@@ -379,7 +379,7 @@ def check_loss(case: LossCase) -> None:
     Raises:
         AssertionError: At the first check that the loss does not pass; it says what is asked.
 
-    Example:
+    Examples:
         >>> from equiseg.losses import DiceLoss
         >>> from equiseg.testing import NUM_CLASSES, LossCase, check_loss
         >>> case = LossCase("dice", lambda ignore: DiceLoss(NUM_CLASSES, ignore_index=ignore))

@@ -78,6 +78,7 @@ class MaskFolder:
         if values.max() >= _VALUES:
             raise DataError(
                 f"{file}: values must be 0..{_VALUES - 1} where no card names the classes, got "
-                f"{values.max()}; write a card (docs/data.md), which takes values up to 65535"
+                f"{values.max()}; write a card (docs/how-to/data_card.md), which takes values "
+                "up to 65535"
             )
         return torch.from_numpy(self._lookup[values])

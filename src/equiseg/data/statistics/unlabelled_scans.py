@@ -78,7 +78,7 @@ def _card(
         raise DataError(
             f"{source}: must be masks, a LAS, LAZ, PLY or NPZ file, or a folder of files of one of "
             f"these kinds, got {' and '.join(kinds) or 'none of them'}; for other data write a "
-            "card (docs/data.md)"
+            "card (docs/how-to/data_card.md)"
         )
     return PointCard(
         name=source.stem,

@@ -73,7 +73,7 @@ class RoomPictures:
     Raises:
         ValueError: If `split` is unknown or `num_images` is below 1.
 
-    Example:
+    Examples:
         >>> data = RoomPictures(PicturesConfig(num_classes=6), "train", num_images=2)
         >>> data.classes
         ('wall', 'floor', 'ceiling', 'window', 'rug', 'sofa')

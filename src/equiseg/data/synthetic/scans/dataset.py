@@ -77,7 +77,7 @@ class RoomScans:
     Raises:
         ValueError: If `split` is unknown or `num_scans` is below 1.
 
-    Example:
+    Examples:
         >>> data = RoomScans(ScansConfig(num_classes=6), "train", num_scans=2)
         >>> data.classes
         ('wall', 'floor', 'ceiling', 'window', 'rug', 'sofa')
