@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from equiseg.data.sample import Sample
 from equiseg.diagnosis.passes import diagnose
-from equiseg.diagnosis.result import Diagnosis
+from equiseg.diagnosis.result import Diagnosis, record
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.records.diagnosis import DiagnosisRecord
 
 
 class Stripes:
@@ -67,3 +68,7 @@ def tiny_diagnosis(seed: int = 0, data: Any = None, **options: Any) -> Diagnosis
         class_counts_K=counts_K,
         **options,
     )
+
+
+def tiny_record(seed: int = 0, data: Any = None, **options: Any) -> DiagnosisRecord:
+    return DiagnosisRecord.of(record(tiny_diagnosis(seed, data, **options)))

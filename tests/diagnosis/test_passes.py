@@ -9,9 +9,10 @@ from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
 from equiseg.collapse import BranchGradients
 from equiseg.diagnosis.networks import open_network
 from equiseg.diagnosis.passes import diagnose
-from equiseg.diagnosis.result import CENTER, PIXEL, FrequencyCorrelation, record
+from equiseg.diagnosis.result import FrequencyCorrelation, record
 from equiseg.diagnosis.sample_choice import Spread
 from equiseg.imbalance import FrequencyGroups
+from equiseg.records.diagnosis import CENTER, PIXEL
 
 
 def at_labels(network, sample):

@@ -1,6 +1,13 @@
 import math
 
-from equiseg.records.history import history_rows, mean_curve, read_history
+from equiseg.records.history import (
+    history_rows,
+    load_histories,
+    mean_curve,
+    read_histories,
+    read_history,
+    save_histories,
+)
 
 
 def test_a_resumed_run_goes_on_and_its_last_value_counts(tmp_path):
@@ -33,10 +40,19 @@ def test_rows_hold_the_wanted_values_of_every_run(tmp_path):
         logs.mkdir(parents=True)
         lines = f"0,9,1.5,,0.1\n1,19,{seed},0.25,\n"
         (logs / "metrics.csv").write_text("epoch,step,loss,val/miou,val_iou/wall\n" + lines)
-    rows = history_rows({"ceco": [tmp_path / "seed0", tmp_path / "seed1"]}, ("val/", "loss"))
+    histories = read_histories({"ceco": [tmp_path / "seed0", tmp_path / "seed1"]})
+    rows = history_rows(histories, ("val/", "loss"))
     assert rows == [
         {"variant": "ceco", "run": "seed0", "epoch": 1, "loss": 1.5},
         {"variant": "ceco", "run": "seed0", "epoch": 2, "loss": 0.0, "val/miou": 0.25},
         {"variant": "ceco", "run": "seed1", "epoch": 1, "loss": 1.5},
         {"variant": "ceco", "run": "seed1", "epoch": 2, "loss": 1.0, "val/miou": 0.25},
     ]
+
+
+def test_histories_are_read_as_they_were_saved(tmp_path):
+    histories = {"ceco": {"seed0": {"loss": {1: 1.5, 3: math.nan}}}}
+    save_histories(histories, tmp_path / "curves.json")
+    curve = load_histories(tmp_path / "curves.json")["ceco"]["seed0"]["loss"]
+    assert curve[1] == 1.5
+    assert math.isnan(curve[3])

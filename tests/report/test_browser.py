@@ -7,8 +7,8 @@ import subprocess
 from html import unescape
 
 import pytest
-from equiseg.report.figures import class_figure
 
+from equiseg.report.comparison.figures import class_figure
 from equiseg.report.comparison.sections import write_page
 from equiseg.report.style import Illustration
 
@@ -43,7 +43,7 @@ def page(tmp_path, make_comparison):
     rows = [{"class": name} for name in comparison.classes]
     figure = class_figure(comparison)
     shown = Illustration("classes", "Class by class", figure, "Caption.", rows, "Alt.")
-    write_page(tmp_path / "report.html", "a against b", comparison, [shown], ["note"], "command")
+    write_page(tmp_path / "report.html", "a against b", comparison, [shown], ["note"])
     return tmp_path / "report.html"
 
 

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from diagnoses import tiny_diagnosis
+from diagnoses import tiny_diagnosis, tiny_record
 from equiseg.report.comparison.sections import write_page
 from equiseg.report.html import figure_section
 from equiseg.report.reliability import (
@@ -72,7 +72,7 @@ def test_runs_scored_before_calibration_was_counted_have_no_figure(make_comparis
 
 def test_networks_are_told_with_their_groups():
     calibration = tiny_diagnosis().evaluation.calibration
-    shown = network_reliability({"net": calibration})
+    shown = network_reliability({"net": tiny_record()})
     assert f"net {100 * calibration.ece:.1f} %" in shown.caption
     assert f"tail {100 * calibration.tail:.1f})" in shown.caption
     assert sum(row["predictions"] for row in shown.numbers) == int(calibration.counts_KM.sum())

@@ -21,8 +21,8 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
     """Train one network and score it.
 
     The folder gets the resolved configuration, logs, checkpoints, the best weights
-    (model.safetensors) and result.json. Repeat the command to resume an interrupted run from its
-    last epoch. Under torchrun it trains on all processes.
+    (model.safetensors), result.json and a page (report.html). Repeat the command to resume an
+    interrupted run from its last epoch. Under torchrun it trains on all processes.
 
     Args:
         config: The run.
@@ -38,6 +38,7 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
     from rich.console import Console
     from rich.markup import escape
 
+    from equiseg.commands.draw_page import draw_page
     from equiseg.commands.tables import score_table
     from equiseg.training.run import train as run
 
@@ -55,6 +56,8 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
             )
             console.print(score_table(*shown))
     console.print(f"weights and results are in [bold]{escape(str(out))}[/bold]")
+    if not console.quiet:
+        console.print(f"page: [bold]{escape(str(draw_page(out)))}[/bold]")
     run_folder = quote(str(out))
     next_commands = (
         f"equiseg evaluate --run {run_folder} --split {'test' if 'test' in result else 'val'}",

@@ -21,6 +21,7 @@ from equiseg.data.config import DataConfig, PointsConfig
 from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
 from equiseg.data.points.reading import ScanReading
+from equiseg.data.title import data_title
 from equiseg.evaluation.image_inference import check_evaluation
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.evaluation.scan_inference import voting_folder
@@ -302,6 +303,7 @@ def _finish(run: _Run, fitted: _Fitted, origin: _Origin) -> dict[str, Any]:
         "peak_memory_bytes": fitted.memory.peak_bytes,
         "memory_of": fitted.memory.of,
         "data_wait_share": clock.wait_share if clock.steps else None,
+        "data": data_title(config.data.card, config.data.root),
         "provenance": origin.provenance,
         "config": plain(config),
     }

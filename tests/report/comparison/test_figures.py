@@ -1,14 +1,13 @@
 import pytest
 import torch
-from equiseg.report.figures import (
-    class_figure,
-    collapse_curve_figure,
-    cosine_figure,
-    curve_figure,
-)
 
 from equiseg.collapse import Geometry
 from equiseg.frames import simplex_etf
+from equiseg.records.history import read_histories
+from equiseg.report.comparison.figures import class_figure, narrow_class_figure
+from equiseg.report.cosines import CosineMap, cosine_figure
+from equiseg.report.curves import collapse_curve_figure, curve_figure
+from equiseg.report.html import figure_section
 from equiseg.report.style import Illustration, inline_svg
 
 
@@ -42,12 +41,13 @@ def test_dollar_signs_in_names_are_no_formulas(make_comparison):
     comparison = make_comparison()
     comparison.classes[0] = "a$b$<c>"
     shown = Illustration("classes", "Classes", class_figure(comparison), "")
-    assert "a$b$&lt;c&gt;" in inline_svg(shown)
+    assert "a$b$&lt;c&gt;" in inline_svg(shown.svg, shown.name)
     assert shown.png.startswith(b"\x89PNG")
 
 
 def test_inline_svg_turns_dark_with_the_page_and_shares_no_ids(make_comparison):
-    svg = inline_svg(Illustration("classes", "Classes", class_figure(make_comparison()), ""))
+    shown = Illustration("classes", "Classes", class_figure(make_comparison()), "")
+    svg = inline_svg(shown.svg, shown.name)
     assert "var(--ink)" in svg
     assert "#1d2430" not in svg
     assert svg.count('id="') == svg.count('id="classes-')
@@ -69,7 +69,7 @@ def logged(tmp_path):
 
 
 def test_curves_are_drawn_for_what_was_logged(logged):
-    figure = curve_figure(logged)
+    figure = curve_figure(read_histories(logged))
     assert figure is not None
     assert [axes.get_title("left") for axes in figure.axes] == [
         "validation mIoU, %",
@@ -84,7 +84,7 @@ def test_a_place_without_curves_stays_empty(logged):
         first, *rows = file.read_text().splitlines()
         lines = [f"{first},loss/dice", *(f"{row},1" for row in rows)]
         file.write_text("\n".join(lines))
-    figure = curve_figure(logged)
+    figure = curve_figure(read_histories(logged))
     assert figure is not None
     assert [axes.axison for axes in figure.axes] == [True, True, True, False]
     above = figure.axes[1].xaxis.get_tick_params()
@@ -92,7 +92,7 @@ def test_a_place_without_curves_stays_empty(logged):
 
 
 def test_collapse_has_curves_of_its_own(logged):
-    figure = collapse_curve_figure(logged)
+    figure = collapse_curve_figure(read_histories(logged))
     assert figure is not None
     spread, duality = figure.axes
     assert spread.get_title("left") == "spread within classes over between"
@@ -101,8 +101,8 @@ def test_collapse_has_curves_of_its_own(logged):
 
 
 def test_no_logs_no_curves(tmp_path):
-    assert curve_figure({"plain": [tmp_path]}) is None
-    assert collapse_curve_figure({"plain": [tmp_path]}) is None
+    assert curve_figure(read_histories({"plain": [tmp_path]})) is None
+    assert collapse_curve_figure(read_histories({"plain": [tmp_path]})) is None
 
 
 @pytest.mark.parametrize("num_classes", [2, 6])
@@ -112,7 +112,9 @@ def test_a_simplex_looks_like_the_ideal(make_comparison, num_classes):
     centers[:num_classes] = simplex_etf(num_classes, 8, generator=torch.Generator().manual_seed(0))
     present = torch.arange(6) < num_classes
     geometry = Geometry.of(centers, present, centered=True)
-    figure = cosine_figure({"ceco": geometry}, comparison.classes, comparison.groups)
+    numbers = geometry.maximal_separation, geometry.num_present
+    shown = CosineMap(geometry.cosines_KK.numpy(), *numbers)
+    figure = cosine_figure({"ceco": shown}, comparison.classes, comparison.groups)
     panel, ideal = figure.axes[:2]
     assert panel.get_xlabel() == "mean distance 0.000"
     cosines = panel.images[0].get_array()
@@ -122,3 +124,15 @@ def test_a_simplex_looks_like_the_ideal(make_comparison, num_classes):
     if num_classes < 6:
         assert cosines.mask[-1, 0]  # absent
     assert ideal.get_title("left") == "ideal"
+
+
+def test_a_phone_gets_a_drawing_of_its_own_width(make_comparison):
+    comparison = make_comparison()
+    narrow = narrow_class_figure(comparison)
+    assert [axes.get_title("left").split()[0] for axes in narrow.axes] == ["difference", "IoU,"]
+    assert narrow.get_figwidth() < 5
+    wide = Illustration("classes", "Classes", class_figure(comparison), "", narrow=narrow)
+    section = figure_section(wide)
+    assert section.index('class="scroll wide"') < section.index('class="narrow"')
+    ids = [part.split('"')[0] for part in section.split(' id="')[1:]]
+    assert len(ids) == len(set(ids))

@@ -1,8 +1,9 @@
 import re
+from dataclasses import replace
 
 import pytest
-from equiseg.report.figures import class_figure
 
+from equiseg.report.comparison.figures import class_figure
 from equiseg.report.comparison.sections import write_page
 from equiseg.report.style import Illustration
 
@@ -19,7 +20,7 @@ def page(tmp_path):
 def test_page_needs_nothing_but_itself(page, make_comparison):
     comparison = make_comparison()
     figure = Illustration("classes", "Class by class", class_figure(comparison), "What it shows.")
-    text = page(comparison, [figure], command="equiseg compare --out here")
+    text = page(replace(comparison, command="equiseg compare --out here"), [figure])
     assert not re.search(r"https?://", text)
     assert not re.search(r"<(link|iframe|object)\b|<script[^>]|@import|(?<!data:)\bsrc=", text)
     assert "<svg" in text
@@ -28,7 +29,7 @@ def test_page_needs_nothing_but_itself(page, make_comparison):
 
 
 def test_every_tag_is_closed(page, make_comparison):
-    text = page(make_comparison(variants=("plain", "ceco", "other")), [], ["a note"], "a command")
+    text = page(make_comparison(variants=("plain", "ceco", "other")), [], ["a note"])
     for tag in ("table", "tr", "td", "th", "section", "details", "dl", "p", "i", "main", "ul"):
         assert len(re.findall(rf"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
 
@@ -45,7 +46,7 @@ def test_rows_have_as_many_cells_as_the_head(page, make_comparison):
 def test_names_are_escaped(page, make_comparison):
     comparison = make_comparison(variants=("<script>a", "b&c"))
     comparison.classes[0] = "<img src=x>"
-    text = page(comparison, [], notes=["<b>"], command="<i>").split("<main>")[1]
+    text = page(comparison, [], notes=["<b>"]).split("<main>")[1]
     assert "<script>a" not in text
     assert "<img" not in text
     assert "&lt;img src=x&gt;" in text
@@ -64,24 +65,24 @@ def test_a_class_without_a_score_has_a_dash(page, make_comparison):
 def test_one_seed_gives_no_interval_and_says_so(page, make_comparison):
     text = page(make_comparison(num_seeds=1), [])
     assert "95 % interval" not in text
-    assert "One seed: no interval can be given" in text
+    assert "One seed: there is no interval" in text
     assert "±" not in text
     assert 'class="gain"' not in text
 
 
-def test_three_seeds_are_a_reading(page, make_comparison):
-    assert "a reading, not a proof" in page(make_comparison(num_seeds=3), [])
+def test_three_seeds_are_an_indication(page, make_comparison):
+    assert "an indication, not a proof" in page(make_comparison(num_seeds=3), [])
 
 
 def test_five_seeds_speak_for_themselves(page, make_comparison):
     text = page(make_comparison(num_seeds=5, gain=0.05), [])
-    assert "a reading" not in text
-    assert "A gain on the tail is shown." in text
+    assert "an indication" not in text
+    assert "The gain on the tail is significant." in text
     assert 'class="gain"' in text
 
 
 def test_settings_that_differ_stand_apart_from_those_shared(page, make_comparison):
-    differing, shared = page(make_comparison(), []).split("Settings all share")
+    differing, shared = page(make_comparison(), []).split("Shared settings")
     assert "<code>method</code>" in differing
     assert "<dt>ceco.scale</dt>" in shared
     assert "<dt>seed</dt>" not in shared

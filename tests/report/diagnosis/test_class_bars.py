@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from diagnoses import tiny_diagnosis
+from diagnoses import tiny_record
 from equiseg.report.diagnosis.class_bars import class_bar_figure, class_illustration
 
 
 @pytest.fixture(scope="module")
 def diagnoses():
-    return {"before": tiny_diagnosis(seed=1), "after": tiny_diagnosis()}
+    return {"before": tiny_record(seed=1), "after": tiny_record()}
 
 
 def test_a_bar_for_every_class_and_network(diagnoses):
@@ -18,11 +18,11 @@ def test_a_bar_for_every_class_and_network(diagnoses):
     (axes,) = figure.axes
     *_, last = diagnoses.values()
     assert len(axes.patches) == len(diagnoses) * len(last.classes)
-    order = [k for _, ids in last.groups for k in ids]
+    order = [k for ids in last.groups.values() for k in ids]
     assert [text.get_text() for text in axes.get_yticklabels()] == [last.classes[k] for k in order]
     theirs = axes.patches[-len(order) :]
     for bar, k in zip(theirs, order, strict=True):
-        iou = float(last.evaluation.score.iou_K[k])
+        iou = float(last.iou_K[k])
         assert abs(bar.get_width() - (0 if math.isnan(iou) else 100 * iou)) < 1e-6
 
 
@@ -30,6 +30,6 @@ def test_the_numbers_are_behind_the_bars(diagnoses):
     shown = class_illustration(diagnoses)
     *_, last = diagnoses.values()
     assert [row["class"] for row in shown.numbers] == [
-        last.classes[k] for _, ids in last.groups for k in ids
+        last.classes[k] for ids in last.groups.values() for k in ids
     ]
     assert {f"IoU {n}" for n in diagnoses} <= set(shown.numbers[0])

@@ -1,26 +1,31 @@
 import re
+from dataclasses import replace
 
 import pytest
-from equiseg.report.examples.networks import example_illustration
 from test_browser import BROWSER, visit
 
-from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
-from equiseg.report.diagnosis.page import MEASURES, report_run
-from equiseg.report.diagnosis.wording import ledes
+from diagnoses import Stripes, TinyNetwork, tiny_record
+from equiseg.diagnosis.examples import example_panels
+from equiseg.imbalance import FrequencyGroups
+from equiseg.metrics.catalogue import MEASURES
+from equiseg.records.diagnosis import DiagnosisPage
+from equiseg.report.diagnosis.page import report_diagnosis
+from equiseg.report.diagnosis.wording import confusion, ledes
 
 
 @pytest.fixture(scope="module")
 def diagnoses():
-    return {"before": tiny_diagnosis(seed=1), "after": tiny_diagnosis()}
+    return {"before": tiny_record(seed=1), "after": tiny_record()}
 
 
 @pytest.fixture
 def page(diagnoses, tmp_path):
     networks = {name: (TinyNetwork(seed=s), Stripes()) for s, name in enumerate(diagnoses)}
-    examples = example_illustration(networks, diagnoses["after"].groups)
-    return report_run(
-        tmp_path, "after <b>", diagnoses, {}, examples, made={"network": "x"}, notes=["a note"]
-    )
+    groups = FrequencyGroups.from_mapping(diagnoses["after"].groups)
+    examples = example_panels(networks, groups)
+    shown = {"before <b>": diagnoses["before"], "after": diagnoses["after"]}
+    made = {"network": "x"}
+    return report_diagnosis(tmp_path, DiagnosisPage(shown, "stripes", "test", made), examples)
 
 
 def test_summary_first_then_tables_and_figures(page):
@@ -29,23 +34,23 @@ def test_summary_first_then_tables_and_figures(page):
     assert headings == [
         "Scores",
         "Class by class",
-        "How sure it is, and how right",
+        "Calibration",
+        "Confusions of rare classes",
         "Neural collapse",
         "Head, common and tail",
         "Angles between class centers",
-        "Angles between the classifier&#x27;s rows",
+        "Angles between classifier rows",
         "Closest pairs",
-        "Frequent classes and good ones",
+        "IoU and class frequency",
         "Every class",
-        "Which classes the gradient hears",
-        "Rare classes in pictures",
+        "Gradient per class",
+        "Examples with rare classes",
         "How it was made",
     ]
     assert text.index('class="lede"') < text.index("<h2>")
-    assert "after &lt;b&gt;" in text
-    for _, paper in MEASURES.values():
-        assert paper in text
-    assert "a note" in text
+    assert "Diagnosis of after, compared with before &lt;b&gt;" in text
+    for measure in MEASURES.values():
+        assert measure.source in text
 
 
 def test_every_figure_is_a_file_with_its_numbers(page):
@@ -63,8 +68,7 @@ def test_every_figure_is_a_file_with_its_numbers(page):
 
 
 def test_one_network_has_no_differences(tmp_path):
-    diagnosis = tiny_diagnosis()
-    page = report_run(tmp_path, "alone", {"alone": diagnosis}, {})
+    page = report_diagnosis(tmp_path, DiagnosisPage({"alone": tiny_record()}, "stripes", "test"))
     text = page.read_text(encoding="utf-8")
     assert "difference" not in text.split("</style>")[1].split("<script>")[0]
 
@@ -80,9 +84,20 @@ def test_words_speak_of_the_last_network_and_set_the_other_beside(diagnoses):
 
 def test_without_a_labelled_tail_there_are_no_pictures(diagnoses):
     data = Stripes()
-    groups = diagnoses["after"].groups
-    rare = type(groups)(groups.head, groups.common, (6,))  # in no image
-    assert example_illustration({"after": (TinyNetwork(), data)}, rare) is None
+    groups = FrequencyGroups.from_mapping(diagnoses["after"].groups)
+    rare = FrequencyGroups(groups.head, groups.common, (6,))  # in no image
+    assert example_panels({"after": (TinyNetwork(), data)}, rare) is None
+
+
+def test_confusions_are_said_in_words(diagnoses):
+    record = diagnoses["after"]
+    confusion_KK = record.confusion_KK.copy()
+    confusion_KK[3] = [60, 30, 0, 9, 1, 0, 0]
+    changed = replace(record, confusion_KK=confusion_KK)
+    assert confusion(changed, 3) == (
+        "class 3: found 9 %, taken for class 0 60 %, class 1 30 %, class 4 1 %"
+    )
+    assert confusion(changed, 6) == ""  # in no image
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium to open the page in")

@@ -1,8 +1,10 @@
 import pytest
 import torch
-from equiseg.report.diagnosis.gradient_figure import frequency_law, gradient_figure, gradient_rows
 
 from equiseg.collapse.gradients import BranchGradients
+from equiseg.diagnosis.result import gradient_record
+from equiseg.records.diagnosis import GradientRecord
+from equiseg.report.diagnosis.gradients import gradient_figure, gradient_rows
 from equiseg.report.style import Illustration, inline_svg, save_figure
 
 CLASSES = ["road", "a$b$", "pole", "never"]
@@ -17,22 +19,26 @@ def gradients(mass, error):
     return BranchGradients(*parts, counts, batches, num_batches=10)
 
 
+def recorded(*arguments):
+    return GradientRecord.of(gradient_record(gradients(*arguments)))
+
+
 @pytest.fixture
 def branches():
     """Masses in a batch are 1e-3 pixels times error, and constant; the rarest errs most."""
     return {
-        "pixel cross entropy": gradients([0.08, 0.032, 0.016, 0.0], [0.1, 0.2, 0.8, 0.0]),
-        "center branch": gradients([0.02, 0.02, 0.02, 0.0], [0.5, 0.5, 0.5, 0.0]),
+        "pixel cross entropy": recorded([0.08, 0.032, 0.016, 0.0], [0.1, 0.2, 0.8, 0.0]),
+        "center branch": recorded([0.02, 0.02, 0.02, 0.0], [0.5, 0.5, 0.5, 0.0]),
     }
 
 
 def test_slopes_are_those_of_the_theory(branches):
     pixel, center = branches.values()
-    assert frequency_law(pixel, "equal error").exponent == pytest.approx(1)
-    assert 0 < frequency_law(pixel, "present").exponent < 0.9
-    assert frequency_law(center, "present").exponent == pytest.approx(0)
-    assert frequency_law(center, "equal error").exponent == pytest.approx(0)
-    assert frequency_law(center, "mean").exponent > 0.1  # the rarest lacks a center in most batches
+    assert pixel.slopes["equal error"] == pytest.approx(1)
+    assert 0 < pixel.slopes["present"] < 0.9
+    assert center.slopes["present"] == pytest.approx(0)
+    assert center.slopes["equal error"] == pytest.approx(0)
+    assert center.slopes["mean"] > 0.1  # the rarest lacks a center in most batches
 
 
 def test_every_panel_marks_the_present_classes_and_tells_the_slopes(branches):
@@ -56,14 +62,14 @@ def test_it_is_saved_without_formulas(branches, tmp_path):
     shown = Illustration("gradients", "Gradients", figure, "", gradient_rows(branches, names))
     save_figure(shown, tmp_path)
     assert (tmp_path / "gradients.png").read_bytes().startswith(b"\x89PNG")
-    svg = inline_svg(shown)
+    svg = inline_svg(shown.svg, shown.name)
     assert "a$b$" in svg
     assert "10⁻²" in svg
     assert "mathdefault" not in svg
 
 
 def test_one_class_has_no_slope(branches):
-    one = gradients([0.1, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0])
+    one = recorded([0.1, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0])
     for axes in gradient_figure({"pixel cross entropy": one}, CLASSES).axes:
         assert [len(line.get_xdata()) for line in axes.lines] == [1]
 
@@ -72,6 +78,7 @@ def test_without_any_class_the_axes_are_empty():
     none = gradients([0.0] * 4, [0.0] * 4)
     nothing = torch.zeros_like(none.counts_K)
     none = BranchGradients(**(vars(none) | {"counts_K": nothing, "batches_K": nothing}))
+    none = GradientRecord.of(gradient_record(none))
     figure = gradient_figure({"pixel cross entropy": none}, CLASSES)
     save = Illustration("gradients", "Gradients", figure, "")
     assert not any(len(line.get_xdata()) for axes in figure.axes for line in axes.lines)

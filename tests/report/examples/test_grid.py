@@ -1,28 +1,16 @@
 import numpy as np
 import pytest
-import torch
 
 from equiseg.report.colors import class_colors
-from equiseg.report.examples.grid import choose_examples, example_figure
-
-
-def test_every_rare_class_comes_up_before_one_comes_twice():
-    much, little = torch.zeros(8, 8).long(), torch.zeros(8, 8).long()
-    much[:4], little[0] = 1, 2
-    nothing = torch.zeros(8, 8).long()
-    assert choose_examples([nothing, much, much, little], rare=[1, 2], most=2) == [1, 3]
-
-
-def test_images_without_rare_classes_are_not_shown():
-    assert choose_examples([torch.zeros(8, 8).long()], rare=[1]) == []
+from equiseg.report.examples.grid import classes_seen, example_figure
 
 
 def test_rare_classes_have_their_full_color_and_an_outline():
-    labels = torch.zeros(64, 64, dtype=torch.uint8)
+    labels = np.zeros((64, 64), dtype=np.uint8)
     labels[16:48, 16:48] = 2
     labels[60:] = 255
-    image = torch.full((3, 64, 64), 100, dtype=torch.uint8)
-    missed = torch.zeros(64, 64).long()
+    image = np.full((64, 64, 3), 100, dtype=np.uint8)
+    missed = np.zeros((64, 64), dtype=np.int64)
     figure = example_figure(
         [image], [labels], {"ceco": [missed]}, ["a", "b", "c"], highlight=[2], order=[0, 1, 2]
     )
@@ -37,6 +25,12 @@ def test_rare_classes_have_their_full_color_and_an_outline():
 
 
 def test_lists_of_different_lengths_are_refused():
-    image, labels = torch.zeros(3, 8, 8), torch.zeros(8, 8)
+    image, labels = np.zeros((8, 8, 3)), np.zeros((8, 8))
     with pytest.raises(ValueError, match="one length"):
         example_figure([image], [labels], {"ceco": []}, ["a"], [0], [0])
+
+
+def test_the_legend_has_every_highlighted_class_that_is_seen_at_all():
+    mask = np.zeros((64, 64), dtype=np.int64)
+    mask[0, :2] = [1, 2]
+    assert classes_seen([mask], order=[0, 1, 2, 3], highlight=[2, 3]) == [0, 2]

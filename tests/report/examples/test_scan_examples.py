@@ -1,22 +1,27 @@
 import numpy as np
 import pytest
-import torch
 
-from equiseg.data.points.sample import PointSample
 from equiseg.report.colors import class_colors
 from equiseg.report.examples.scan_grid import scan_example_figure
 
 CLASSES = ("floor", "wall", "mug")
-RGB = ("red", "green", "blue")
 
 
-def scan(channels: int = 3) -> PointSample:
-    """A floor of two classes, a few points of it not labelled."""
-    generator = torch.Generator().manual_seed(0)
-    xyz_N3 = torch.rand(2000, 3, generator=generator) * torch.tensor([2.0, 2.0, 0.01])
-    labels_N = torch.where(xyz_N3[:, 0] > 1, 2, 0)
+def scan():
+    """Points, colours and labels of a floor of two classes, a few points not labelled."""
+    rng = np.random.default_rng(0)
+    xyz_N3 = rng.random((2000, 3)) * np.array([2.0, 2.0, 0.01])
+    labels_N = np.where(xyz_N3[:, 0] > 1, 2, 0)
     labels_N[:20] = 255
-    return PointSample(xyz_N3, torch.rand(2000, channels, generator=generator), labels_N, "s")
+    return xyz_N3, rng.integers(0, 256, (2000, 3)).astype(np.uint8), labels_N
+
+
+def drawn(predictions=None, colours=None):
+    xyz_N3, rgb_N3, labels_N = scan()
+    shown = [rgb_N3 if colours is None else colours]
+    return scan_example_figure(
+        [xyz_N3], shown, [labels_N], predictions or {}, CLASSES, [2], [0, 1, 2]
+    )
 
 
 def pictures(figure) -> list[np.ndarray]:
@@ -24,9 +29,8 @@ def pictures(figure) -> list[np.ndarray]:
 
 
 def test_a_row_holds_the_scan_its_labels_and_every_prediction():
-    sample = scan()
-    predictions = {"a": [torch.zeros(2000, dtype=torch.int64)], "b": [sample.labels_N]}
-    figure = scan_example_figure([sample], predictions, CLASSES, [2], [0, 1, 2], RGB)
+    labels_N = scan()[2]
+    figure = drawn({"a": [np.zeros(2000, dtype=np.int64)], "b": [labels_N]})
     assert [axes.get_title("left") for axes in figure.axes[:4]] == ["scan", "labels", "a", "b"]
     shown = pictures(figure)
     assert len({picture.shape for picture in shown[:4]}) == 1
@@ -35,11 +39,9 @@ def test_a_row_holds_the_scan_its_labels_and_every_prediction():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["floor", "mug"]
 
 
-def test_the_row_below_tells_right_from_wrong():
-    sample = scan()
-    wrong = torch.where(sample.labels_N == 2, 0, sample.labels_N)
-    predictions = {"wrong": [wrong], "right": [sample.labels_N]}
-    figure = scan_example_figure([sample], predictions, CLASSES, [2], [0, 1, 2], RGB)
+def test_the_lower_row_shows_errors_in_red():
+    labels_N = scan()[2]
+    figure = drawn({"wrong": [np.where(labels_N == 2, 0, labels_N)], "right": [labels_N]})
     wrong_share, right_share = (
         (picture[..., 0].astype(int) - picture[..., 1] > 100).mean()
         for picture in pictures(figure)[6:]
@@ -49,21 +51,18 @@ def test_the_row_below_tells_right_from_wrong():
 
 
 def test_highlighted_classes_have_their_full_colour():
-    shown = pictures(scan_example_figure([scan()], {}, CLASSES, [2], [0, 1, 2], RGB))[1]
-    colors_K3 = class_colors(3).numpy()
-    distance = np.abs(shown.reshape(-1, 1, 3).astype(int) - colors_K3).sum(-1)
+    shown = pictures(drawn())[1]
+    distance = np.abs(shown.reshape(-1, 1, 3).astype(int) - class_colors(3)).sum(-1)
     near_K = (distance < 20).sum(0)
     assert near_K[2] > 500
     assert near_K[0] == near_K[1] == 0
 
 
 def test_a_scan_without_colours_is_shown_by_height():
-    sample = scan(1)
-    sample.xyz_N3[:, 2] = sample.xyz_N3[:, 0]
-    coloured = pictures(scan_example_figure([sample], {}, CLASSES, [2], [0], ("intensity",)))[0]
-    assert coloured.std() > 20
+    heights_N = (127 * scan()[0][:, 0]).astype(np.uint8)
+    assert pictures(drawn(colours=heights_N))[0].std() > 20
 
 
 def test_lists_of_different_length_are_refused():
     with pytest.raises(ValueError, match=r"must be of one length, got \{.*\}"):
-        scan_example_figure([scan()], {"a": []}, CLASSES, [2], [0], RGB)
+        drawn({"a": []})
