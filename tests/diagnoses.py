@@ -1,5 +1,6 @@
 """Small data and a network that was never trained, for what looks into networks."""
 
+import json
 from typing import Any
 
 import torch
@@ -71,4 +72,6 @@ def tiny_diagnosis(seed: int = 0, data: Any = None, **options: Any) -> Diagnosis
 
 
 def tiny_record(seed: int = 0, data: Any = None, **options: Any) -> DiagnosisRecord:
-    return DiagnosisRecord.of(record(tiny_diagnosis(seed, data, **options)))
+    """The same as a page reads it: through JSON."""
+    values = record(tiny_diagnosis(seed, data, **options))
+    return DiagnosisRecord.of(json.loads(json.dumps(values, allow_nan=False)))

@@ -41,7 +41,7 @@ def test_counts_read_as_words():
 
 def test_a_clear_gain_is_called_one(make_comparison):
     text = verdict(make_comparison(num_seeds=5, gain=0.05), "ceco")
-    assert "points on the tail over plain (95 % interval +" in text
+    assert "points on the tail over plain (95 % interval " in text
     assert text.endswith("The gain on the tail is significant.")
 
 
@@ -50,25 +50,24 @@ def test_a_clear_loss_is_called_one(make_comparison):
     assert text.endswith("The loss on the tail is significant.")
 
 
-def test_an_interval_that_holds_zero_shows_nothing(make_comparison):
+def test_an_interval_that_contains_zero_is_no_difference(make_comparison):
     comparison = make_comparison(num_seeds=3, gain=0.0)
     assert not comparison.difference("ceco", "tail").excludes_zero
     text = verdict(comparison, "ceco")
-    assert "contains 0)" in text
+    assert "contains 0" in text
     assert text.endswith("No significant difference on the tail.")
 
 
 def test_one_seed_has_no_interval_and_no_conclusion(make_comparison):
     text = verdict(make_comparison(num_seeds=1), "ceco")
-    assert text.startswith("ceco gains ")
-    assert "points on the tail over plain; it " in text
+    assert "points on the tail over plain; " in text
+    assert "on the head and " in text
     assert "interval" not in text
     assert "significant" not in text
 
 
 def test_caution_fades_with_seeds():
-    assert "there is no interval" in caution(1)
-    assert "difference" not in caution(1, compared=False)
+    assert "no interval" in caution(1)
     assert "degree of freedom" in caution(2)
     assert caution(3) == "Three seeds: an indication, not a proof."
     assert caution(5) == ""

@@ -1,5 +1,5 @@
+import dataclasses
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -20,7 +20,7 @@ def page(tmp_path):
 def test_page_needs_nothing_but_itself(page, make_comparison):
     comparison = make_comparison()
     figure = Illustration("classes", "Class by class", class_figure(comparison), "What it shows.")
-    text = page(replace(comparison, command="equiseg compare --out here"), [figure])
+    text = page(dataclasses.replace(comparison, command="equiseg compare --out here"), [figure])
     assert not re.search(r"https?://", text)
     assert not re.search(r"<(link|iframe|object)\b|<script[^>]|@import|(?<!data:)\bsrc=", text)
     assert "<svg" in text
@@ -29,7 +29,8 @@ def test_page_needs_nothing_but_itself(page, make_comparison):
 
 
 def test_every_tag_is_closed(page, make_comparison):
-    text = page(make_comparison(variants=("plain", "ceco", "other")), [], ["a note"])
+    comparison = make_comparison(variants=("plain", "ceco", "other"))
+    text = page(dataclasses.replace(comparison, command="a command"), [], ["a note"])
     for tag in ("table", "tr", "td", "th", "section", "details", "dl", "p", "i", "main", "ul"):
         assert len(re.findall(rf"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
 
@@ -46,6 +47,7 @@ def test_rows_have_as_many_cells_as_the_head(page, make_comparison):
 def test_names_are_escaped(page, make_comparison):
     comparison = make_comparison(variants=("<script>a", "b&c"))
     comparison.classes[0] = "<img src=x>"
+    comparison = dataclasses.replace(comparison, command="<i>")
     text = page(comparison, [], notes=["<b>"]).split("<main>")[1]
     assert "<script>a" not in text
     assert "<img" not in text
@@ -65,7 +67,7 @@ def test_a_class_without_a_score_has_a_dash(page, make_comparison):
 def test_one_seed_gives_no_interval_and_says_so(page, make_comparison):
     text = page(make_comparison(num_seeds=1), [])
     assert "95 % interval" not in text
-    assert "One seed: there is no interval" in text
+    assert "One seed: there is no interval, and any difference may be chance." in text
     assert "±" not in text
     assert 'class="gain"' not in text
 
@@ -74,14 +76,14 @@ def test_three_seeds_are_an_indication(page, make_comparison):
     assert "an indication, not a proof" in page(make_comparison(num_seeds=3), [])
 
 
-def test_five_seeds_speak_for_themselves(page, make_comparison):
+def test_five_seeds_need_no_caution(page, make_comparison):
     text = page(make_comparison(num_seeds=5, gain=0.05), [])
     assert "an indication" not in text
     assert "The gain on the tail is significant." in text
     assert 'class="gain"' in text
 
 
-def test_settings_that_differ_stand_apart_from_those_shared(page, make_comparison):
+def test_settings_that_differ_are_listed_apart_from_shared_ones(page, make_comparison):
     differing, shared = page(make_comparison(), []).split("Shared settings")
     assert "<code>method</code>" in differing
     assert "<dt>ceco.scale</dt>" in shared

@@ -8,20 +8,18 @@ CLASSES = ("floor", "wall", "mug")
 
 
 def scan():
-    """Points, colours and labels of a floor of two classes, a few points not labelled."""
+    """A floor of two classes, a few points of it not labelled: coordinates, colours, labels."""
     rng = np.random.default_rng(0)
-    xyz_N3 = rng.random((2000, 3)) * np.array([2.0, 2.0, 0.01])
-    labels_N = np.where(xyz_N3[:, 0] > 1, 2, 0)
-    labels_N[:20] = 255
-    return xyz_N3, rng.integers(0, 256, (2000, 3)).astype(np.uint8), labels_N
+    xyz_N3 = (rng.random((2000, 3)) * [2.0, 2.0, 0.01]).astype(np.float32)
+    labels_N = np.where(xyz_N3[:, 0] > 1, 2, 0).astype(np.uint8)
+    labels_N[:20] = 3
+    return xyz_N3, rng.integers(0, 256, (2000, 3), dtype=np.uint8), labels_N
 
 
-def drawn(predictions=None, colours=None):
+def drawn(predictions, order=(0, 1, 2), colours=None):
     xyz_N3, rgb_N3, labels_N = scan()
-    shown = [rgb_N3 if colours is None else colours]
-    return scan_example_figure(
-        [xyz_N3], shown, [labels_N], predictions or {}, CLASSES, [2], [0, 1, 2]
-    )
+    colours = rgb_N3 if colours is None else colours
+    return scan_example_figure([xyz_N3], [colours], [labels_N], predictions, CLASSES, [2], order)
 
 
 def pictures(figure) -> list[np.ndarray]:
@@ -29,8 +27,8 @@ def pictures(figure) -> list[np.ndarray]:
 
 
 def test_a_row_holds_the_scan_its_labels_and_every_prediction():
-    labels_N = scan()[2]
-    figure = drawn({"a": [np.zeros(2000, dtype=np.int64)], "b": [labels_N]})
+    *_, labels_N = scan()
+    figure = drawn({"a": [np.zeros(2000, dtype=np.uint8)], "b": [labels_N]})
     assert [axes.get_title("left") for axes in figure.axes[:4]] == ["scan", "labels", "a", "b"]
     shown = pictures(figure)
     assert len({picture.shape for picture in shown[:4]}) == 1
@@ -40,8 +38,9 @@ def test_a_row_holds_the_scan_its_labels_and_every_prediction():
 
 
 def test_the_lower_row_shows_errors_in_red():
-    labels_N = scan()[2]
-    figure = drawn({"wrong": [np.where(labels_N == 2, 0, labels_N)], "right": [labels_N]})
+    *_, labels_N = scan()
+    wrong_N = np.where(labels_N == 2, 0, labels_N)
+    figure = drawn({"wrong": [wrong_N], "right": [labels_N]})
     wrong_share, right_share = (
         (picture[..., 0].astype(int) - picture[..., 1] > 100).mean()
         for picture in pictures(figure)[6:]
@@ -51,16 +50,18 @@ def test_the_lower_row_shows_errors_in_red():
 
 
 def test_highlighted_classes_have_their_full_colour():
-    shown = pictures(drawn())[1]
-    distance = np.abs(shown.reshape(-1, 1, 3).astype(int) - class_colors(3)).sum(-1)
+    shown = pictures(drawn({}))[1]
+    colors_K3 = class_colors(3)
+    distance = np.abs(shown.reshape(-1, 1, 3).astype(int) - colors_K3).sum(-1)
     near_K = (distance < 20).sum(0)
     assert near_K[2] > 500
     assert near_K[0] == near_K[1] == 0
 
 
 def test_a_scan_without_colours_is_shown_by_height():
-    heights_N = (127 * scan()[0][:, 0]).astype(np.uint8)
-    assert pictures(drawn(colours=heights_N))[0].std() > 20
+    heights_N = np.linspace(0, 255, 2000).astype(np.uint8)
+    coloured = pictures(drawn({}, colours=heights_N))[0]
+    assert coloured.std() > 20
 
 
 def test_lists_of_different_length_are_refused():
