@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from comparisons import make_comparison  # noqa: F401 - a fixture
 from equiseg.training.run import train
 from runs import tiny_config
 

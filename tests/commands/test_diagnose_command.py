@@ -70,7 +70,7 @@ def test_a_run_gets_a_page_of_its_own_and_the_baseline_beside(finished_run, tmp_
     out = run / "diagnosis"
     files = {file.name for file in (out / "figures").iterdir()}
     names = ("classes", "reliability", "centers", "classifier", "frequency", "gradients")
-    names += ("curves", "examples")
+    names += ("collapse", "examples")
     assert {f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")} == files
     known = json.loads((out / "diagnosis.json").read_text())
     result = json.loads((finished_run / "result.json").read_text())

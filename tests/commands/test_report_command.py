@@ -1,61 +1,180 @@
-"""equiseg report: pages from records, without torch."""
+"""equiseg report: pages from records alone."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from equiseg.commands.draw_page import draw_page
+from equiseg import commands
+from equiseg.data.statistics.counting import Counts
+from equiseg.data.statistics.profile import DataProfile
+from equiseg.imbalance import ClassStatistics
+from equiseg.records.data_statistics import STATISTICS
+from equiseg.records.diagnosis import NETWORKS, save_networks
+from equiseg.records.history import CURVES, read_histories, save_histories
+from equiseg.study.comparison import COMPARISON, Comparison
+from equiseg.study.record import Study
+from equiseg.training.run import train
+from runs import tiny_config
 
-BLOCKED = """
+_WITHOUT_TORCH = """
 import sys
-from importlib.abc import MetaPathFinder
-
-class NoTorch(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ImportError("torch is blocked")
-
-sys.meta_path.insert(0, NoTorch())
+sys.modules["torch"] = None
 from equiseg.cli.main import main
-main(["report", *sys.argv[1:]])
+for folder in sys.argv[1:]:
+    main(["report", folder])
 """
 
 
-def report_without_torch(folder, out):
-    command = [sys.executable, "-c", BLOCKED, str(folder), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+def main_of(folder: Path) -> str:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    return page.split("<main>")[1].split("<script>")[0]
+
+
+@pytest.fixture(scope="module")
+def compared(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records of a comparison of two runs, and of networks that could not be opened."""
+    out = tmp_path_factory.mktemp("compared")
+    other = tmp_path_factory.mktemp("other")
+    train(tiny_config(method="cross_entropy", epochs=1), other)
+    folders = {"cross_entropy": [other], "ceco": [finished_run]}
+    comparison = Comparison.collect(folders, [0], "test", data="pictures", command="a command")
+    comparison.save(out / COMPARISON)
+    save_histories(read_histories(folders), out / CURVES)
+    save_networks(out / NETWORKS, {}, problem="they are elsewhere")
+    return out
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    import torch
+
+    labels = [torch.tensor([[0, 0, 1], [0, 2, 1]])]
+    profile = DataProfile(
+        "home", ("a", "b", "c"), Counts(ClassStatistics.from_labels(labels, 3), None)
+    )
+    profile.save(tmp_path / "counted" / STATISTICS, command="equiseg stats home", made={})
+    return tmp_path / "counted"
+
+
+def test_every_page_is_drawn_without_torch_weights_and_data(
+    finished_run: Path, compared: Path, counted: Path, tmp_path: Path
+) -> None:
+    commands.diagnose(
+        finished_run, commands.DiagnoseOptions(out=tmp_path / "diagnosis", split="val")
+    )
+    folders = [tmp_path / name for name in ("run", "comparison", "study")]
+    run, comparison, study = folders
+    for name in ("result.json", "logs"):
+        source = finished_run / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, _made(run) / name)
+    shutil.copytree(compared, comparison)
+    for task in ("a", "b"):
+        shutil.copytree(compared, study / task)
+    known = Comparison.load(compared / COMPARISON)
+    Study({"a": known, "b": known}, {"a": {}, "b": {}}, "miou").save(study)
+    folders += [tmp_path / "diagnosis", counted]
+    before = (tmp_path / "diagnosis" / "report.html").read_text(encoding="utf-8")
+    for folder in folders:
+        (folder / "report.html").unlink(missing_ok=True)
+        shutil.rmtree(folder / "figures", ignore_errors=True)
+
+    source = Path(commands.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_TORCH, *map(str, folders)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(source)},
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
-    return (out / "report.html").read_text(encoding="utf-8")
+    assert "During training" in main_of(run)
+    assert "ceco against cross_entropy on pictures" in main_of(comparison)
+    assert "they are elsewhere" in main_of(comparison)
+    assert "two tasks" in main_of(study)
+    assert (study / "a" / "report.html").is_file()
+    assert "Classes of home" in main_of(counted)
+    drawn = (tmp_path / "diagnosis" / "report.html").read_text(encoding="utf-8")
+    assert drawn == before  # the same records, the same page
 
 
-def test_a_run_is_drawn_without_torch_weights_or_data(finished_run, tmp_path):
-    (tmp_path / "run").mkdir()
-    shutil.copy(finished_run / "result.json", tmp_path / "run")
-    text = report_without_torch(tmp_path / "run", tmp_path / "page")
-    assert "One run: another seed may score differently." in text
-    assert "<h2>Class by class</h2>" in text
+def test_the_page_goes_where_out_says(compared: Path, tmp_path: Path) -> None:
+    page = commands.report(compared, tmp_path / "elsewhere")
+    assert page == tmp_path / "elsewhere" / "report.html"
+    assert not (compared / "report.html").exists()
+
+
+def test_a_run_of_before_there_were_versions_has_a_page(finished_run: Path, tmp_path: Path) -> None:
     result = json.loads((finished_run / "result.json").read_text())
-    assert f" on {result['data']}</h1>" in text
-
-
-def test_a_record_of_another_version_is_refused(finished_run, tmp_path):
-    result = json.loads((finished_run / "result.json").read_text())
-    (tmp_path / "result.json").write_text(json.dumps(result | {"version": 9}))
-    with pytest.raises(ValueError, match=r"result\.json: the record has version 9, this equiseg"):
-        draw_page(tmp_path)
-
-
-def test_a_result_of_before_there_were_versions_is_drawn(finished_run, tmp_path):
-    result = json.loads((finished_run / "result.json").read_text())
-    for key in ("kind", "version", "data"):
-        del result[key]
+    for name in ("kind", "version", "data_name", "command"):
+        result.pop(name, None)
     (tmp_path / "result.json").write_text(json.dumps(result))
-    assert draw_page(tmp_path).is_file()
+    commands.report(tmp_path)
+    assert "reaches a mIoU of" in main_of(tmp_path)
 
 
-def test_a_folder_without_records_says_what_is_missing(tmp_path):
-    with pytest.raises(ValueError, match="has no records of a page"):
-        draw_page(tmp_path)
+def test_a_comparison_of_before_takes_its_curves_from_the_logs(
+    compared: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    values = json.loads((compared / COMPARISON).read_text())
+    for name in ("kind", "version", "data", "command"):
+        values.pop(name)
+    (tmp_path / COMPARISON).write_text(json.dumps(values))
+    shutil.copytree(finished_run / "logs", tmp_path / "ceco" / "seed0" / "logs")
+    commands.report(tmp_path)
+    assert "During training" in main_of(tmp_path)
+
+
+def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has no records of a page \(study.json, comparison.json"):
+        commands.report(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["comparison.json", "curves.json", "networks.json"])
+def test_records_of_an_unknown_version_are_refused(
+    compared: Path, tmp_path: Path, name: str
+) -> None:
+    folder = shutil.copytree(compared, tmp_path / "copy")
+    values = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps(values | {"version": 7}))
+    known = rf"{name}: the record has version 7, this equiseg reads the versions 0, 1; install"
+    with pytest.raises(ValueError, match=known):
+        commands.report(folder)
+
+
+@pytest.mark.parametrize("name", ["comparison.json", "curves.json", "networks.json"])
+def test_a_cut_record_is_named(compared: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(compared, tmp_path / "copy")
+    (folder / name).write_text((folder / name).read_text()[:100])
+    with pytest.raises(ValueError, match=rf"{name}: not a JSON file .*equiseg compare"):
+        commands.report(folder)
+
+
+def test_training_ends_with_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    commands.train(tiny_config(epochs=1), out)
+    assert f"page: {out / 'report.html'}" in capsys.readouterr().out.replace("\n", "")
+    text = main_of(out)
+    assert "ceco on pictures" in text
+    assert "commands.train(TrainConfig(" in text
+
+    (out / "report.html").unlink()
+    for name in [name for name in sys.modules if name.startswith("equiseg.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    commands.train(tiny_config(epochs=1), out)  # it is finished: only its page is drawn
+    told = capsys.readouterr().out
+    assert "no page was drawn" in told
+    assert "equiseg[report]" in told
+    assert not (out / "report.html").exists()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -1,58 +1,60 @@
+"""The envelope of records: kind, version, and files that are replaced whole."""
+
 import json
 
-import numpy as np
 import pytest
 
-from equiseg.records.envelope import read_record, write_record
-from equiseg.records.examples import ExamplePanels
+from equiseg.records.envelope import VERSION, read_record, replace_file, write_record
 
 
-def test_a_record_is_read_as_it_was_written(tmp_path):
-    write_record(tmp_path / "made" / "run.json", "run", {"a": [1.5], "b": None})
-    assert json.loads((tmp_path / "made" / "run.json").read_text())["version"] == 1
-    assert read_record(tmp_path / "made" / "run.json", "run", ("a",), "x") == {
-        "a": [1.5],
-        "b": None,
-    }
-    assert [file.name for file in (tmp_path / "made").iterdir()] == ["run.json"]
+def read(path, *needed):
+    return read_record(path, "comparison", needed, "equiseg compare")
 
 
-def test_a_record_without_a_version_is_read(tmp_path):
-    (tmp_path / "old.json").write_text('{"a": 1}')
-    assert read_record(tmp_path / "old.json", "run", ("a",), "equiseg train") == {"a": 1}
+def test_a_record_comes_back_without_its_envelope(tmp_path):
+    file = tmp_path / "new" / "comparison.json"
+    write_record(file, "comparison", {"seeds": [0, 1]})
+    written = json.loads(file.read_text())
+    assert (written["kind"], written["version"]) == ("comparison", VERSION)
+    assert read(file, "seeds") == {"seeds": [0, 1]}
+
+
+def test_a_record_from_before_there_were_versions_is_read(tmp_path):
+    file = tmp_path / "comparison.json"
+    file.write_text('{"seeds": [0]}')
+    assert read(file, "seeds") == {"seeds": [0]}
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "told"),
     [
-        (
-            '{"kind": "run", "version": 7}',
-            "version 7, this equiseg reads the versions 0, 1",
-        ),
-        ('{"kind": "study", "version": 1}', "must be the record of a run, got 'study'"),
-        ('{"b": 1}', "version 0. lacks a; write it again with equiseg train"),
-        ("[1]", "must be the record of a run, got 'list'"),
-        ("{", "not a JSON file"),
+        ('{"kind": "comparison", "version": 99, "seeds": []}', "version 99, .* versions 0, 1"),
+        ('{"kind": "comparison", "version": "1b", "seeds": []}', "version 1b"),
+        ('{"kind": "comparison", "version": [1], "seeds": []}', "version .1."),
+        ('{"kind": "comparison", "version": 1}', "version 1. lacks seeds"),
+        ('{"split": "test"}', "version 0. lacks seeds"),
+        ('{"kind": "run", "version": 1, "seeds": []}', "record of a comparison, got 'run'"),
+        ("[1, 2]", "record of a comparison, got 'list'"),
+        ('{"seeds": [0, ', "not a JSON file"),
+        ("", "not a JSON file"),
     ],
 )
-def test_other_records_are_refused_with_their_file(tmp_path, text, message):
-    (tmp_path / "it.json").write_text(text)
-    with pytest.raises(ValueError, match=message) as raised:
-        read_record(tmp_path / "it.json", "run", ("a",), "equiseg train")
-    assert str(tmp_path / "it.json") in str(raised.value)
+def test_what_cannot_be_read_is_named_with_the_next_step(tmp_path, text, told):
+    file = tmp_path / "comparison.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"^{file}: .*{told}") as error:
+        read(file, "seeds")
+    assert "equiseg compare" in str(error.value) or "got" in str(error.value)
 
 
-def test_example_panels_are_read_as_they_were_written(tmp_path):
-    picture, labels = np.zeros((4, 6, 3), np.uint8), np.ones((4, 6), np.uint8)
-    panels = ExamplePanels(
-        "images", ["a", "b"], 9, ("x", "y"), {"tail": [1]}, [picture, picture + 1],
-        [labels, labels], {"net": [labels, labels + 1]}, ["net"], [],
-    )  # fmt: skip
-    panels.save(tmp_path / "examples.npz")
-    found = ExamplePanels.load(tmp_path / "examples.npz")
-    assert (found.names, found.considered, found.points) == (["a", "b"], 9, [])
-    assert np.array_equal(found.pictures[1], picture + 1)
-    assert np.array_equal(found.predictions["net"][1], labels + 1)
-    np.savez(tmp_path / "other.npz", labels)
-    with pytest.raises(ValueError, match="must be example panels of version 1"):
-        ExamplePanels.load(tmp_path / "other.npz")
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
+    file = tmp_path / "record"
+    replace_file(file, lambda opened: opened.write(b"old"))
+
+    def fail(opened):
+        opened.write(b"half of the n")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        replace_file(file, fail)
+    assert file.read_bytes() == b"old"

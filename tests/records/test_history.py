@@ -1,13 +1,6 @@
 import math
 
-from equiseg.records.history import (
-    history_rows,
-    load_histories,
-    mean_curve,
-    read_histories,
-    read_history,
-    save_histories,
-)
+from equiseg.records.history import history_rows, mean_curve, read_histories, read_history
 
 
 def test_a_resumed_run_goes_on_and_its_last_value_counts(tmp_path):
@@ -48,11 +41,3 @@ def test_rows_hold_the_wanted_values_of_every_run(tmp_path):
         {"variant": "ceco", "run": "seed1", "epoch": 1, "loss": 1.5},
         {"variant": "ceco", "run": "seed1", "epoch": 2, "loss": 1.0, "val/miou": 0.25},
     ]
-
-
-def test_histories_are_read_as_they_were_saved(tmp_path):
-    histories = {"ceco": {"seed0": {"loss": {1: 1.5, 3: math.nan}}}}
-    save_histories(histories, tmp_path / "curves.json")
-    curve = load_histories(tmp_path / "curves.json")["ceco"]["seed0"]["loss"]
-    assert curve[1] == 1.5
-    assert math.isnan(curve[3])

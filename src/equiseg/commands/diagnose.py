@@ -169,18 +169,18 @@ def _analysed(
 
 
 def show(networks: Mapping[str, DiagnosisRecord], console: Console) -> None:
-    """Print measures, groups, correlation, closest pairs and findings.
+    """Print measures, groups, correlation, closest pairs, confusions and findings.
 
     Args:
         networks: The record of each network, the analysed one last.
         console: Where to print.
     """
-    from equiseg.report.diagnosis.wording import ledes
+    from equiseg.report.diagnosis.wording import ledes, rare_confusions
 
     console.print(_measure_table(networks))
     *_, (name, record) = networks.items()
     console.print(_pair_table(name, record))
-    for line in ledes(networks):
+    for line in (*rare_confusions(record, ("tail",)), *ledes(networks)):
         console.print(line, highlight=False, markup=False)
 
 

@@ -65,7 +65,7 @@ def _run(folder: Path, out: Path) -> Path:
         {name: [folder]},
         [result["seed"]],
         split,
-        data=result.get("data", ""),
+        data=result.get("data_name", ""),
         command=result.get("command", ""),
     )
     return report_comparison(out, comparison, {name: {folder.name: read_history(folder)}})

@@ -38,13 +38,14 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
     from rich.console import Console
     from rich.markup import escape
 
-    from equiseg.commands.draw_page import draw_page
+    from equiseg.commands.command_text import command_text
     from equiseg.commands.tables import score_table
     from equiseg.training.run import train as run
 
-    console = Console(quiet=int(os.environ.get("RANK", 0)) > 0)  # one voice under torchrun
+    first = int(os.environ.get("RANK", 0)) == 0
+    console = Console(quiet=not first)  # one voice under torchrun
     out = Path(out)
-    result = run(config, out, console)
+    result = run(config, out, console, command_text("train", config, out))
     for split in ("val", "test"):
         if split in result:
             shown = (
@@ -56,8 +57,8 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
             )
             console.print(score_table(*shown))
     console.print(f"weights and results are in [bold]{escape(str(out))}[/bold]")
-    if not console.quiet:
-        console.print(f"page: [bold]{escape(str(draw_page(out)))}[/bold]")
+    if first:
+        console.print(_page(out), markup=False, highlight=False)
     run_folder = quote(str(out))
     next_commands = (
         f"equiseg evaluate --run {run_folder} --split {'test' if 'test' in result else 'val'}",
@@ -66,3 +67,13 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
     )
     console.print("next:", *next_commands, sep="\n  ", markup=False, highlight=False)
     return result
+
+
+def _page(out: Path) -> str:
+    """Draw the page of a run and say where it is; a run without matplotlib is still a run."""
+    from equiseg.commands.draw_page import draw_page
+
+    try:
+        return f"page: {draw_page(out)}"
+    except ImportError as error:
+        return f"no page was drawn: {error}; then run: equiseg report {quote(str(out))}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,28 +73,35 @@ class ExamplePanels:
         Raises:
             ValueError: If it is no such file or of a version that is not known.
         """
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"])) if "about" in file else {}
-            if (about.get("kind"), about.get("version")) != ("examples", VERSION):
-                raise ValueError(
-                    f"{path}: must be example panels of version {VERSION}, got "
-                    f"{about.get('kind')!r} of version {about.get('version')!r}; run the command "
-                    "that wrote it again"
-                )
-            number = len(about["names"])
-
-            def arrays(name: str) -> list[np.ndarray]:
-                return [file[f"{name}_{i}"] for i in range(number) if f"{name}_{i}" in file]
-
-            return cls(
-                about["samples"],
-                about["names"],
-                about["considered"],
-                tuple(about["classes"]),
-                about["groups"],
-                arrays("pictures"),
-                arrays("labels"),
-                {name: arrays(f"network{n}") for n, name in enumerate(about["networks"])},
-                about["with_errors"],
-                arrays("points"),
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            raise ValueError(
+                f"{path}: cannot be read, so it is cut or of another kind; run the command that "
+                "wrote it again"
+            ) from None
+        about = json.loads(str(arrays["about"])) if "about" in arrays else {}
+        if (about.get("kind"), about.get("version")) != ("examples", VERSION):
+            raise ValueError(
+                f"{path}: must be example panels of version {VERSION}, got "
+                f"{about.get('kind')!r} of version {about.get('version')!r}; run the command "
+                "that wrote it again"
             )
+
+        def listed(name: str) -> list[np.ndarray]:
+            known = (f"{name}_{i}" for i in range(len(about["names"])))
+            return [arrays[key] for key in known if key in arrays]
+
+        return cls(
+            about["samples"],
+            about["names"],
+            about["considered"],
+            tuple(about["classes"]),
+            about["groups"],
+            listed("pictures"),
+            listed("labels"),
+            {name: listed(f"network{n}") for n, name in enumerate(about["networks"])},
+            about["with_errors"],
+            listed("points"),
+        )

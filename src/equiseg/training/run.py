@@ -53,7 +53,9 @@ _EXPECTED_WARNINGS = (
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
-def train(config: TrainConfig, out: Path, console: Console | None = None) -> dict[str, Any]:
+def train(
+    config: TrainConfig, out: Path, console: Console | None = None, command: str = ""
+) -> dict[str, Any]:
     """Train, keep the weights that are best on the validation split, score them on all splits.
 
     ``out`` receives config.yaml, logs/, checkpoints/, model.safetensors and result.json. A run
@@ -64,6 +66,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         config: The run.
         out: Its folder.
         console: Where to print; None prints nothing.
+        command: The command that trains, for the record.
 
     Returns:
         What result.json holds.
@@ -91,7 +94,7 @@ def train(config: TrainConfig, out: Path, console: Console | None = None) -> dic
         voting_folder(data.splits["val"], config.evaluation.votes)
     _tell_absent(data, console)
     task = SegmentationTask(config, data.spec, data.statistics, data.groups)
-    run = _Run(config, task, data, out, console)
+    run = _Run(config, task, data, out, console, command)
     origin = provenance()  # of the code that is loaded now, whatever is edited meanwhile
     if data.spec.holds_points:
         train_split = data.splits["train"]
@@ -122,6 +125,7 @@ class _Run:
     data: OpenedData
     out: Path
     console: Console
+    command: str
 
     @property
     def checkpoints(self) -> Path:
@@ -288,6 +292,8 @@ def _finish(run: _Run, fitted: _Fitted, origin: _Origin) -> dict[str, Any]:
     save_weights(task.model, card, out / "model.safetensors")
     result = {
         "method": config.method,
+        "data_name": data_title(config.data.card, config.data.root),
+        "command": run.command,
         "seed": config.seed,
         "classes": list(data.spec.classes),
         "groups": {name: list(ids) for name, ids in groups},
@@ -303,7 +309,6 @@ def _finish(run: _Run, fitted: _Fitted, origin: _Origin) -> dict[str, Any]:
         "peak_memory_bytes": fitted.memory.peak_bytes,
         "memory_of": fitted.memory.of,
         "data_wait_share": clock.wait_share if clock.steps else None,
-        "data": data_title(config.data.card, config.data.root),
         "provenance": origin.provenance,
         "config": plain(config),
     }

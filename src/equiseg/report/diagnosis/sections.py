@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from equiseg.metrics.catalogue import COMPARED, MEASURES, SCORES
 from equiseg.records.diagnosis import DiagnosisRecord
-from equiseg.report.diagnosis.wording import confusion
+from equiseg.report.diagnosis.wording import rare_confusions
 from equiseg.report.html import Cell, Html, Row, bullets, section, table
 from equiseg.report.wording import NONE, count, number
 
@@ -35,8 +35,7 @@ def score_section(networks: Networks) -> Html:
 
 def confusion_section(name: str, record: DiagnosisRecord) -> Html:
     """The rarest classes in words: the share that was found, and the wrong predictions."""
-    order = [k for ids in reversed(record.groups.values()) for k in reversed(ids)]
-    lines = [text for k in order if (text := confusion(record, k))]
+    lines = rare_confusions(record)
     caption = (
         f"Predictions of {name} for the labelled {record.unit}s of its rarest classes, the rarest "
         "first; shares below 1 % are left out."

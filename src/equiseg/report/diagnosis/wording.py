@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -63,6 +63,19 @@ def confusion(record: DiagnosisRecord, class_id: int) -> str:
         return text
     parts = (f"{record.classes[k]} {number(share_K[k], digits=0)} %" for k in named)
     return f"{text}, taken for {', '.join(parts)}"
+
+
+def rare_confusions(
+    record: DiagnosisRecord, groups: Sequence[str] = ("tail", "common")
+) -> list[str]:
+    """The predictions for each class of some groups, the rarest class first.
+
+    Args:
+        record: Of a network.
+        groups: Their names, the rarest first.
+    """
+    order = [k for group in groups for k in reversed(record.groups[group])]
+    return [text for k in order if (text := confusion(record, k))]
 
 
 def caution(networks: Mapping[str, DiagnosisRecord]) -> str:

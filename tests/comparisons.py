@@ -1,3 +1,5 @@
+"""Comparisons of made-up runs."""
+
 import math
 import random
 
