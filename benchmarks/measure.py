@@ -1,4 +1,4 @@
-"""Time and memory of functions that share a process, and where a measurement was made."""
+"""Time and memory of functions in one process, and records of measurements."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def seconds(
 ) -> dict[str, list[float]]:
     """Seconds of each function in each round, after one call to warm up.
 
-    The functions take turns within a round, so that a machine that slows down slows all of them:
-    compare them by :func:`ratio`, round by round.
+    The functions take turns within a round, so that a slowdown of the machine affects all of them:
+    compare them round by round with :func:`ratio`.
     """
     taken: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
@@ -46,9 +46,10 @@ def ratio(numerators: list[float], denominators: list[float]) -> float:
 
 
 def peak_extra_memory(function: Callable[[], object], device: str = "cpu") -> int:
-    """Bytes that one call takes beyond what was resident before it, its results included.
+    """Bytes that one call uses in addition to the memory before it, including its results.
 
-    On a CPU the resident pages of the process (Linux), on a GPU torch's allocator.
+    Measured by the resident pages of the process on a CPU (Linux), and by torch's allocator on a
+    GPU.
     """
     gc.collect()
     if device != "cpu":
@@ -59,7 +60,7 @@ def peak_extra_memory(function: Callable[[], object], device: str = "cpu") -> in
         _wait(device)
         del kept
         return torch.cuda.max_memory_allocated() - before
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # hand freed pages back, or they would hide new ones
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # return freed pages, so that new ones are counted
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
     before = _resident("VmRSS")
     kept = function()
@@ -68,7 +69,7 @@ def peak_extra_memory(function: Callable[[], object], device: str = "cpu") -> in
 
 
 def save(name: str, rows: list[dict[str, Any]], **facts: Any) -> Path:
-    """Write rows to benchmarks/results, with where and when they were measured."""
+    """Write rows to benchmarks/results, with date and machine of the measurement."""
     path = RESULTS / f"{name}.json"
     head = provenance() | {"threads": torch.get_num_threads(), "cores": os.cpu_count()} | facts
     if torch.cuda.is_available():

@@ -15,12 +15,12 @@ model = nn.Sequential(  # any network that ends in a pixel classifier
     nn.ReLU(),
     nn.Conv2d(32, NUM_CLASSES, 1),
 )
-tap = equiseg.FeatureTap(model, num_classes=NUM_CLASSES)  # 1: what the classifier sees
+tap = equiseg.FeatureTap(model, num_classes=NUM_CLASSES)  # 1: the classifier's input
 center_loss = equiseg.CenterCollapseLoss(NUM_CLASSES, tap.in_features)  # 2: the regularizer
 pixel_loss = nn.CrossEntropyLoss(ignore_index=255)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 
-# Colour tells the class; each class is rarer than the one before.
+# The colour determines the class; each class is rarer than the one before.
 shares = torch.tensor([0.5, 0.25, 0.13, 0.07, 0.04, 0.01])
 colors = torch.rand(NUM_CLASSES, 3)
 for step in range(60):

@@ -1,4 +1,4 @@
-"""A loss of one's own in 12 lines, judged as all others are."""
+"""A loss of your own in 12 lines, checked by the same tests as all others."""
 
 from torch.nn import functional as F
 

@@ -11,7 +11,7 @@ IGNORED = 255
 def transform(image, labels, generator):
     """Image float32 (C, H, W) in [0, 1] and labels int64 (H, W), changed and returned.
 
-    All random numbers come from the generator: so a run can be resumed, with any number of workers.
+    All random numbers come from the generator, so a run can be resumed, with any number of workers.
     """
     height, width = labels.shape
     top = int(torch.randint(height - height // 4, (), generator=generator))

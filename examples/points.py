@@ -1,4 +1,4 @@
-"""A loop of your own on point clouds: the network sees voxels, the losses labels of points."""
+"""A training loop on point clouds: the network takes voxels, the losses point labels."""
 
 import torch
 

@@ -151,7 +151,7 @@ def test_blocks_of_rows_give_the_same_code(monkeypatch):
     assert largest_cosine(blocks) == pytest.approx(largest_cosine(default_code(100, 12)), abs=5e-3)
 
 
-def test_a_rationed_code_is_single_precision_also_under_autocast(monkeypatch):
+def test_a_code_of_few_steps_is_single_precision_also_under_autocast(monkeypatch):
     monkeypatch.setattr("equiseg.frames._FEWEST_STEPS", 1000)
     rationed = softmax_code(27, 6, dtype=torch.float64)
     assert largest_cosine(rationed) == pytest.approx(1 / 4, abs=1e-4)
@@ -181,7 +181,7 @@ def test_frames_are_deterministic_and_leave_the_global_generator_alone(make, num
     assert largest_cosine(seeded[0]) == pytest.approx(largest_cosine(first), abs=1e-4)
 
 
-def test_an_own_generator_moves_on():
+def test_a_given_generator_advances():
     generator = torch.Generator().manual_seed(0)
     first = frame(5, 8, generator=generator)
     assert not torch.allclose(frame(5, 8, generator=generator), first)
@@ -215,7 +215,7 @@ def test_frame_is_the_simplex_or_the_code():
     assert frame(2, 1).shape == (2, 1)
 
 
-def test_too_few_dimensions_name_the_way_out():
+def test_the_error_of_too_few_dimensions_names_the_remedy():
     with pytest.raises(
         ValueError, match=r"num_classes - 1 = 149 .* got 64; use softmax_code\(150, 64\)"
     ):
@@ -253,7 +253,7 @@ def test_largest_cosine_of_rows_of_any_length_in_blocks(monkeypatch):
     assert isinstance(largest_cosine(rows.requires_grad_()), float)
 
 
-def test_largest_cosine_refuses_what_has_no_direction():
+def test_largest_cosine_refuses_zero_rows():
     with pytest.raises(ValueError, match=r"no zero row, got zeros in rows \[1\]"):
         largest_cosine(torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]))
     for shape in [(1, 4), (4,), (2, 3, 4)]:

@@ -17,7 +17,7 @@ def test_classes_and_the_ignore_value_pass(dtype):
     check_labels(torch.tensor([0, 1, 2, 100], dtype=dtype), 3, ignore_index=100)
 
 
-def test_labels_out_of_range_are_named_and_counted():
+def test_the_error_names_and_counts_labels_out_of_range():
     labels = torch.tensor([[0, 7, 7], [2, 255, -1]])
     with pytest.raises(ValueError, match=r"0\.\.2 or ignore_index=255, got -1, 7 in 3 of 6 places"):
         check_labels(labels, 3)
@@ -28,7 +28,7 @@ def test_many_wrong_values_are_cut_short():
         check_labels(torch.arange(20), 3)
 
 
-def test_no_labels_are_no_error():
+def test_empty_labels_are_valid():
     check_labels(torch.zeros(0, dtype=torch.int64), 3)
 
 
@@ -103,7 +103,7 @@ def test_two_devices_are_refused():
 
 
 @pytest.mark.parametrize("dtype", INTEGER_DTYPES)
-def test_everything_that_is_no_class_folds_into_the_extra_one(dtype):
+def test_labels_that_are_no_class_fold_into_the_extra_class(dtype):
     ids = fold_ignored(torch.tensor([[0, 2, 100], [3, 1, 99]], dtype=dtype), 3, 100)
     assert ids.dtype == torch.int64
     assert ids.tolist() == [[0, 2, 3], [3, 1, 3]]

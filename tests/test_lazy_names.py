@@ -28,7 +28,7 @@ def test_every_name_is_there(package):
     "module",
     ["equiseg", "equiseg.commands", "equiseg.training.config", "equiseg.metrics", "equiseg.data"],
 )
-def test_no_torch_before_it_is_needed(module):
+def test_torch_is_imported_only_on_use(module):
     assert run(f"import sys, {module}; print('torch' in sys.modules)") == "False\n"
 
 

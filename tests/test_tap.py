@@ -94,7 +94,7 @@ class TestFinding:
     def test_a_single_layer_needs_no_num_classes(self, layer):
         assert FeatureTap(nn.Sequential(nn.Conv2d(3, K, 1), nn.ReLU()), layer).num_classes == K
 
-    def test_num_classes_is_asked_for_when_several_layers_could_be_it(self):
+    def test_num_classes_is_required_when_several_layers_fit(self):
         with pytest.raises(
             ValueError, match=r"(?s)num_classes=None fits 2.*'body.0'.*'classifier'"
         ):
@@ -106,7 +106,7 @@ class TestFinding:
             FeatureTap(net, num_classes=K)
         assert FeatureTap(net, "classifier", num_classes=K).layer is net.classifier
 
-    def test_none_fitting_lists_what_there_is(self):
+    def test_the_error_lists_the_last_layers_when_none_fits(self):
         with pytest.raises(ValueError, match=r"(?s)num_classes=9 fits none.*layer='classifier'"):
             FeatureTap(Net(), num_classes=9)
 
@@ -220,7 +220,7 @@ class TestReading:
 
         net = nn.Sequential(Head())
         tap = FeatureTap(net, "0")
-        with pytest.raises(TypeError, match="layer '0' is given a list"):
+        with pytest.raises(TypeError, match="layer '0' takes a list"):
             net([images()])
         tap.remove()
         layer = nn.Linear(C, K)
@@ -249,7 +249,7 @@ class TestGraph:
         with pytest.raises(RuntimeError, match="a backward pass has freed them"):
             _ = tap.features
 
-    def test_a_forward_without_backward_is_let_go_of_before_the_next_one(self):
+    def test_features_of_a_forward_without_backward_are_released_at_the_next_forward(self):
         net = Net(nn.Sequential(Marked(nn.Conv2d(3, C, 1)), nn.Tanh()))
         tap = FeatureTap(net, num_classes=K)
         seen = []
@@ -260,7 +260,7 @@ class TestGraph:
         tap.remove()
         assert net.body[0].marks[1]() is None
 
-    def test_a_tap_that_is_dropped_leaves_nothing_alive(self):
+    def test_a_deleted_tap_keeps_nothing_alive(self):
         net = Net(nn.Sequential(Marked(nn.Conv2d(3, C, 1)), nn.Tanh()))
         tap = FeatureTap(net, num_classes=K)
         net(images())
@@ -473,6 +473,7 @@ class TestCopies:
 def test_distributed_data_parallel(tmp_path, tap_first):
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    model = None
     try:
         net = Net()
         x = images()
@@ -487,6 +488,10 @@ def test_distributed_data_parallel(tmp_path, tap_first):
             (0 * logits.sum() + tap.features.square().sum()).backward()
             torch.testing.assert_close(net.body[0].weight.grad, wanted)
     finally:
+        # Before the group ends: a model that outlives it would end it while it holds the
+        # interpreter's lock, for which the threads of the group may be waiting.
+        del model
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 

@@ -1,10 +1,10 @@
-"""Neural collapse where it is known to happen: balanced classification of handwritten digits.
+"""Neural collapse in a known case: balanced classification of handwritten digits.
 
     python -m benchmarks.collapse.digits
 
 A small network on the 1,797 digits of scikit-learn (8x8, ten classes of 174 to 183 images),
-trained with cross entropy and weight decay far beyond zero training error, three seeds. Measures
-are of the training images, as in Papyan, Han and Donoho 2020. Writes collapse_digits.json in
+trained with cross entropy and weight decay far beyond zero training error, three seeds. Measured on
+the training images, as in Papyan, Han and Donoho 2020. Writes collapse_digits.json in
 benchmarks/results.
 """
 
@@ -33,7 +33,7 @@ def digits() -> tuple[Tensor, Tensor]:
 
 
 def train(seed: int, images: Tensor, labels: Tensor) -> list[dict[str, Any]]:
-    """A row of measures for each of the epochs to look at."""
+    """Train the network; returns a row of measures for each measured epoch."""
     torch.manual_seed(seed)
     encoder = nn.Sequential(
         nn.Linear(64, 256), nn.BatchNorm1d(256), nn.ReLU(),
@@ -62,7 +62,7 @@ def train(seed: int, images: Tensor, labels: Tensor) -> list[dict[str, Any]]:
 def measure(
     seed: int, epoch: int, features: Tensor, labels: Tensor, classifier: nn.Linear
 ) -> dict[str, Any]:
-    """All measures of the features of one epoch; the second pass asks for the nearest center."""
+    """All measures of the features of one epoch; the second pass finds the nearest centers."""
     metric = CollapseMetric(CLASSES, DIM, classifier=classifier)
     metric.update(features, labels)
     again = CollapseMetric(CLASSES, DIM, classifier=classifier, centers=metric.centers_KD)

@@ -48,7 +48,7 @@ def spread(found: Sequence[float], scale: float = 1, digits: int = 3) -> str:
 
 
 def gain(rows: Sequence[Row], column: str, **cell: Any) -> Interval:
-    """What the regularizer adds, paired by seed."""
+    """Gain with the regularizer, paired by seed."""
     ours, theirs = (values(rows, column, method=m, **cell) for m in reversed(METHODS))
     return Interval.paired(ours, theirs)
 
@@ -74,14 +74,14 @@ def cells_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _plain(axis: Axis) -> None:
-    """Powers of ten as numbers: the house's figures set no formulas."""
+    """Powers of ten as plain numbers, not as formulas."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 @rc_context(STYLE)
 def curve_figure() -> Figure:
-    """Measures over training: balanced digits against ten classes of the built-in scenes."""
+    """Measures over training: balanced digits and ten classes of the built-in pictures."""
     digits, scenes = rows_of("collapse_digits"), rows_of("collapse_curves")
     panels = {
         "nc1_ratio": "NC1: within over between",
@@ -92,7 +92,7 @@ def curve_figure() -> Figure:
     figure = Figure(figsize=(9.4, 5.4), layout="constrained")
     series: list[tuple[str, list[Row], str]] = [("digits, balanced", digits, "#2a9d78")]
     series += [
-        (f"built-in scenes, {method.replace('_', ' ')}", chosen, variant_color(index))
+        (f"built-in pictures, {method.replace('_', ' ')}", chosen, variant_color(index))
         for index, method in enumerate(METHODS)
         if (chosen := [row for row in scenes if row["method"] == method])
     ]
@@ -159,7 +159,7 @@ def geometry_figure() -> Figure:
 
 @rc_context(STYLE)
 def gain_figure() -> Figure:
-    """What the regularizer adds in every cell, in points of mIoU and of tail IoU."""
+    """Gain with the regularizer in every cell, in points of mIoU and of tail IoU."""
     rows = rows_of("collapse_grid")
     panels: list[tuple[str, Callable[[Row], bool], str]] = [
         ("10 classes", lambda row: row["classes"] == 10, "context"),
@@ -225,7 +225,7 @@ def grid_table() -> str:
 
 
 def digits_table() -> str:
-    """First and last epoch of the digits, and of the scenes."""
+    """First and last epoch for the digits and for the pictures."""
     columns = ("nc1_ratio", "equinorm", "equiangularity", "etf_error", "self_duality")
     columns += ("classifier_equiangularity",)
     digits, scenes = rows_of("collapse_digits"), rows_of("collapse_curves")

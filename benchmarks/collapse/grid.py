@@ -1,11 +1,11 @@
-"""Trains the runs of the collapse study on built-in scenes, with and without the regularizer.
+"""Trains the runs of the collapse study on built-in pictures, with and without the regularizer.
 
     python -m benchmarks.collapse.grid --out runs/collapse_grid --jobs 2
     python -m benchmarks.collapse.grid --curves --out runs/collapse_curves --jobs 2
 
-The grid goes over both dials and several class counts on the schedule of the demo; the curves are
-of one cell, four times as long. Three seeds each; finished runs are kept. `collapse_measure.py`
-measures them.
+The grid covers both dials and several class counts with the schedule of the demo; the curves are
+for one cell, trained four times as long. Three seeds each; finished runs are kept.
+`benchmarks.collapse.measure_runs` measures them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from equiseg.study.variant import Variant
 
 METHODS = ("cross_entropy", "ceco")
 SEEDS = (0, 1, 2)
-# Ten classes, as many as there are digits, over both dials; fewer and more over one.
+# Ten classes, as for the digits, over both dials; fewer and more classes over one dial.
 CELLS = [(10, i, c) for i in (10, 100, 1000) for c in (0.0, 0.5, 1.0)]
 CELLS += [(k, i, 0.5) for k in (4, 20) for i in (10, 100, 1000)]
 

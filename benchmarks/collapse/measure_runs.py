@@ -4,8 +4,8 @@
         --curves runs/collapse_curves --real runs/camvid_small --real runs/ccp_lite0
 
 For every run: scores, collapse measures of centers and classifier on the test split at label
-resolution, and how IoU goes with training frequency. For every cell of the grid: its labels,
-measured. Writes benchmarks/results/collapse_{grid,context,curves,long,real}.json.
+resolution, and the correlation of IoU with training frequency. For every cell of the grid:
+statistics of its labels. Writes benchmarks/results/collapse_{grid,context,curves,long,real}.json.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def grid_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def context_rows() -> list[dict[str, Any]]:
-    """What the dials do to the labels of the training scenes of each cell."""
+    """Statistics of the training labels of each cell."""
     rows = []
     for variant in variants()[:: len(METHODS)]:
         synthetic = variant.config.data.synthetic

@@ -1,12 +1,12 @@
-"""One pass of the class moments against the forward of the network that they watch.
+"""Time of one pass of the class moments, compared with the forward pass of the network.
 
 python -m benchmarks.collapse.single_pass [--threads N] [--rounds N]
 
 One image of 512x512, 150 classes; UPerNet-Swin-T, whose time does not depend on its weights, and
 feature maps 128x128. "label" takes the moments, the first and the second, at label size, "feature"
 the second at the size of the maps, both in float64. "resized" is F.interpolate and a product for
-every class, in float64 as well. In noise every pixel is drawn by itself: the worst labels there
-are. All take turns. Writes benchmarks/results/collapse_pass.json.
+every class, in float64 as well. In noise, every pixel is drawn independently, which is the worst
+case. All functions take turns. Writes benchmarks/results/collapse_pass.json.
 """
 
 from __future__ import annotations

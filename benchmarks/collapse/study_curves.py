@@ -1,9 +1,9 @@
-"""The whole collapse study, step by step; finished runs are kept, so it may be started again.
+"""The whole collapse study, step by step; finished runs are kept, so it can be restarted.
 
     python -m benchmarks.collapse.study_curves --out runs --jobs 2 \
         --real runs/camvid_small --real runs/ccp_lite0
 
-About two hours on two cores. The comparisons on real data are made by `equiseg compare` (see
+About two hours on two cores. The comparisons on real data come from `equiseg compare` (see
 docs/explanation/results.md) and only measured here.
 """
 

@@ -1,4 +1,4 @@
-"""Copy-paste on the built-in scenes: writes docs/images/pasted.png."""
+"""Copy-paste on the built-in pictures: writes docs/images/pasted.png."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from equiseg.labels import count_labels
 from equiseg.report.examples.grid import example_figure
 
 IMAGE = Path(__file__).parents[2] / "docs/images/pasted.png"
-SHOWN = (4, 13)  # scenes that look different
+SHOWN = (4, 13)  # pictures that look different
 
 
 def main() -> None:

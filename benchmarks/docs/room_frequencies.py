@@ -25,7 +25,7 @@ def measure(num_scans=512, **dials):
         holds_VK[row_P, class_P] = 1
         pairs_KK += holds_VK.T @ holds_VK
     np.fill_diagonal(pairs_KK, 0)
-    # Every thing's class counts alike; one that touched nothing tells nothing.
+    # Every class has the same weight; objects without neighbours are left out.
     total_K = pairs_KK[SHELL:].sum(1, keepdims=True)
     seen = np.divide(
         pairs_KK[SHELL:], total_K, out=np.zeros_like(pairs_KK[SHELL:]), where=total_K > 0

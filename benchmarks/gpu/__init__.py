@@ -1,1 +1,1 @@
-"""What needs a GPU."""
+"""Checks and measurements that need a GPU."""

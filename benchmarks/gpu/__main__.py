@@ -1,19 +1,19 @@
-"""Every check and measurement that needs a GPU, in one call of at most 8 minutes.
+"""All checks and measurements that need a GPU, in one call of at most 8 minutes.
 
 python -m benchmarks.gpu --out FOLDER [--data FOLDER] [--minutes 8] [--device cuda]
                          [--seeds 0 1 2] [--sections checks centers ...] [--commit TEXT] [--tiny]
 
 The checks and measurements need torch, numpy, transformers and torchmetrics; the trainings the
-extras "train" and "lite0". The package itself may be there as PYTHONPATH=src. No network is used.
+extras "train" and "lite0". The package itself may be given as PYTHONPATH=src. No network is used.
 --data is a folder with camvid/ and ccp/, such as ../shared/data or the smaller one that
-benchmarks/gpu/inputs.py makes; the trainings on built-in data do without.
+benchmarks/gpu/inputs.py writes; trainings on built-in data do not need it.
 
-The sections run one after the other, each within its share of the time. A part that no longer fits
-is skipped and named; one that fails is reported with its traceback, and the next one follows. The
-last section gets all the time that the others leave. Finished rows are in OUT/gpu.json at once;
-OUT/gpu.md has the tables, OUT/training the folders of the trainings.
+The sections run one after the other, each within its share of the time. A part without enough time
+is skipped and listed; a part that fails is reported with its traceback, and the next one follows.
+The last section gets the remaining time. Finished rows are written to OUT/gpu.json immediately;
+OUT/gpu.md has the tables, OUT/training the folders of the runs.
 
---device cpu --tiny runs all of it in small sizes, to try the script: its numbers mean nothing.
+--device cpu --tiny runs everything in small sizes, to test the script; the numbers are meaningless.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import torch
 from benchmarks.gpu import checks, sparse_checks, sparse_speed, speed, training
 from benchmarks.gpu.section import Section
 
-_PLANNED_MINUTES = 8.0  # the shares below are meant for this long
+_PLANNED_MINUTES = 8.0  # the shares below add up to this
 _OVERHEAD = 20.0  # seconds kept for the imports before, and for the tables after
 _GRACE = 20.0  # seconds a section may overrun its share before it is interrupted
 
@@ -95,7 +95,7 @@ def run(name: str, section: Section, end: float, minutes: float) -> None:
     if section.device == "cuda" and name != "training":
         try:
             torch.cuda.empty_cache()  # the next section may measure memory or start processes
-        except RuntimeError as error:  # a broken device fails here too, and was reported
+        except RuntimeError as error:  # a broken device fails here too, and is already reported
             section.skipped.append(f"emptying the cache: {error}")
 
 

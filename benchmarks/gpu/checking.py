@@ -1,4 +1,4 @@
-"""Checks: each compares an error with the largest allowed, and is a row of its section."""
+"""Running checks: each compares an error with the largest allowed, and is a row of its section."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MissingError(Exception):
 
 
 def run_checks(section: Section, checks: Iterable[tuple[str, Check]]) -> None:
-    """Run all checks; one that fails does not stop the others."""
+    """Run all checks; a failed check does not stop the others."""
     for name, check in checks:
         compiles = "compile" in name and section.device == "cuda"
         if not section.fits(name, _COMPILE_SECONDS if compiles else 1):
@@ -40,10 +40,10 @@ def run_checks(section: Section, checks: Iterable[tuple[str, Check]]) -> None:
 
 
 def without_waiting(device: str, step: Callable[[], object]) -> Result:
-    """The step once more, with every wait for the device turned into an error."""
+    """Run the step again; every wait for the device is an error."""
     if device != "cuda":
         raise MissingError("needs cuda")
-    step()  # the first call prepares, and waits
+    step()  # the first call prepares and may wait
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -121,11 +121,11 @@ class _Case:
     dtype: torch.dtype = torch.float32
     layout: torch.memory_format = torch.contiguous_format
     num_classes: int = 19
-    ready: bool = False  # the label side is prepared, and moved to the device
+    ready: bool = False  # the label side is prepared and on the device
 
 
 def _centers(device: str, case: _Case) -> Result:
-    """Values and gradient against the reference."""
+    """Compare values and gradient with the reference."""
     num_classes = case.num_classes
     features, labels = _inputs(case.features, case.labels, case.dtype, num_classes)
     wide = features.double().requires_grad_()
@@ -152,7 +152,7 @@ def _centers(device: str, case: _Case) -> Result:
 
 
 def _loss(device: str, features_shape: tuple[int, ...], labels_shape: tuple[int, ...]) -> Result:
-    """Value and gradient of the loss against its formula in float64."""
+    """Compare value and gradient of the loss with its formula in float64."""
     features, labels = _inputs(features_shape, labels_shape)
     wide = features.double().requires_grad_()
     loss = CenterCollapseLoss(19, features_shape[1])
@@ -172,7 +172,7 @@ def _loss(device: str, features_shape: tuple[int, ...], labels_shape: tuple[int,
 def _step(
     device: str, features_shape: tuple[int, ...], labels_shape: tuple[int, ...], ready: bool
 ) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Loss and gradient of the same inputs, as often as asked."""
+    """A function that computes loss and gradient of the same inputs."""
     features, labels = _inputs(features_shape, labels_shape)
     side = None
     if ready:
@@ -190,10 +190,10 @@ def _step(
 
 
 def _twice(device: str, features: tuple, labels: tuple, ready: bool = False) -> Result:
-    """Loss and gradient of two runs, to the bit; an error counts what differs."""
+    """Bitwise comparison of repeated runs; the error counts differing values."""
     step = _step(device, features, labels, ready)
     first = step()
-    # Several, because a race need not show at once.
+    # Several runs, because a race is not visible in every run.
     others = [step() for _ in range(5)]
     differing = [
         float((a != b).double().mean())
@@ -216,11 +216,11 @@ def _no_wait_pixel_loss(device: str) -> Result:
 
 
 def _compiled(device: str) -> Result:
-    """Loss and gradient of the compiled loss against the eager one."""
+    """Compare loss and gradient of the compiled loss with the eager one."""
     shapes = (2, 24, 24, 20), (2, 96, 80)
     features, labels = (tensor.to(device) for tensor in _inputs(*shapes))
     loss = CenterCollapseLoss(19, 24).to(device)
-    # A CPU only tries the script, and needs no C++ compiler for it.
+    # On a CPU, only the script is tested, without a C++ compiler.
     backend = "inductor" if device == "cuda" else "aot_eager"
     compiled = torch.compile(loss, fullgraph=True, backend=backend)
     found = []
@@ -237,7 +237,7 @@ def _compiled(device: str) -> Result:
 
 
 def _scaler(device: str) -> Result:
-    """A few steps in fp16: every loss finite, and the scale never has to shrink for long."""
+    """A few steps in fp16: every loss is finite, and the scale recovers."""
     _, labels = _inputs((2, 3, 24, 24), (2, 96, 96))
     torch.manual_seed(0)
     network = nn.Conv2d(3, 24, 3, padding=1).to(device)
@@ -261,7 +261,7 @@ def _scaler(device: str) -> Result:
 
 
 def _score(device: str) -> Result:
-    """The confusion matrix from ids and from logits, to the count."""
+    """The confusion matrix from ids and from logits, exactly as on the CPU."""
     from equiseg import SegmentationScore
 
     _, labels = _inputs((2, 3, 24, 24), (2, 96, 96))

@@ -1,11 +1,10 @@
-"""CamVid and CCP in one small folder, to be carried to a machine with a GPU.
+"""Writes CamVid and CCP into one small folder, for a machine with a GPU.
 
 python -m benchmarks.gpu.inputs --out FOLDER [--data ../shared/data] [--quality 78]
 
-Writes the images and masks of all splits below FOLDER/camvid (at 480x360, as they are) and
-FOLDER/ccp (at 256x384, width x height), for ``python -m benchmarks.gpu --data FOLDER``.
-Images are JPEG, masks PNG with the values of the originals. At quality 78 all of it takes about
-40 MB.
+Writes the images and masks of all splits below FOLDER/camvid (at their size, 480x360) and
+FOLDER/ccp (at 256x384, width x height), for ``python -m benchmarks.gpu --data FOLDER``. Images are
+JPEG, masks PNG with the values of the originals. At quality 78 the folder has about 40 MB.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SIZES = {"camvid": (360, 480), "ccp": (384, 256)}  # (H, W)
 
 
 def carry(name: str, size: tuple[int, int], source: Path, out: Path, quality: int) -> int:
-    """Write every split of a card at a size; returns the number of images."""
+    """Write every split of a card at this size; returns the number of images."""
     card = load_card(name, source / name)
     pairs = [pair for split in card.splits for pair in ImageFolder(card, split).pairs]
     for image_file, mask_file in pairs:

@@ -1,4 +1,4 @@
-"""A section of the GPU benchmark: its share of the time and its results."""
+"""A section of the GPU benchmark: its time budget and its results."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from benchmarks.measure import table
 
 @dataclass
 class Section:
-    """One section: its means and its results.
+    """The inputs, time budget and results of one section.
 
     Attributes:
         device: "cuda" or "cpu".
-        tiny: Small sizes, to try the script.
+        tiny: Whether to use small sizes, to test the script.
         data: Folder with camvid/ and ccp/, or None.
         out: Folder of the results.
         seeds: Seeds of the trainings.
-        shared: Numbers that one section measures and another needs.
-        save: Writes all results so far.
+        shared: Numbers that one section measures and another uses.
+        save: Function that writes all results so far.
         ends: End of its share of the time, on the monotonic clock.
         rows: Rows of its table.
         skipped: Parts that were skipped, and why.
@@ -50,7 +50,7 @@ class Section:
         return self.ends - time.monotonic()
 
     def fits(self, what: str, seconds: float) -> bool:
-        """Whether there is time for a part; if not, the part is noted as skipped."""
+        """Whether there is time for a part; if not, the part is recorded as skipped."""
         if self.left() >= seconds:
             return True
         self.skipped.append(f"{what}: no time left")

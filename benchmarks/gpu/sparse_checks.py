@@ -35,10 +35,10 @@ CHANNELS, CLASSES = 24, 40
 # Errors are norms of differences over norms of the reference, which is float64 on a CPU; the
 # largest one of output, gradient of the features and gradient of the weights counts.
 DOUBLE, SINGLE = 1e-12, 2e-5
-BF16, FP16 = 2.0**-7, 2.0**-10  # of a layer: features, weights and products are rounded once each
-# Of a network: rounding piles up, and ReLUs tip over. In half precision with the batch norms in
-# eval mode: those of a few coarse voxels would blow up any rounding (in fp16, unscaled gradients
-# of small features also lose bits).
+BF16, FP16 = 2.0**-7, 2.0**-10  # for a layer: features, weights and products are each rounded once
+# For a network: rounding errors accumulate, and some ReLUs change sign. In half precision, batch
+# norms are in eval mode, because on a few coarse voxels they would amplify rounding (in fp16,
+# unscaled gradients of small features also lose bits).
 DEEP_DOUBLE, DEEP_SINGLE, DEEP_HALF = 1e-8, 1e-3, 2.0**-3
 
 
@@ -121,7 +121,7 @@ def _all(device: str, tiny: bool) -> Iterator[tuple[str, Check]]:
         yield f"{case}: bf16 features", partial(_by_points, device, name, **half)
         yield f"{case}: bitwise the same twice", partial(_points_twice, device, name)
         yield f"{case}: no wait for the device", partial(_points_no_wait, device, name)
-    # So many that they are taken a block of classes at a time.
+    # So many classes that they are processed in blocks.
     most = (200, 1000) if tiny else (2000, 50_000)
     yield (
         f"points in voxels, centers: {most[0]} classes",
@@ -130,7 +130,7 @@ def _all(device: str, tiny: bool) -> Iterator[tuple[str, Check]]:
 
 
 def _scattered(number: int) -> Tensor:
-    """Voxels of a batch of four, the second empty, around the origin, in no order."""
+    """Voxels of a batch of four, the second empty, around the origin, in random order."""
     generator = torch.Generator().manual_seed(0)
     places = torch.randint(-8, 8, (2 * number, 4), generator=generator)
     places[:, 0] = torch.tensor([0, 2, 3])[places[:, 0] % 3]
@@ -146,7 +146,7 @@ def _building(number: int) -> Tensor:
 def _pulled(
     module: nn.Module, coordinates: Tensor, features: Tensor, half: torch.dtype | None = None
 ) -> list[Tensor]:
-    """Output, and the gradients of features and of all weights for one that is drawn for it."""
+    """Output, and gradients of features and weights for a random gradient of the output."""
     leaf, device = features.detach().requires_grad_(), features.device
     module.zero_grad()
     with torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None):
@@ -159,7 +159,7 @@ def _pulled(
 
 
 def _difference(values: list[Tensor], references: list[Tensor]) -> float:
-    """The largest error, NaN where there is any."""
+    """The largest error; NaN if there is any NaN."""
     errors = [
         (value.detach().cpu().double() - reference).norm() / reference.norm().clamp(min=1e-300)
         for value, reference in zip(values, references, strict=True)
@@ -175,7 +175,7 @@ def _same(
     dtype: torch.dtype = torch.float32,
     half: torch.dtype | None = None,
 ) -> Result:
-    """A layer or network on the device against itself on the CPU."""
+    """Compare a layer or network on the device with itself on the CPU."""
     features = _draw(len(coordinates), CHANNELS)
     value = _pulled(_seeded(build).to(device, dtype), coordinates, features.to(device, dtype), half)
     return _difference(value, _reference(build, coordinates)), allowed
@@ -203,7 +203,7 @@ def _calm(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
 def _finite(
     device: str, build: Callable[[], nn.Module], coordinates: Tensor, half: torch.dtype
 ) -> Result:
-    """Training mode; an error counts what is not finite."""
+    """Training mode; the error is the number of values that are not finite."""
     features = _draw(len(coordinates), CHANNELS).to(device)
     return _not_finite(_pulled(_seeded(build).to(device), coordinates, features, half)), EXACT
 
@@ -215,7 +215,7 @@ def _not_finite(found: list[Tensor]) -> float:
 def _twice(
     device: str, build: Callable[[], nn.Module], coordinates: Tensor, half: torch.dtype | None
 ) -> Result:
-    """Output and gradients, maps made anew each time, to the bit; an error counts what differs."""
+    """Bitwise comparison of repeated runs with new maps; the error counts differing values."""
     module = _seeded(build).to(device)
     features = _draw(len(coordinates), CHANNELS).to(device)
     first, *others = (_pulled(module, coordinates, features, half) for _ in range(3))
@@ -236,7 +236,7 @@ def _no_wait_network(device: str) -> Result:
 
 
 def _empty(device: str, name: str, voxels: int) -> Result:
-    """What has no neighbour, or is not there at all, passes through; an error counts the NaN."""
+    """Zero or one voxel passes through; the error is the number of NaN."""
     module, places = _seeded(_NETWORKS[name]).to(device), torch.zeros(voxels, 4).long()
     found = _pulled(module, places, _draw(voxels, CHANNELS).to(device))
     if found[0].shape != (voxels, CLASSES):
@@ -261,7 +261,7 @@ def _points_step(
     rounded: torch.dtype = torch.float32,
     dtype: torch.dtype | None = None,
 ) -> Callable[[], list[Tensor]]:
-    """Value and gradient of what takes voxels and the labels of points, as often as asked."""
+    """A function for value and gradient of a loss or center sum over points in voxels."""
     generator = torch.Generator().manual_seed(1)
     width = classes if name == "cross entropy" else CHANNELS
     features = _draw(voxels, width).to(rounded).to(device, dtype)
@@ -299,7 +299,7 @@ def _by_points(
     voxels: int = 3000,
     rounded: torch.dtype = torch.float32,
 ) -> Result:
-    """On the device against float64 on the CPU."""
+    """Compare the device with float64 on the CPU."""
     value = _points_step(device, name, classes, voxels, rounded)()
     reference = _points_step("cpu", name, classes, voxels, rounded, torch.float64)()
     return _difference(value, reference), SINGLE if rounded == torch.float32 else BF16

@@ -29,7 +29,7 @@ from equiseg.models.sparse import (
 
 
 def speed(section: Section) -> None:
-    """One convolution against plain autograd; steps of MinkUNet34C, with and without centers."""
+    """One convolution and plain autograd; steps of MinkUNet34C with and without centers."""
     tiny = section.tiny
     building = _building(3000 if tiny else 200_000)
     for dtype in (torch.bfloat16, torch.float32):
@@ -43,7 +43,7 @@ def speed(section: Section) -> None:
     model = (MinkUNetSmall if tiny else MinkUNet34C)(3, 200).to(section.device)
     tap = FeatureTap(model, layer=model.classifier_name)
     center_loss = CenterCollapseLoss(200, tap.in_features).to(section.device)
-    for dtype in (torch.bfloat16, torch.float32):  # the slowest last: it is left out first
+    for dtype in (torch.bfloat16, torch.float32):  # the slowest last, so that it is skipped first
         for voxels in (500, 1000, 3000) if tiny else (20_000, 80_000, 200_000):
             if section.fits(f"{voxels} voxels, {dtype}", 0.5 if tiny else 3 + voxels / 40_000):
                 row = _network(section, model, tap, center_loss, building[:voxels], dtype)
@@ -63,7 +63,7 @@ def _name(dtype: torch.dtype) -> str:
 def _convolution(
     section: Section, coordinates: Tensor, channels: int, dtype: torch.dtype
 ) -> dict[str, Any]:
-    """Forward and backward of a SubmanifoldConv3d, its maps at hand."""
+    """Forward and backward of a SubmanifoldConv3d with ready maps."""
     device, on_cpu = section.device, SparseTensor(coordinates, coordinates.float())
     pairs = [tuple(rows.to(device) for rows in pair) for pair in pairs_by_offset(on_cpu.voxels)]
     features = _draw(len(coordinates), channels).to(device, dtype).requires_grad_()
@@ -104,7 +104,7 @@ def _network(
     coordinates: Tensor,
     dtype: torch.dtype,
 ) -> dict[str, Any]:
-    """A step of 200 classes, three points a voxel: maps apart, without centers, with them."""
+    """A step with 200 classes, three points per voxel: the maps, and with and without centers."""
     device, voxels = section.device, len(coordinates)
     inverse, labels = (rows.to(device) for rows in _points(voxels))
     coordinates, features = coordinates.to(device), _draw(voxels, 3).to(device)

@@ -18,7 +18,7 @@ from equiseg import CenterCollapseLoss, FeatureTap, label_side
 from equiseg.losses import CrossEntropyLoss
 from equiseg.models.build import build_model
 
-_CACHE_BYTES = 2**28  # written before each timed call: more than any GPU keeps in its cache
+_CACHE_BYTES = 2**28  # written before each timed call: more than the cache of any GPU
 _MOST_ROUNDS = 30
 _ROUTES = {"published": published, "nearest": nearest, "ours": ours}
 
@@ -26,16 +26,15 @@ _ROUTES = {"published": published, "nearest": nearest, "ours": ours}
 def milliseconds(
     functions: Mapping[str, Callable[[], object]], device: str, *, budget: float, least: int = 3
 ) -> dict[str, float]:
-    """Median milliseconds of functions that take turns, each from a cold cache.
+    """Median milliseconds of functions that take turns, each with a cold cache.
 
-    On a GPU between two events around the call; a function that waits for the device inside has
-    its wait counted.
+    On a GPU, the time between two events around the call, including waits inside the function.
 
     Args:
-        functions: What to time, by name.
+        functions: The functions to time, by name.
         device: "cuda" or "cpu".
-        budget: Seconds for all of it, roughly.
-        least: Rounds that are made in any case.
+        budget: Approximate seconds for all calls.
+        least: Smallest number of rounds.
     """
     for _ in range(2):
         start = time.perf_counter()
@@ -151,7 +150,7 @@ def _centers_row(
     if runs_published:
         row["times faster"] = times["published"] / times["ours"]
         row["ready, times faster"] = times["published"] / times["ready"]
-    # Features read once, their gradient written once, labels read once.
+    # The features and labels are read once, the gradient is written once.
     moved = 2 * features.nbytes
     if "GB/s" in section.shared:
         bandwidth = section.shared["GB/s"] * 1e6  # bytes a millisecond
@@ -189,7 +188,7 @@ def _step(
 
 
 def _top_kernels(section: Section, small: int, large: int) -> list[str]:
-    """Where the time of one forward and backward goes."""
+    """The kernels that take most of the time of one forward and backward."""
     from torch.profiler import ProfilerActivity, profile
 
     case = (2, 16, 15) if section.tiny else (4, 128, 150)
@@ -212,7 +211,7 @@ def _top_kernels(section: Section, small: int, large: int) -> list[str]:
 
 
 def step(section: Section) -> None:
-    """Training steps with plain cross entropy, with ours, with the published branch."""
+    """Training steps with cross entropy alone, with our branch and with the published branch."""
     for name in ("segformer-b0", "upernet-swin-t"):
         if section.fits(name, 2 if section.tiny else 18):
             section.add(_step_row(section, name))
@@ -270,7 +269,7 @@ def _step_row(section: Section, name: str) -> dict[str, Any]:
 def _times(
     section: Section, steps: dict[str, Callable[[], None]], added: dict[str, Callable[[], None]]
 ) -> dict[str, float]:
-    """Milliseconds of whole steps, and of what each branch adds to the plain one."""
+    """Milliseconds of whole steps, and the time that each branch adds."""
     budget, least = (0.3, 1) if section.tiny else (5, 5)
     times = milliseconds(steps, section.device, budget=budget, least=least)
     row = {f"{key} ms": value for key, value in times.items()}

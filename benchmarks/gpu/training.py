@@ -1,9 +1,9 @@
 """Tasks of the study trained on a GPU, with cross entropy and with center collapse.
 
-Every run is an ``equiseg train`` in a process of its own; all methods and seeds of a task train in
-parallel on the one GPU. The schedules are fixed, so two calls give the same rows, and those of
-benchmarks/results/study.csv (from a CPU) are next to them. The folders of the runs are in
-OUT/training: ``equiseg diagnose`` and ``equiseg report`` take them.
+Every run is an ``equiseg train`` in a separate process; all methods and seeds of a task train in
+parallel on one GPU. The schedules are fixed, so two calls give the same rows, which can be compared
+with benchmarks/results/study.csv (from a CPU). The folders of the runs are in OUT/training, for
+``equiseg diagnose`` and ``equiseg report``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Training:
 
     Attributes:
         config: File with its options, from benchmarks/.
-        seconds: What all its runs take in parallel on an H200 with 16 cores, estimated high.
+        seconds: Upper estimate of the time of all runs in parallel on an H200 with 16 cores.
         data: Folder of its data in the folder of --data; None for built-in data.
         changes: Fields of the configuration that differ from the file.
     """
@@ -64,7 +64,7 @@ def scans(section: Section) -> None:
 
 def _train(section: Section, tasks: dict[str, Training]) -> None:
     """A row a run, and the mean of each method."""
-    # Needs the extra "train", which the other sections do not.
+    # Only this section needs the extra "train".
     from equiseg.study.parallel_runs import reason_of, train_all
     from equiseg.study.plan import Plan, Task
 

@@ -1,1 +1,1 @@
-"""What each part costs."""
+"""Time and memory of single parts."""

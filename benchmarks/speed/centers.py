@@ -1,12 +1,13 @@
-"""Class centers by three routes: forward and backward, time and extra memory.
+"""Class centers by three methods: time and extra memory of forward and backward.
 
 python -m benchmarks.speed.centers [--threads N] [--rounds N] [--quick]
 
 Features 128x128 under labels 512x512. Writes benchmarks/results/centers.json (centers_quick.json
-for the one case of --quick) and prints the table; "ready" leaves the label side out, as where a
-data worker makes it. The published route is run where it fits into a third of the free memory and
-some ten seconds; elsewhere its memory is the formula's, marked ~. The gradient of the features is
-in every route's memory. Noise labels, every pixel drawn by itself, are the worst there is.
+for the one case of --quick) and prints the table; "ready" does not include the label side, for the
+case that a data worker computes it. The published method runs if it fits into a third of the free
+memory and about ten seconds; otherwise its memory is computed by formula, marked ~. Memory includes
+the gradient of the features. Noise labels, with every pixel drawn independently, are the worst
+case.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from equiseg import label_side
 
 SMALL, LARGE = 128, 512
 _LONGEST = 10.0  # seconds of one call of the published route
-_CORE_FLOPS = 3e10  # a second on one core, roughly: only to tell what would take too long
+_CORE_FLOPS = 3e10  # approximate, on one core: only to predict what would take too long
 
 
 def measure(batch: int, dim: int, classes: int, rounds: int, *, noise: bool) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""What crops by class and copy-paste cost, and what they do to the rarest class.
+"""Cost of crops by class and of copy-paste, and their effect on the rarest class.
 
     python -m benchmarks.speed.crops --root FOLDER_OF_CAMVID [--draws N]
 
-The built-in scenes in crops of 64x96, and CamVid in crops of 256x256: milliseconds of one core for
-a crop, all images in memory, and the share of the rarest class among the labelled pixels. Writes
+Built-in pictures in crops of 64x96 and CamVid in crops of 256x256: milliseconds of one core per
+crop with all images in memory, and the share of the rarest class among the labelled pixels. Writes
 benchmarks/results/crops.json.
 """
 

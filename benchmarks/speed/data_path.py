@@ -1,10 +1,10 @@
-"""Images a second that one worker reads and augments.
+"""Images per second that one worker reads and augments.
 
 python -m benchmarks.speed.data_path --root FOLDER_OF_CAMVID [--images N]
 
-CamVid as its card reads it, at its own size and at 240x180: decoding and resizing (the first pass
-over the data), augmentation of what is cached (every later pass), and both (no cache). One thread,
-no worker processes: workers multiply it. Writes benchmarks/results/data_path.json.
+CamVid at its own size and at 240x180: decoding and resizing (the first pass over the data),
+augmentation from the cache (every later pass), and both (no cache). One thread without worker
+processes; several workers multiply the speed. Writes benchmarks/results/data_path.json.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from equiseg.training.opened_data import open_data
 
 
 def rate(view: Any, keys: range) -> float:
-    """Items a second: the median of three passes."""
+    """Items per second: the median of three passes."""
     rates = []
     for _ in range(3):
         start = time.perf_counter()

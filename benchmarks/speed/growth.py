@@ -1,12 +1,12 @@
-"""How the cost of class centers grows with pixels, dimensions, classes and ranks.
+"""Growth of the cost of class centers with pixels, dimensions, classes and ranks.
 
 python -m benchmarks.speed.growth [--threads N] [--rounds N]
 
 Around batch 4, D 128, K 150, features 128x128 under labels 512x512, one size is varied at a time;
-forward and backward. The exponent is the slope of a straight line through log time (or memory)
-over log size: 1 is proportional, 0 does not grow. The floor is the time in which this machine
-copies the bytes that must move: the labels and the features once, the gradient of the features
-once. Ranks are gloo processes on this machine. Writes benchmarks/results/growth.json.
+forward and backward. The exponent is the slope of a line fit of log time (or memory) over log size:
+1 is proportional, 0 is constant. The floor is the time of this machine to copy the necessary bytes:
+the labels, the features and the gradient of the features, once each. Ranks are gloo processes on
+this machine. Writes benchmarks/results/growth.json.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RANK_ROUNDS = 20
 def cost(size: int, D: int, K: int, rounds: int, bandwidth: float) -> dict[str, Any]:
     """Time and memory of one configuration, and its floor."""
     features = torch.randn(BATCH, D, size // STRIDE, size // STRIDE, requires_grad=True)
-    # As many regions an area at every size: a larger image shows more, not the same larger.
+    # The density of regions is the same at every size: a larger image shows more regions.
     labels = regions(BATCH, K, size, per_image=max(10, 40 * size**2 // 512**2))
 
     def step() -> None:
@@ -55,7 +55,7 @@ def cost(size: int, D: int, K: int, rounds: int, bandwidth: float) -> dict[str, 
 
 
 def copy_bandwidth() -> float:
-    """Bytes a second of a large copy, those read and those written."""
+    """Bytes per second of a large copy, read and written bytes together."""
     source = torch.ones(2**26)
     target = torch.empty_like(source)
     taken = seconds({"copy": lambda: target.copy_(source)}, rounds=9)["copy"]

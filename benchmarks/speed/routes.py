@@ -1,6 +1,6 @@
-"""Three routes from a feature map and full-size labels to class centers, and labels to try them on.
+"""Three methods to compute class centers from a feature map and full-size labels, and test labels.
 
-Each route is a function of (features, labels, num_classes) and returns (K, D) centers.
+Each method is a function of (features, labels, num_classes) and returns (K, D) centers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from equiseg import LabelSide, class_centers
 
-IGNORED = -1  # 255 is a class where there are a thousand
+IGNORED = -1  # 255 is a class if there are a thousand classes
 
 
 def published(
@@ -26,7 +26,7 @@ def published(
 
 
 def nearest(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Labels resized down to the features by taking the nearest: not the same centers."""
+    """Labels resized to the features by nearest neighbour, which gives different centers."""
     small = F.interpolate(labels.unsqueeze(1).float(), features.shape[2:], mode="nearest")
     return ours(features, small.squeeze(1).long(), num_classes)
 
@@ -34,14 +34,14 @@ def nearest(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
 def ours(
     features: Tensor, labels: Tensor, num_classes: int, side: LabelSide | None = None
 ) -> Tensor:
-    """Exact centers from the small map; the label side is made on the way, or given."""
+    """Exact centers from the small map; computes the label side unless it is given."""
     return class_centers(
         features, labels, num_classes, ignore_index=IGNORED, label_side=side
     ).centers_KD
 
 
 def published_bytes(pixels: int, valid: int, dim: int, num_classes: int) -> int:
-    """What the published route holds at its peak: one-hot as int64 and as float32, the resized
+    """Peak memory of the published method: one-hot as int64 and as float32, the resized
     features of all pixels, and the rows of the valid ones."""
     return 12 * num_classes * valid + 4 * dim * (pixels + valid)
 
@@ -49,7 +49,8 @@ def published_bytes(pixels: int, valid: int, dim: int, num_classes: int) -> int:
 def regions(
     batch: int, num_classes: int, size: int, *, seed: int = 0, per_image: int = 40
 ) -> Tensor:
-    """(B, H, W) labels of straight-edged regions, each of one class, a tenth of the pixels ignored.
+    """(B, H, W) labels of straight-edged regions of one class each; a tenth of the pixels is
+    ignored.
 
     With 40 of them in 512x512 there are about as many borders as in photographs of streets.
     """

@@ -1,9 +1,9 @@
-"""The update of SegmentationScore against torchmetrics' confusion matrix.
+"""Time of an update of SegmentationScore, compared with torchmetrics' confusion matrix.
 
 python -m benchmarks.speed.score [--threads N] [--rounds N]
 
-150 classes, four predicted masks of 512x512. Both check their input, as both do by default; "no
-checks" is torchmetrics with validate_args=False. Writes benchmarks/results/score.json.
+150 classes, four predicted masks of 512x512. Both check their input, their default; "no checks" is
+torchmetrics with validate_args=False. Writes benchmarks/results/score.json.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Sparse convolution: against plain autograd and spconv, and what MinkUNet34C takes.
+"""Time of sparse convolution, compared with plain autograd and spconv, and of MinkUNet34C.
 
 python -m benchmarks.speed.sparse [--rounds N]
 
-Voxels lie on floors, walls and boxes of rooms, a fifth of them moved by a voxel, a tenth missing.
-First one SubmanifoldConv3d, forward and backward, its maps at hand: ours with one and two threads,
-the same sum through autograd (features[rows] @ weight, index_add, offset by offset), and spconv
-where it is installed, in turns. Then MinkUNet34C from 5k to 40k voxels: seconds of the maps, the
-forward and the backward, and peak memory, with the exponents of straight lines through logarithms.
-spconv 2.3.8 asks for a CUDA stream in its backward even on a CPU; it is given none, and one thread,
-since with two its rows come out wrong. Writes benchmarks/results/sparse.json.
+Voxels are on floors, walls and boxes of rooms; 20 % are moved by a voxel, 10 % are missing. First
+one SubmanifoldConv3d, forward and backward, with ready maps: ours with one and two threads, the
+same sum by autograd (features[rows] @ weight, index_add, offset by offset), and spconv if it is
+installed; they take turns. Then MinkUNet34C from 5k to 40k voxels: seconds for the maps, forward
+and backward, and peak memory, with the slopes of line fits in logarithmic scale. spconv 2.3.8 asks
+for a CUDA stream in its backward even on a CPU; it gets none. It uses one thread, because its rows
+are wrong with two. Writes benchmarks/results/sparse.json.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def rooms(voxels: int, seed: int = 0) -> Tensor:
 def plain_convolution(
     features: Tensor, weight: Tensor, pairs: list[tuple[Tensor, Tensor]]
 ) -> Tensor:
-    """What one writes first: autograd keeps every gathered block and every product."""
+    """The plain implementation: autograd keeps every gathered block and every product."""
     output = features.new_zeros(len(features), weight.shape[2])
     for v, (source, target) in enumerate(pairs):
         output = output.index_add(0, target, features[source] @ weight[v])
@@ -187,13 +187,13 @@ def network(voxels: int, threads: int, rounds: int) -> dict[str, Any]:
         "maps s": statistics.median(taken["maps"]),
         "forward s": statistics.median(taken["forward"]),
         "backward s": statistics.median(backward),
-        # Maps included; the gradients of the weights are there from the steps before.
+        # Includes the maps; the gradients of the weights exist from the steps before.
         "MB": peak_extra_memory(lambda: step(SparseTensor(coordinates, features))) / 1e6,
     }
 
 
 def exponents(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Slope of the logarithm of each quantity over that of the voxels."""
+    """Slope of each quantity over the number of voxels, both in logarithms."""
     sizes = np.log([row["voxels"] for row in rows])
     return {"threads": rows[0]["threads"]} | {
         f"{key} ~ voxels^": float(np.polyfit(sizes, np.log([row[key] for row in rows]), 1)[0])

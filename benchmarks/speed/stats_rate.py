@@ -1,11 +1,11 @@
-"""Masks a second of the count behind `equiseg stats`, and its memory against their number.
+"""Speed of `equiseg stats` in masks per second, and its memory for different numbers of masks.
 
 python -m benchmarks.speed.stats_rate [--links N]
 
 PNG masks of 512x512 with 150 classes in a folder without images: 40 different ones, each under N
-and under 8 N names, as memory must not grow with their number. Each row is a process of its own;
-its peak memory is that of the counting process, workers apart. Context is regions, neighbours and
-company. Writes benchmarks/results/stats_rate.json.
+and under 8 N names, because memory must not grow with their number. Each row is a separate process;
+its peak memory is the memory of the counting process, without workers. Context is regions,
+neighbours and co-occurrence. Writes benchmarks/results/stats_rate.json.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLASSES, SIZE, DIFFERENT, PROJECTED = 150, 512, 40, 100_000
 
 
 def make_masks(folder: Path, links: int) -> None:
-    """Different masks of regions, each under some names."""
+    """Write different masks of regions, each under several names."""
     folder.mkdir()
     for index, labels_HW in enumerate(regions(DIFFERENT, CLASSES, SIZE)):
         mask = torch.where(labels_HW < 0, 255, labels_HW).to(torch.uint8).numpy()
@@ -43,7 +43,7 @@ def make_masks(folder: Path, links: int) -> None:
 
 
 def count(folder: Path, workers: int, context: bool) -> dict[str, float]:
-    """Count a folder in this process: seconds, and megabytes at the most."""
+    """Count a folder in this process: seconds, and peak megabytes."""
     start = time.perf_counter()
     data = MaskFolder(folder)
     counts = count_data(data, num_workers=workers, context=context)
@@ -58,7 +58,7 @@ def count(folder: Path, workers: int, context: bool) -> dict[str, float]:
 
 
 def _peak_kilobytes() -> int:
-    """Of this process (Linux); getrusage would count the process that started it too."""
+    """Peak memory of this process (Linux); getrusage would include the process that started it."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1])

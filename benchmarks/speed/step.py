@@ -1,11 +1,11 @@
-"""What the center collapse regularizer adds to a training step.
+"""Time that the center collapse regularizer adds to a training step.
 
 python -m benchmarks.speed.step [--threads N] [--rounds N]
 
 Images 512x512, 150 classes, batch 2 in float32. The step is plain cross entropy at label size,
-forward, backward and AdamW. What a branch adds is measured by itself, forward, backward and adding
-its gradient to the one that is there, because it is smaller than the spread of a step; the two take
-turns. Writes benchmarks/results/step.json and prints the table.
+forward, backward and AdamW. The time of a branch is measured separately, forward, backward and
+adding its gradient, because it is smaller than the spread of a step; the two take turns. Writes
+benchmarks/results/step.json and prints the table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CLASSES, SIZE = 150, 512
 
 
 class PublishedBranch(nn.Module):
-    """The released branch by its own route: features resized to label size, one-hot product."""
+    """The published branch by its own method: features resized to label size, one-hot product."""
 
     def __init__(self, in_features: int, prior: Tensor) -> None:
         super().__init__()

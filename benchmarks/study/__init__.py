@@ -1,1 +1,1 @@
-"""The study of methods."""
+"""The comparison study of methods."""

@@ -1,11 +1,11 @@
-"""What a training step of each method of the study takes, over one of cross entropy.
+"""Time of a training step of each method of the study, relative to cross entropy.
 
     python -m benchmarks.study.cost
 
-For each task of benchmarks/study/study.yaml one batch, on one thread: forward, the losses, backward
-and AdamW. The methods take turns, so that whatever else the machine does falls on all alike. What
-differs in the data alone (samplers) is left out. Writes benchmarks/results/study_cost.json and
-prints the table.
+One batch for each task of benchmarks/study/study.yaml, on one thread: forward, the losses, backward
+and AdamW. The methods take turns, so that other load on the machine affects all of them.
+Differences in the data alone (samplers) are not measured. Writes benchmarks/results/study_cost.json
+and prints the table.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STUDY = Path(__file__).parent / "study.yaml"
 
 
 def measure(name: str, config: TrainConfig, methods: list[str], rounds: int) -> dict[str, Any]:
-    """One row: a step of the first method in milliseconds, and of the others over it."""
+    """One row: milliseconds of a step of the first method, and the other methods relative to it."""
     data = open_data(config.data)
     steps: dict[str, Callable[[], None]] = {}
     batch = None
@@ -54,7 +54,7 @@ def measure(name: str, config: TrainConfig, methods: list[str], rounds: int) -> 
 
 
 def first_batch(config: TrainConfig, task: SegmentationTask, data: OpenedData) -> Any:
-    """What training would begin with."""
+    """The first batch of a training."""
     views = training_samples(config, task.model, data, lambda items, _: items).views
     voxels = data.spec.voxel_size is not None
     collate = PointCollate(data.spec, config.data.points.supervision) if voxels else None
@@ -63,7 +63,7 @@ def first_batch(config: TrainConfig, task: SegmentationTask, data: OpenedData) -
 
 
 def step_of(task: SegmentationTask, batch: Any) -> Callable[[], None]:
-    """A training step, as often as it is called."""
+    """A function that performs one training step."""
     inputs, labels = batch
     optimizer = build_optimizer(task.model, task.criterion, task.config.optimizer)
     task.train()

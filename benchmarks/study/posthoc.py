@@ -1,9 +1,9 @@
-"""Post-hoc logit adjustment of the study's networks of cross entropy; nothing is trained.
+"""Post-hoc logit adjustment of the cross entropy networks of the study; nothing is trained.
 
     python -m benchmarks.study.posthoc --study runs/study
 
-Of each run tau is chosen on its own val split, then applied on test. Prints the paired differences
-and writes a row a run to benchmarks/results/study_posthoc.json, where rows of other runs stay.
+For each run, tau is chosen on the val split and applied on test. Prints the paired differences and
+writes one row per run to benchmarks/results/study_posthoc.json; rows of other runs stay there.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The tables of docs/explanation/choosing.md and its figure, from the rows of the study.
+"""The tables and the figure of docs/explanation/choosing.md, from the rows of the study.
 
     python -m benchmarks.study.tables
 
-Reads benchmarks/results/study.csv, which is the results.csv that `equiseg compare` wrote, and what
-study_posthoc.py and study_cost.py wrote beside it. Writes docs/images/study_decision.png.
+Reads study.csv in benchmarks/results, a copy of the results.csv of `equiseg compare`, and the files
+of benchmarks.study.posthoc and benchmarks.study.cost next to it. Writes
+docs/images/study_decision.png.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def read_rows() -> Scores:
 
 
 def read_costs(tasks: Iterable[str]) -> dict[str, float]:
-    """A step of each method over one of the baseline: geometric mean over the tasks."""
+    """Time of a step of each method over the baseline: geometric mean over the tasks."""
     measured = json.loads((RESULTS / "study_cost.json").read_text(encoding="utf-8"))["rows"]
     rows = [row for row in measured if row["task"] in tasks]
     others = [name for name in rows[0] if isinstance(rows[0][name], float) and ":" not in name]
@@ -55,13 +56,13 @@ def gaps(task: dict[str, dict[int, dict[str, float]]], method: str, score: str) 
 
 
 def shown_everywhere(scores: Scores) -> list[str]:
-    """The methods that were run on all tasks, the baseline first."""
+    """The methods with runs on all tasks, the baseline first."""
     tasks = scores.values()
     return [m for m in next(iter(tasks)) if all(m in task for task in tasks)]
 
 
 def over_tasks(scores: Scores, methods: list[str]) -> str:
-    """A row a method: mean ranks, what it changes over all tasks, what a step takes."""
+    """One row per method: mean ranks, mean changes over all tasks, time of a step."""
     ranks = {}
     for score in ("tail", "miou"):
         means = [
@@ -86,7 +87,7 @@ def over_tasks(scores: Scores, methods: list[str]) -> str:
 
 
 def by_task(scores: Scores, score: str) -> str:
-    """A row a method: its score on each task, and the paired difference."""
+    """One row per method: its score on each task, and the paired difference."""
     rows = []
     for method in dict.fromkeys(method for task in scores.values() for method in task):
         cells = []
@@ -111,7 +112,7 @@ def interval(change: Interval) -> str:
 
 
 def draw(scores: Scores, methods: list[str]) -> None:
-    """What each method does to the tail against what it does to the rest, over and by task."""
+    """Plot the change of the tail against the change of the other scores, overall and by task."""
     overall, tasks = {}, {task: {} for task in scores}
     for score in ("tail", "head", "pixel_accuracy"):
         found = {m: [gaps(task, m, score) for task in scores.values()] for m in methods[1:]}

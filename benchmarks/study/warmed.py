@@ -1,4 +1,4 @@
-"""A center branch whose weight rises from zero: written for branch_*.yaml, and of no use there."""
+"""A center branch with a weight that rises from zero, for branch_*.yaml; it did not help there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from equiseg import CenterCollapseLoss
 
 
 class Warmed(CenterCollapseLoss):
-    """:class:`equiseg.CenterCollapseLoss`, its weight rising over the first steps of training."""
+    """:class:`equiseg.CenterCollapseLoss` with a weight that rises in the first steps."""
 
     calls: Tensor
 
@@ -27,7 +27,7 @@ class Warmed(CenterCollapseLoss):
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
-        """The loss times the share of the warm-up that is over."""
+        """The loss times the finished share of the warm-up."""
         if self.training:
             self.calls += 1
         share = (self.calls / self.steps).clamp(max=1)

@@ -1,4 +1,4 @@
-"""Code of a user's own, by name: the one syntax for losses, models, data, transforms, formats."""
+"""Look up user code by name: one syntax for losses, models, data, transforms and formats."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 
 
 def is_dotted(name: str) -> bool:
-    """Whether a name means code of a user's own: "my_module.MyThing" or "file.py:MyThing"."""
+    """Whether a name refers to user code: "my_module.MyThing" or "file.py:MyThing"."""
     place, _, attribute = name.replace(":", ".").rpartition(".")
     return bool(place) and attribute.isidentifier() and not name.endswith((".yaml", ".yml"))
 
 
 def find_object(name: str, what: str) -> Any:
-    """The object of a name.
+    """Import the object with this name.
 
-    Modules are searched in the current folder, then wherever Python finds them. A file may import
-    what lies in its own folder.
+    Modules are searched in the current folder first, then on Python's path. A file may import
+    modules from its own folder.
 
     Args:
         name: "my_module.MyThing", "package.module:MyThing" or "folder/file.py:MyThing".
-        what: What the name is for, as the user wrote it ("method", "model.name"); starts errors.
+        what: The option that holds the name ("method", "model.name"); error messages start with it.
 
     Raises:
         ValueError: If the name has another form, the module cannot be imported, or the object is
@@ -45,11 +45,11 @@ def find_object(name: str, what: str) -> Any:
 
 
 def absolute_name(name: str, folder: Path | None = None) -> str:
-    """The name with the path of its file made absolute, so that it holds from any folder.
+    """Make the file path in a name absolute, so that the name works from any folder.
 
     Args:
-        name: A dotted name, or a file and a name; any other text stays as it is.
-        folder: Where a relative path starts; None takes the current folder.
+        name: A dotted name, or a file and a name; any other text is returned unchanged.
+        folder: Start of relative paths; None takes the current folder.
     """
     place, colon, attribute = name.rpartition(":")
     if not (colon and place.endswith(".py")):
@@ -62,8 +62,8 @@ def _file(path: Path, what: str) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"{what}: no file {path}")
     _search(path.parent)
-    # Worker processes look classes up by module, so the name is one that they can import; another
-    # module of that name (a file called random.py) must not be replaced.
+    # Worker processes import classes by module name, so they must be able to import this name.
+    # It must not replace another module of that name (as for a file called random.py).
     name = path.stem
     for name in (path.stem, f"{path.stem}_{path.parent.name}"):
         known = sys.modules.get(name)

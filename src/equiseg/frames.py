@@ -1,12 +1,12 @@
 """Fixed unit directions for the classes: the simplex where it fits, else the softmax code.
 
 A frame is a (K, D) matrix, one unit row per class, that never learns. Every frame here is made in
-float64 on the CPU and cast at the end: a QR taken in float32 misses 1e-7 once in twenty draws.
+float64 on the CPU and cast at the end: a QR in float32 misses 1e-7 once in twenty draws.
 
-With `generator=None` a frame comes from a private generator with a fixed seed, never from torch's
-global one. So every rank and every run on one kind of machine gets the same frame, and making one
-does not shift the random numbers of the training around it. On another machine, or with another
-number of threads, a numerical code may settle in another optimum: save the frame in a buffer.
+With `generator=None` a frame uses a private generator with a fixed seed, never torch's global one.
+So every rank and every run on one kind of machine gets the same frame, and making a frame does not
+change the random numbers of the training. On another machine, or with another number of threads, a
+numerical code may converge to another optimum: save the frame in a buffer.
 
 Shapes: R restarts, K classes, D dim.
 """
@@ -33,9 +33,9 @@ def simplex_etf(
     """Make a simplex equiangular tight frame: unit rows, all cosines -1/(K-1), sum zero.
 
     K points that sum to zero span K - 1 dimensions, so the exact simplex exists for every
-    dim >= K - 1. The usual form, sqrt(K/(K-1)) U (I - 11^T/K) with U from a QR, asks for dim >= K;
-    this one starts from the Helmert basis of the centered subspace and turns it by a uniformly
-    random orthonormal map. The frame is that of Papyan, Han and Donoho (PNAS 2020).
+    dim >= K - 1. The usual form, sqrt(K/(K-1)) U (I - 11^T/K) with U from a QR, needs dim >= K;
+    this function starts from the Helmert basis of the centered subspace and rotates it by a
+    uniformly random orthonormal map. Source: Papyan, Han and Donoho (PNAS 2020).
 
     Args:
         num_classes: K, at least 2.
@@ -76,8 +76,8 @@ def softmax_code(
     """Make a softmax code: unit rows with the largest minimum one-vs-rest margin.
 
     The margin of class k is the distance from w_k to the convex hull of the other rows; the code
-    maximises the smallest one. It is what a normalised network collapses to when K > D + 1
-    (Jiang et al. 2023, arXiv 2310.05351), as the simplex is below. By size:
+    maximises the smallest one. A normalised network collapses to it when K > D + 1 (Jiang et al.
+    2023, arXiv 2310.05351), and to the simplex for fewer classes. By size:
 
     ==================  =========================================================  ==============
     num_classes         code                                                       largest cosine
@@ -91,17 +91,18 @@ def softmax_code(
     ==================  =========================================================  ==============
 
     The numerical case minimises the largest cosine c between two rows (the Tammes problem), by
-    momentum descent of an annealed log-sum-exp. That bounds the margin: h = w_k separates w_k from
+    momentum descent on an annealed log-sum-exp. This bounds the margin: h = w_k separates w_k from
     every other row by at least 1 - c, and the margin is exactly 1 - c wherever c w_k lies in the
-    hull of the nearest neighbours of w_k. The two problems are not known to agree for all sizes;
-    they did in every case computed, and the tests bracket the margin from both sides.
+    hull of the nearest neighbours of w_k. It is not known whether the two problems agree for all
+    sizes; they agree in every case computed, and the tests bound the margin from both sides.
 
-    The result is a local optimum. Up to 32 classes 64 starts compete, and the best known spherical
-    codes are met where tried (7 to 20 and 24 classes in three dimensions, 10 and 24 in four, 16 in
-    five, 27 in six, 56 in seven; not the 72 in six: 0.53 for 0.5). Starts and steps fall as K
-    grows, to one start of 40 steps in float32: far better than random directions (10,000 classes
-    in 256 dimensions: 0.15 for about 0.35), not proven best. On one core 200 classes in 64
-    dimensions take a second, 10,000 in 256 a minute; memory grows with K D, not K^2.
+    The result is a local optimum. Up to 32 classes it is the best of 64 starts, and it reaches the
+    best known spherical codes where tested (7 to 20 and 24 classes in three dimensions, 10 and 24
+    in four, 16 in five, 27 in six, 56 in seven; but not 72 in six: 0.53 instead of 0.5). Starts and
+    steps decrease as K grows, down to one start of 40 steps in float32. That is far better than
+    random directions (10,000 classes in 256 dimensions: 0.15 instead of about 0.35), but not proven
+    optimal. On one core 200 classes in 64 dimensions take a second, 10,000 in 256 a minute; memory
+    grows with K D, not K^2.
 
     Args:
         num_classes: K, at least 2.
@@ -164,7 +165,7 @@ def largest_cosine(frame_KD: Tensor) -> float:
     Computed in float64, in blocks of rows: memory does not grow with K^2.
 
     Args:
-        frame_KD: (K, D) rows of any length but zero, K >= 2, on any device.
+        frame_KD: (K, D) rows of any length except zero, K >= 2, on any device.
 
     Raises:
         ValueError: if the shape is not (K >= 2, D) or a row is zero.
@@ -190,7 +191,7 @@ def _check(num_classes: int, dim: int, dtype: torch.dtype) -> None:
             raise TypeError(f"{name} must be an int, got {value!r}; pass int({name})")
     if num_classes < 2:
         raise ValueError(
-            f"num_classes must be at least 2, got {num_classes}; one class has nothing to part from"
+            f"num_classes must be at least 2, got {num_classes}; a frame separates classes"
         )
     if dim < 1:
         raise ValueError(
@@ -209,9 +210,9 @@ def _normal(*shape: int, generator: torch.Generator | None) -> Tensor:
 
 
 def _orient(rows_KM: Tensor, dim: int, generator: torch.Generator | None) -> Tensor:
-    """Turn (K, M) rows by a uniformly random orthonormal map into D >= M dimensions."""
+    """Rotate (K, M) rows into D >= M dimensions by a uniformly random orthonormal map."""
     q_DM, r_MM = torch.linalg.qr(_normal(dim, rows_KM.shape[1], generator=generator))
-    # A QR leaves the signs open; a positive diagonal makes it unique, and the map uniform.
+    # A QR does not fix the signs; a positive diagonal makes it unique and the map uniform.
     turn_MD: Tensor = (q_DM * r_MM.diagonal().sign()).mT
     return rows_KM @ turn_MD
 
@@ -225,11 +226,11 @@ def _centered_simplex(num_classes: int) -> Tensor:
 
 
 def _orthogonal_simplices(num_classes: int, dim: int) -> Tensor:
-    """K - D simplices of nearly equal size in orthogonal subspaces; just one if K <= D + 1.
+    """K - D simplices of nearly equal size in orthogonal subspaces; one simplex if K <= D + 1.
 
-    Each simplex holds one class more than it has dimensions, so K - D of them fill D dimensions.
+    Each simplex has one class more than it has dimensions, so K - D of them fill D dimensions.
     With two or more, the origin lies in the hull of the others for every row, and no cosine is
-    positive: each one-vs-rest margin is 1, the most there is for K >= D + 2 (arXiv 2310.05351).
+    positive: each one-vs-rest margin is 1, the maximum for K >= D + 2 (arXiv 2310.05351).
     """
     count = max(num_classes - dim, 1)
     sizes = [num_classes // count + (i < num_classes % count) for i in range(count)]
@@ -244,7 +245,7 @@ def _polygon(num_classes: int) -> Tensor:
 
 
 def _cosines(unit_RKD: Tensor) -> Iterator[Tensor]:
-    """Yield the cosines of some rows with all rows, (R, rows, K); -inf with themselves."""
+    """Yield the cosines of some rows with all rows, (R, rows, K); -inf on the diagonal."""
     restarts, num_classes, _ = unit_RKD.shape
     at_once = max(1, _COSINES_AT_ONCE // (restarts * num_classes))
     for start in range(0, num_classes, at_once):
@@ -260,13 +261,13 @@ def _largest_cosines(unit_RKD: Tensor) -> Tensor:
 def _spread(num_classes: int, dim: int, generator: torch.Generator | None) -> Tensor:
     """Push random unit rows apart: momentum descent of (1/s) log sum_{j != k} exp(s cos_kj).
 
-    The sharpness s grows geometrically, so that a repulsion of all by all becomes one of the
-    closest pairs. Restarts begin at different sharpness: soft starts find the regular codes, sharp
-    ones keep to the basin they were drawn in.
+    The sharpness s grows geometrically: at first all rows repel each other, at the end only the
+    closest pairs do. Restarts begin at different sharpness: soft starts find the regular codes,
+    sharp starts stay in their initial basin.
     """
     restarts = min(64, max(1, 2**16 // num_classes**2))
     steps = min(1000, max(_FEWEST_STEPS, 5 * 10**10 // (num_classes**2 * dim)))
-    # A rationed code stops far from its optimum, where float64 would only double the time.
+    # With few steps the code stops far from its optimum; float64 would only double the time.
     precision = torch.float64 if steps > _FEWEST_STEPS else torch.float32
     sharpest = steps**2 / 10  # 1e5 after 1000 steps leaves an error of about 1e-5 in the cosine
     softest = torch.logspace(
@@ -287,7 +288,7 @@ def _spread(num_classes: int, dim: int, generator: torch.Generator | None) -> Te
             forces.append(weights @ code_RKD)
             totals.append(weights.sum(-1, keepdim=True))
         largest = torch.stack(peaks).amax(0)
-        # Scaled by the most crowded row, so that a step is stable however few pairs are close.
+        # Scaled by the most crowded row: a step is stable even if only a few pairs are close.
         force_RKD = torch.cat(forces, 1) / torch.cat(totals, 1).amax(1, keepdim=True)
         velocity_RKD = 0.9 * velocity_RKD - 4 / sharpness * force_RKD
         velocity_RKD -= (velocity_RKD * code_RKD).sum(-1, keepdim=True) * code_RKD

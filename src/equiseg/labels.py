@@ -1,7 +1,7 @@
-"""Class labels: one rule for shapes, one for ignored labels, one check.
+"""Class labels: the rules for their shapes, ignored labels and value checks.
 
-Labels are integer class ids in ``[0, num_classes)``, or ``ignore_index`` where nothing is known:
-(B, *spatial) for maps and (N,) for points. Only this file knows these rules.
+Labels are integer class ids in ``[0, num_classes)``, or ``ignore_index`` where the class is
+unknown: (B, *spatial) for maps and (N,) for points. All other modules take the rules from here.
 """
 
 import torch
@@ -12,7 +12,7 @@ _MOST_VALUES_SHOWN = 5
 
 
 def check_num_classes(num_classes: int, ignore_index: int) -> None:
-    """Refuse a number of classes or an ignore_index that cannot work.
+    """Raise an error for an impossible number of classes or ``ignore_index``.
 
     Raises:
         ValueError: If ``num_classes < 2`` or ``ignore_index`` is itself a class.
@@ -32,13 +32,13 @@ def check_num_classes(num_classes: int, ignore_index: int) -> None:
 def check_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> None:
     """Raise an error if a label is neither a class nor ``ignore_index``.
 
-    It reads every label and waits for the device on a GPU: call it once when the data are loaded,
-    not in a training step. Losses call it themselves on eager CPU tensors, where it costs little.
+    It reads every label and synchronises on a GPU: call it once when the data are loaded, not in a
+    training step. Losses call it themselves on eager CPU tensors, where it costs little.
 
     Args:
         labels: Integer class ids of any shape.
         num_classes: Number of classes K; valid ids are 0..K-1.
-        ignore_index: The value that marks unlabelled pixels or points. 255 is what 8-bit masks use.
+        ignore_index: The value that marks unlabelled pixels or points. 8-bit masks use 255.
 
     Raises:
         TypeError: If the labels are not integers.
@@ -49,7 +49,7 @@ def check_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -
     check_label_dtype(labels)
     if labels.numel() == 0:
         return
-    ids = labels.long()  # in 8 bits, comparing with 300 or -100 would wrap around
+    ids = labels.long()  # in 8 bits, a comparison with 300 or -100 would wrap around
     lowest, highest = ids.masked_fill(ids == ignore_index, 0).aminmax()
     if lowest >= 0 and highest < num_classes:
         return
@@ -65,7 +65,7 @@ def check_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -
 
 
 def check_label_dtype(labels: Tensor) -> None:
-    """Refuse labels that are not integers.
+    """Raise an error if the labels are not integers.
 
     Raises:
         TypeError: If the dtype is not one of torch's integer dtypes.
@@ -88,8 +88,8 @@ def check_inputs(
 ) -> None:
     """Check everything about the inputs of one forward pass: shapes, dtypes, devices, label values.
 
-    A loss calls it once, at its door; what runs behind it (label side, centers, pixels) does not
-    check again. Label values are read on eager CPU tensors only, see :func:`is_checkable`.
+    A loss calls it once per forward pass; later steps (label side, centers, pixels) do not check
+    again. Label values are read on eager CPU tensors only, see :func:`is_checkable`.
 
     Args:
         features: See :func:`check_shapes`.
@@ -97,7 +97,7 @@ def check_inputs(
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
         inverse: See :func:`check_shapes`.
-        name: What messages call the first argument: "features" or "logits".
+        name: Name of the first argument in messages: "features" or "logits".
 
     Raises:
         TypeError: If dtypes are wrong or the two arguments are swapped.
@@ -111,7 +111,7 @@ def check_inputs(
 def check_shapes(
     features: Tensor, labels: Tensor, inverse: Tensor | None = None, *, name: str = "features"
 ) -> None:
-    """Refuse features (or logits) and labels that do not fit together.
+    """Raise an error if features (or logits) and labels do not fit together.
 
     Args:
         features: (B, C, *spatial) with one to three spatial dimensions, or (N, C); (V, C) voxels
@@ -119,7 +119,7 @@ def check_shapes(
         labels: (B, *Spatial), each side at least the feature's, or (N,).
         inverse: (N,) int64 voxel of every labelled point, in 0..V-1. Its values are read on eager
             CPU tensors only.
-        name: What messages call the first argument: "features" or "logits".
+        name: Name of the first argument in messages: "features" or "logits".
 
     Raises:
         TypeError: If the features are not floating point or the labels are not integers.
@@ -167,7 +167,7 @@ def check_shapes(
 
 
 def check_order(features: Tensor, labels: Tensor, name: str) -> None:
-    """Refuse swapped arguments: integer ids first, then floating point with a channel dimension.
+    """Raise an error if the arguments are swapped: class ids first, then features or logits.
 
     Raises:
         TypeError: If they are swapped.
@@ -182,7 +182,7 @@ def check_order(features: Tensor, labels: Tensor, name: str) -> None:
 
 
 def _check_inverse(features: Tensor, labels: Tensor, inverse: Tensor) -> None:
-    """Refuse voxels, point labels and an inverse map that do not belong together."""
+    """Raise an error if voxels, point labels and inverse map do not belong together."""
     if inverse.dtype != torch.int64:
         raise TypeError(f"inverse must be int64, got dtype {inverse.dtype}; use inverse.long()")
     if features.ndim != 2 or labels.ndim != 1 or inverse.shape != labels.shape:
@@ -206,16 +206,16 @@ def _check_inverse(features: Tensor, labels: Tensor, inverse: Tensor) -> None:
 
 
 def is_checkable(labels: Tensor) -> bool:
-    """Whether reading the label values here is free of a device wait and of a graph break."""
+    """Whether label values can be read here without a device wait and without a graph break."""
     return labels.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def fold_ignored(labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
-    """Class ids as int64, with the extra class K for every label that is not a class.
+    """Convert labels to int64 class ids, with the extra class K for every label that is no class.
 
-    It replaces dropping pixels by a boolean index with fixed shapes: sum over K + 1 classes and
-    drop the last row. Labels out of range become K too, so that a caller who skipped
-    :func:`check_labels` never writes outside an array.
+    This avoids boolean indexing, whose shape depends on values: sum over K + 1 classes and drop
+    the last row. Labels out of range become K too, so that code that skipped :func:`check_labels`
+    never writes outside an array.
 
     Args:
         labels: Integer labels of any shape.
@@ -223,7 +223,7 @@ def fold_ignored(labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
         ignore_index: The value that marks unlabelled data.
 
     Returns:
-        int64 ids in 0..K, shaped as ``labels``.
+        int64 ids in 0..K, of the same shape as ``labels``.
     """
     ids = labels.long()
     known = (ids >= 0) & (ids < num_classes) & (ids != ignore_index)
@@ -239,7 +239,7 @@ def count_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -
         ignore_index: The value that marks unlabelled data.
 
     Returns:
-        (K,) int64; exact at any size, where float32 would stop counting at 2^24.
+        (K,) int64; exact at any size (float32 would stop counting at 2^24).
     """
     ids = fold_ignored(labels, num_classes, ignore_index).flatten()
     counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=labels.device)

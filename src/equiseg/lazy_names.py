@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used (PEP 562)."""
+"""Lazy imports: names of a package that are imported on first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from typing import Any
 def lazy_names(
     package: str, homes: Mapping[str, str], extras: Mapping[str, tuple[str, str]] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make ``__getattr__`` and ``__dir__`` of a package whose names are defined in its modules.
+    """Make ``__getattr__`` and ``__dir__`` for a package whose names are defined in its modules.
 
-    ``from package import name`` of a name whose extra is missing raises ``ImportError``, and
-    ``package.name`` raises ``AttributeError``, so that ``hasattr`` answers; both say what to
-    install.
+    If the extra of a name is missing, ``from package import name`` raises ``ImportError``, and
+    ``package.name`` raises ``AttributeError``, so that ``hasattr`` works; both messages name the
+    package to install.
 
     Args:
         package: ``__name__`` of the package.
         homes: Module of each name.
         extras: For names that need more than the package's own dependencies: the module that must
             be installed, and the requirement that installs it.
+
+    Returns:
+        The two functions.
     """
     needed = extras or {}
 
@@ -32,7 +35,7 @@ def lazy_names(
         module, requirement = needed.get(name, ("", ""))
         if module and find_spec(module) is None:
             message = f'{package}.{name} needs {module}: pip install "{requirement}"'
-            # A from-import would replace the words of an AttributeError by its own.
+            # A from-import would replace the message of an AttributeError.
             caller = sys._getframe(1).f_globals.get("__name__", "")
             if "importlib" in caller:
                 raise ImportError(message, name=module)

@@ -1,4 +1,4 @@
-"""Track: how a long loop reports its progress, whatever draws the bar."""
+"""Track: the protocol by which a long loop reports its progress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Track(Protocol):
-    """Wraps what a loop runs over; draws a bar, writes a log, or does nothing.
+    """Wrap the items of a loop to draw a bar, write a log, or do nothing.
 
     Examples:
         >>> def printed(items, what):
@@ -21,10 +21,10 @@ class Track(Protocol):
     """
 
     def __call__(self, items: Iterable[Any], what: str, /) -> Iterable[Any]:
-        """The same items in the same order; ``what`` names the work, as in "reading train"."""
+        """Return the same items in the same order; ``what`` names the work ("reading train")."""
         ...
 
 
 def untracked(items: Iterable[Any], what: str, /) -> Iterable[Any]:
-    """The items as they are: no progress is shown."""
+    """Return the items unchanged: no progress is shown."""
     return items

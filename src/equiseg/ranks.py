@@ -1,31 +1,67 @@
-"""Sums over the ranks of a process group, with gradient."""
+"""Ranks: the place of this process, and sums over a process group with gradient."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# A count travels as two floats, high * 2^12 + low: each stays a whole number below 2^24, where
+# A count is sent as two floats, high * 2^12 + low: each stays a whole number below 2^24, where
 # float32 is exact, on up to 2^12 ranks and up to 2^36 labels of a class.
 _LOW_BITS = 12
+
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")
+
+
+class Launch(NamedTuple):
+    """The place of this process among the processes that torchrun started.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        ranks: Number of processes on all machines.
+        local_rank: Number of this process on its machine.
+        local_ranks: Number of processes on this machine.
+    """
+
+    rank: int
+    ranks: int
+    local_rank: int
+    local_ranks: int
+
+    @classmethod
+    def of_environment(cls) -> Launch:
+        """As torchrun says it; a process that was started alone is number 0 of 1."""
+        numbers = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1))
+        return cls(*(int(os.environ.get(name, alone)) for name, alone in numbers))
+
+    @property
+    def first(self) -> bool:
+        """Whether this process prints and writes for all."""
+        return self.rank == 0
+
+    @staticmethod
+    def environment_alone() -> dict[str, str]:
+        """The environment for a process that runs alone."""
+        return {k: v for k, v in os.environ.items() if k not in _VARIABLES}
 
 
 def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tensor, Tensor]:
     """Class sums and counts over all ranks, in one all-reduce of (K, D + 2) values.
 
-    That is 4 K (D + 2) bytes in float32, and 4 K D more for the gradient in backward: 155 kB and
-    154 kB for 150 classes of 256 dimensions. The counts arrive exact.
+    The all-reduce sends 4 K (D + 2) bytes in float32, and backward 4 K D more for the gradient:
+    155 kB and 154 kB for 150 classes of 256 dimensions. The counts stay exact.
 
-    Every rank holds the same loss, so the gradients of the N copies add up to N times the
-    single-process one; the mean over ranks that DDP and FSDP take divides by N again.
+    Every rank has the same loss, so the gradients of the N copies add up to N times the gradient
+    of one process; DDP and FSDP then divide by N, because they average over ranks.
 
     Args:
-        sums_KD: (K, D) float32 or float64, this rank's.
-        counts_K: (K,) int64, this rank's.
+        sums_KD: (K, D) float32 or float64, of this rank.
+        counts_K: (K,) int64, of this rank.
         group: The process group.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Linear resizing as integers: which cells a label position is interpolated from, and how much.
+"""Linear resizing with integer weights: the source cells of each label position and their weights.
 
-The weights of ``F.interpolate`` are fractions with one denominator for a whole resize. Kept as
-integers they add up exactly, in any order: on an accelerator too, where the order is not fixed.
+The weights of ``F.interpolate`` are fractions with one denominator for a whole resize. As integers
+they add up exactly in any order, also on an accelerator, where the order is not fixed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 LINEAR_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
-"""What ``F.interpolate`` calls linear resizing along one to three axes."""
+"""The ``mode`` of ``F.interpolate`` for linear resizing along one to three axes."""
 
 
 class Axis(NamedTuple):
@@ -23,8 +23,8 @@ class Axis(NamedTuple):
     Attributes:
         cells: Two (positions,) int64, ascending; equal past the last cell.
         units: Their two (positions,) int64 weights, adding up to ``denominator``.
-        denominator: What a weight of one is.
-        size: Cells along this axis.
+        denominator: The integer that represents a weight of one.
+        size: Number of cells along this axis.
     """
 
     cells: tuple[Tensor, Tensor]
@@ -36,8 +36,8 @@ class Axis(NamedTuple):
 def axis_of(small: int, large: int, align_corners: bool, device: torch.device) -> Axis:
     """The axis from ``small`` cells to ``large`` label positions, by the rule of ``F.interpolate``.
 
-    Sources before the first cell are clamped to it. With corners aligned position p lies at
-    p (small - 1) / (large - 1), else at ((2 p + 1) small - large) / (2 large).
+    Source positions before the first cell are clamped to it. With aligned corners, position p maps
+    to p (small - 1) / (large - 1), else to ((2 p + 1) small - large) / (2 large).
     """
     position = torch.arange(large, device=device)
     if align_corners:
@@ -55,9 +55,9 @@ def axis_of(small: int, large: int, align_corners: bool, device: torch.device) -
 def corners(axes: Sequence[Axis], device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """The source cells of every label position, flat over the axes, with their integer weights.
 
-    One pair of (positions,) int64 tensors for each choice of lower or upper along each axis. The
-    denominator is the product of the axes'. A sum of weights stays below 2^63 up to 2^30 labels
-    an image.
+    Returns one pair of (positions,) int64 tensors for each choice of lower or upper along each
+    axis. The denominator is the product of the denominators of the axes. A sum of weights stays
+    below 2^63 for up to 2^30 labels per image.
     """
     pairs = []
     for choice in itertools.product((0, 1), repeat=len(axes)):

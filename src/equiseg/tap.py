@@ -1,4 +1,4 @@
-"""FeatureTap: the input of a model's pixel classifier, read without editing the model."""
+"""FeatureTap: read the input of a model's pixel classifier without editing the model."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ _WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped
 
 
 class FeatureTap:
-    """The features that a model's pixel classifier was given in the model's latest forward.
+    """The input features of a model's pixel classifier in the latest forward pass.
 
     The classifier is the one Linear or ungrouped convolution with `num_classes` outputs. Auxiliary
-    heads, known by a part of their name that starts with "aux", are never chosen unless named.
-    With several candidates or none, the tap refuses and lists them.
+    heads (a part of their name starts with "aux") are never chosen unless named. If several layers
+    fit or none does, the error lists them.
 
-    The features are the INPUT of that layer: behind the dropout that most transformers and SMP
-    heads have in front of it. `layer` may name any module that takes one channels-first tensor, so
-    naming the dropout itself ("decode_head.dropout") reads before it, as the published CeCo code
-    does. If the layer runs several times in one forward, the last time counts.
+    The features are the INPUT of that layer, after the dropout that most transformers and SMP
+    heads have in front of it. `layer` may name any module that takes one channels-first tensor:
+    name the dropout itself ("decode_head.dropout") to read before it, as the published CeCo code
+    does. If the layer runs several times in one forward, the last run counts.
 
-    - Features and graph can be read any number of times until a backward pass reaches them; then,
-      at the next forward or at `remove()` the tap lets go of them, read or not.
-    - DistributedDataParallel: tap before or after wrapping. DataParallel: refused.
+    - Features and graph can be read any number of times until a backward pass reaches them. The
+      tap releases them after that backward pass, at the next forward, or at `remove()`.
+    - DistributedDataParallel: tap before or after wrapping. DataParallel raises an error.
     - torch.compile: tap before the first compiled call. The tap breaks the graph at the layer;
       `remove()` it for fullgraph=True, torch.export or torch.jit.script.
-    - Activation checkpointing: use_reentrant=False, or the classifier outside of it.
-    - The state_dict is untouched; a copied or pickled model carries nothing of the tap.
+    - Activation checkpointing: use_reentrant=False, or leave the classifier outside of it.
+    - The state_dict does not change; a copied or pickled model contains nothing of the tap.
 
     Args:
-        model: The model whose calls produce the features.
+        model: The model; each call of it produces features.
         layer: The classifier, as the module itself or as its dotted name (with or without wrapper
             parts such as "module."). Default: search for it.
-        num_classes: Outputs of the classifier, to search by or to check `layer` against. Needed
+        num_classes: Number of outputs of the classifier, to find it or to check `layer`. Required
             without `layer`, unless the model has a single Linear or convolution.
 
     Attributes:
         name: Dotted name of the layer in `model`.
         layer: The module whose input is read.
-        num_classes: Outputs of the layer; as given if it is neither Linear nor convolution.
+        num_classes: Number of outputs of the layer; the given value if it is neither Linear nor
+            convolution.
 
     Raises:
-        TypeError: If `model` is no module, or `layer` is neither a name nor a module.
-        ValueError: If no layer or more than one fits.
+        TypeError: If `model` is not a module, or `layer` is neither a name nor a module.
+        ValueError: If no layer fits or more than one does.
 
     Examples:
         >>> import torch
@@ -89,23 +90,23 @@ class FeatureTap:
         ]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy starts without features, on the model that is copied with it."""
+        """A copy starts without features and taps the copied model."""
         return type(self), (self._model, self.layer, self.num_classes)
 
     @property
     def in_features(self) -> int:
-        """Channels of the features: as the layer declares them, else of those last seen."""
+        """Number of channels: as the layer declares it, else of the latest features."""
         return _widths(self.layer)[0] or self.features.shape[1]
 
     @property
     def features(self) -> Tensor:
         """The latest features, (B, C, *spatial) or (N, C), with their autograd graph.
 
-        What a Linear takes channels last is turned: (B, H, W, C) becomes (B, C, H, W), and tokens
-        (B, N, C) become (B, C, N), to which labels of shape (B, N) belong.
+        The channels-last input of a Linear is transposed: (B, H, W, C) becomes (B, C, H, W), and
+        tokens (B, N, C) become (B, C, N), which match labels of shape (B, N).
 
         Raises:
-            RuntimeError: If there are none, or they lack the graph that training needs.
+            RuntimeError: If there are no features, or they lack the graph that training needs.
         """
         if self._features is None:
             raise RuntimeError(f"no features of layer {self.name!r}: {self._missing}")
@@ -120,7 +121,7 @@ class FeatureTap:
         return self._features
 
     def remove(self) -> None:
-        """Take the tap off the model and let go of the features."""
+        """Remove the tap from the model and release the features."""
         while self._handles:
             self._handles.pop().remove()
         self._release("the tap was removed; make a new FeatureTap")
@@ -132,7 +133,7 @@ class FeatureTap:
         self.remove()
 
     def _on_model(self, *_: object) -> None:
-        # An earlier forward's features must neither pass for this one's nor keep their graph.
+        # Features of an earlier forward must not be mistaken for new ones nor keep their graph.
         self._release(
             "it did not run in the model's last forward; name the layer that makes the logits (or "
             "call torch.compiler.reset(), if the model was compiled and called before the tap)"
@@ -147,14 +148,14 @@ class FeatureTap:
         features = next(iter((*args, *kwargs.values())), None)
         if not isinstance(features, Tensor):
             raise TypeError(
-                f"layer {self.name!r} is given a {type(features).__name__}, a tap needs a tensor; "
+                f"layer {self.name!r} takes a {type(features).__name__}, a tap needs a tensor; "
                 "name the layer that makes the logits"
             )
         self._release("")
         self._features = features
         self._lost_graph = layer.training and not torch.is_grad_enabled()
         if features.requires_grad:
-            tap_ref = weakref.ref(self)  # else tap, features and graph keep each other alive
+            tap_ref = weakref.ref(self)  # else tap, features and graph would keep each other alive
 
             def on_backward(_: Tensor) -> None:
                 if (tap := tap_ref()) is not None:
@@ -168,7 +169,7 @@ class FeatureTap:
 
 
 class _Hook:
-    """A forward pre-hook that holds its tap weakly: the model does not keep the tap."""
+    """A forward pre-hook with a weak reference to its tap: the model does not keep the tap."""
 
     def __init__(self, tap: FeatureTap, method: Callable[..., None]) -> None:
         tap_ref = weakref.ref(tap)
@@ -186,12 +187,12 @@ class _Hook:
         self._run(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """In a copied or pickled model: a callable of the standard library that does nothing."""
+        """A copied or pickled model gets a callable of the standard library that does nothing."""
         return getattr, (contextlib.nullcontext(), "__exit__")
 
 
 def _widths(layer: nn.Module) -> tuple[int, int] | tuple[None, None]:
-    """Inputs and outputs, where the layer is of a kind that can be a classifier."""
+    """Number of inputs and outputs if the layer is of a kind that can be a classifier."""
     if isinstance(layer, nn.Linear):
         return layer.in_features, layer.out_features
     return (layer.in_channels, layer.out_channels) if isinstance(layer, _ConvNd) else (None, None)

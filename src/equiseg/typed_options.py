@@ -1,4 +1,4 @@
-"""Options out of text and YAML: checked against the fields of dataclasses, refused in words."""
+"""Read options from text and YAML into dataclasses, with readable errors."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _ABSENT = object()
 
 
 class OptionError(ValueError):
-    """Options that cannot be taken; the message names them, their values and what is allowed."""
+    """Invalid options; the message names each option, its value and the allowed values."""
 
 
 def read_options(kind: Any, given: Any, name: str = "") -> Any:
-    """A typed value out of what YAML or a command line holds.
+    """Convert values from YAML or a command line to a type.
 
     Args:
-        kind: A dataclass, or any type that the field of one may have.
+        kind: A dataclass, or any type that a field of a dataclass may have.
         given: Nested dictionaries for dataclasses; numbers may be text.
-        name: Dotted name of the option, which starts messages; empty for all options.
+        name: Dotted name of the option; error messages start with it. Empty for all options.
 
     Raises:
-        OptionError: If there is no such field, or a value has another type or is refused by its
-            dataclass.
-        ImportError: Without pydantic.
+        OptionError: If a field does not exist, a value has the wrong type, or its dataclass rejects
+            it.
+        ImportError: If pydantic is not installed.
     """
     try:
         from pydantic import ValidationError
@@ -47,12 +47,12 @@ def read_options(kind: Any, given: Any, name: str = "") -> Any:
         return _adapter(kind).validate_python(fitting)
     except ValidationError as error:
         told = (_in_words(kind, fitting, name, e) for e in error.errors(include_url=False))
-        # A union has an error for each of its types.
+        # A union gives one error for each of its types; they have the same text.
         raise OptionError("; ".join(dict.fromkeys(told))) from None
 
 
 def text_value(text: str, kind: Any) -> Any:
-    """What the text of an option means: YAML for lists, mappings and null, else the text itself."""
+    """Parse the text of an option: lists, mappings and null as YAML, other text unchanged."""
     members = _members(kind)
     if text in ("null", "None") and NoneType in members:
         return None
@@ -62,23 +62,23 @@ def text_value(text: str, kind: Any) -> Any:
         try:
             return yaml.safe_load(text)
         except yaml.YAMLError:
-            return text  # refused as any other text
+            return text  # raises the same error as any other wrong text
     return text
 
 
 def type_words(kind: Any) -> str:
-    """Which values a type allows, in words: "a whole number or null"."""
+    """The values that a type allows, in words: "a whole number or null"."""
     return either(dict.fromkeys(words for member in _members(kind) for words in _words(member)))
 
 
 def either(choices: Iterable[str]) -> str:
-    """One of these: "a, b or c"."""
+    """Join choices with commas and "or": "a, b or c"."""
     *others, last = choices
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """``" (did you mean NAME?)"`` where a known name is near, else nothing."""
+    """``" (did you mean NAME?)"`` if a known name is similar, else an empty text."""
     near = get_close_matches(name, list(known), 1)
     return f" (did you mean {near[0]}?)" if near else ""
 
@@ -123,7 +123,7 @@ def _words(kind: Any) -> Iterable[str]:
 
 
 def _inner(kind: Any, key: Any) -> Any:
-    """The type of what a dataclass or a mapping holds under a key; None where it has none."""
+    """The type of a field of a dataclass or of a mapping's values; None if there is none."""
     for member in _members(kind):
         if _is_dataclass(member):
             return _hints(member).get(key)
@@ -133,10 +133,10 @@ def _inner(kind: Any, key: Any) -> Any:
 
 
 def _fitting(kind: Any, given: Any, name: str) -> Any:
-    """The values without what pydantic would let pass: unknown fields, true as a number.
+    """Check for errors that pydantic does not report: unknown fields, true as a number.
 
     Raises:
-        OptionError: If there are such.
+        OptionError: If there is such an error.
     """
     if isinstance(given, Mapping):
         result = {}
@@ -152,12 +152,12 @@ def _fitting(kind: Any, given: Any, name: str) -> Any:
     if isinstance(given, bool) and bool not in members and {int, float} & set(members):
         raise OptionError(f"{name} must be {type_words(kind)}, got {given}")
     if isinstance(given, (int, float)) and any(str(given) in get_args(m) for m in members):
-        return str(given)  # YAML reads 32 as a number where one of the words "32" and "bf16" is due
+        return str(given)  # YAML reads 32 as a number where the text "32" is meant ("32" or "bf16")
     return given
 
 
 def _in_words(kind: Any, given: Any, name: str, error: Any) -> str:
-    """An error of pydantic by its place and kind, not by its message."""
+    """Describe an error of pydantic by its place and kind, not by its message."""
     for key in error["loc"]:
         inner = _inner(kind, key)
         if inner is None:
@@ -172,7 +172,7 @@ def _in_words(kind: Any, given: Any, name: str, error: Any) -> str:
 
 
 def _with_name(message: str, kind: Any, name: str) -> str:
-    """A dataclass names its own fields; the reader knows them by their full names."""
+    """Replace the field name at the start of a dataclass's message by the full option name."""
     first = message.replace(",", " ").split(" ")[0]
     if not name or first.startswith(name.partition(".")[0]):
         return message

@@ -126,7 +126,7 @@ def test_compiles_whole_forward_and_backward(sizes, prepared):
 
 
 @every_kind_and_preparation
-def test_an_accelerator_is_never_waited_for(sizes, prepared):
+def test_it_never_waits_for_an_accelerator(sizes, prepared):
     features, labels = batch(*sizes)
     side = label_side(labels, K, sizes[0]) if prepared else None
     features.requires_grad_()

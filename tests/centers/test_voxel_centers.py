@@ -89,7 +89,7 @@ def test_no_points_and_no_voxels():
         ({"labels": torch.full((N,), K)}, ValueError, rf"labels must be class ids 0\.\.{K - 1}"),
     ],
 )
-def test_what_does_not_belong_together_is_named(change, error, message):
+def test_inputs_that_do_not_fit_are_refused(change, error, message):
     features, labels, inverse = scan()
     given = {"labels": labels, "inverse": inverse} | change
     with pytest.raises(error, match=message):

@@ -46,7 +46,7 @@ def test_a_simplex_is_one(num_classes, centered):
 @pytest.mark.parametrize("among", [None, [0, 1, 2], [5, 3, 4, 1], [2]])
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("dim", [2, 4, 9])
-def test_numbers_are_those_of_the_loops(absent, among, centered, dim):
+def test_numbers_equal_slow_loops(absent, among, centered, dim):
     vectors = random(K, dim, seed=dim) + 1
     present = torch.ones(K, dtype=torch.bool)
     present[absent] = False
@@ -81,7 +81,7 @@ def test_a_part_of_a_simplex_is_as_good_as_the_whole():
 
 
 @pytest.mark.parametrize("turn_seed", [1, 2])
-def test_length_place_and_rotation_do_not_matter(turn_seed):
+def test_geometry_is_invariant_to_scale_rotation_and_shift(turn_seed):
     vectors = random(K, D)
     turn = torch.linalg.qr(random(D, D, seed=turn_seed)).Q
     turned = Geometry.of(7 * vectors @ turn + random(D), centered=True)
@@ -147,7 +147,7 @@ def test_fewer_than_two_have_no_geometry(count):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_has_diverged_is_nan_and_no_error(value):
+def test_diverged_features_give_nan_and_no_error(value):
     vectors = random(K, D)
     vectors[2, 3] = value
     geometry = Geometry.of(vectors, centered=True)
@@ -196,7 +196,7 @@ def test_nearest_pairs_are_sorted_and_leave_absent_classes_out():
         ((random(K, D),), {"among": [0, 6, -1]}, r"class ids 0\.\.5, got \[-1, 6\]; remove"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(arguments, options, message):
+def test_invalid_inputs_are_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         Geometry.of(*arguments, centered=True, **options)
 

@@ -61,7 +61,7 @@ def maps(sizes, dtype=torch.float64):
 
 @every_size
 @both_conventions
-def test_pixel_rows_are_those_of_autograd(sizes, align_corners):
+def test_pixel_row_gradients_equal_autograd(sizes, align_corners):
     features, labels = maps(sizes)
     weight, bias = classifier()
     gradients = pixel_gradients(features, labels, weight, bias, align_corners=align_corners)
@@ -76,7 +76,7 @@ def test_pixel_rows_are_those_of_autograd(sizes, align_corners):
         near(gradients.rows_between_KD[k], between[k])
 
 
-def test_pixel_rows_are_those_of_training():
+def test_pixel_row_gradients_equal_the_gradients_of_training():
     """Scores resized after the classifier, as a network does, and the mean over the batch."""
     features, labels = maps(SIZES["2d other ratio"])
     weight, bias = classifier()
@@ -90,7 +90,7 @@ def test_pixel_rows_are_those_of_training():
 
 @every_size
 @pytest.mark.parametrize("bias", [True, False])
-def test_pixel_masses_are_those_of_autograd(sizes, bias):
+def test_pixel_masses_equal_autograd(sizes, bias):
     features, labels = maps(sizes)
     weight, bias = classifier(bias)
     gradients = pixel_gradients(features, labels, weight, bias)
@@ -123,7 +123,7 @@ def test_pixel_masses_are_those_of_autograd(sizes, bias):
 
 @every_branch
 @pytest.mark.parametrize("sizes", [SIZES["2d other ratio"], SIZES["3d other ratio"], POINTS])
-def test_center_gradients_are_those_of_autograd(options, sizes):
+def test_center_gradients_equal_autograd(options, sizes):
     loss = CenterCollapseLoss(K, C, **options)
     features, labels = maps(sizes)
     gradients = center_gradients(features, labels, loss)
@@ -208,7 +208,7 @@ def test_voxels_are_points_that_share_features():
             near(vars(voxels)[name], value)
 
 
-def test_chunks_do_not_show(monkeypatch):
+def test_chunks_do_not_change_the_result(monkeypatch):
     features, labels = maps(SIZES["2d other ratio"])
     whole = pixel_gradients(features, labels, *classifier())
     monkeypatch.setattr("equiseg.collapse.pixel_branch._CHUNK_VALUES", 5 * C)
@@ -279,7 +279,7 @@ def test_gradients_add_up(inference):
             assert total.present_mass_K[-1].isnan()
 
 
-def test_nothing_labelled_is_no_gradient():
+def test_without_labels_the_gradient_is_zero():
     features, labels = maps(SIZES["2d other ratio"])
     labels.fill_(255)
     for gradients in (
@@ -305,7 +305,7 @@ def test_power_law_of_a_power_law():
     assert math.isnan(PowerLaw.fit(torch.tensor([0]), torch.tensor([1.0])).exponent)
 
 
-def test_wrong_use_is_refused():
+def test_invalid_arguments_are_refused():
     features, labels = maps(SIZES["2d other ratio"])
     weight, bias = classifier()
     with pytest.raises(ValueError, match=r"weight must be \(K, 6\).*got \(4, 5\) with a bias"):

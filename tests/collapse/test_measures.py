@@ -78,7 +78,7 @@ def test_a_simplex_anywhere_and_its_classifier_are_collapsed():
 @pytest.mark.parametrize("absent", [(), (2,), (0, 4)])
 @pytest.mark.parametrize("among", [None, [0, 1, 2], [5, 3]])
 @pytest.mark.parametrize("average", ["class", "pixel"])
-def test_measures_are_those_of_the_loops_over_pixels(dim, absent, among, average):
+def test_measures_equal_slow_loops_over_pixels(dim, absent, among, average):
     features, labels = points(dim, absent, seed=dim)
     classifier = random(K, dim, seed=5)
     moments = moments_of(features, labels)
@@ -113,7 +113,7 @@ def test_absent_classes_change_nothing():
     assert_numbers(with_absent, expected, 1e-12)
 
 
-def test_scale_rotation_and_place_do_not_matter():
+def test_measures_are_invariant_to_scale_rotation_and_shift():
     features, labels = points()
     classifier, turn = random(K, D, seed=1), torch.linalg.qr(random(D, D)).Q
     expected = everything(CollapseMeasures.of(moments_of(features, labels), classifier))
@@ -200,7 +200,7 @@ def test_fewer_than_two_classes_are_nan(num_present):
     assert all(math.isnan(value) for value in numbers.values()), numbers
 
 
-def test_what_has_diverged_is_nan_and_no_error():
+def test_diverged_features_give_nan_and_no_error():
     features, labels = points()
     features[labels == 2] = math.nan
     measures = CollapseMeasures.of(moments_of(features, labels), random(K, D))
@@ -209,7 +209,7 @@ def test_what_has_diverged_is_nan_and_no_error():
     assert measures.classifier.equinorm > 0
 
 
-def test_numbers_hold_what_a_log_can():
+def test_numbers_are_plain_floats_for_a_log():
     features, labels = points()
     measures = CollapseMeasures.of(
         moments_of(features, labels), random(K, D), nearest_center_agreement=0.5
@@ -232,11 +232,15 @@ def test_a_classifier_may_carry_a_graph():
 @pytest.mark.parametrize(
     ("classifier", "options", "message"),
     [
-        (simplex()[:, :3], {}, r"shaped as the centers \(6, 9\), got \(6, 3\); pass weight"),
+        (
+            simplex()[:, :3],
+            {},
+            r"have the shape of the centers \(6, 9\), got \(6, 3\); pass weight",
+        ),
         (None, {"among": [7]}, r"among must hold class ids 0\.\.5, got \[7\]; remove"),
         (None, {"average": "image"}, r"average must be 'class' or 'pixel', got 'image'"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(classifier, options, message):
+def test_invalid_inputs_are_refused(classifier, options, message):
     with pytest.raises(ValueError, match=message):
         CollapseMeasures.of(collapsed(simplex()), classifier, **options)

@@ -57,7 +57,7 @@ def assert_moments_of(moments, rows_of):
 
 @both_conventions
 @every_size
-def test_moments_are_those_of_the_resized_features(sizes, align_corners):
+def test_moments_equal_the_moments_of_resized_features(sizes, align_corners):
     features, labels = batch(*sizes, channels=D, dtype=torch.float64)
     moments = gathered([(features, labels)], align_corners=align_corners)
     assert not moments.present_K[K - 1]
@@ -158,13 +158,13 @@ def test_squares_are_symmetric_and_variances_of_equal_features_are_zero():
     assert_near(variances_K, torch.zeros(K - 1, dtype=torch.float64))
 
 
-def test_many_batches_do_not_wear_the_sums_down():
+def test_sums_stay_exact_over_many_batches():
     one = torch.full((1, D, 2, 2), 0.1)
     moments = gathered([(one, torch.zeros(1, 4, 4, dtype=torch.int64))] * 500)
     assert_near(moments.centers_KD[0], one[0, :, 0, 0].double())
 
 
-def test_inference_mode_may_come_and_go():
+def test_updates_work_inside_and_outside_inference_mode():
     features, labels = batch((3, 5), (7, 11), channels=D)
     with torch.inference_mode():
         made_inside = ClassMoments.zeros(K, D)
@@ -181,7 +181,7 @@ def test_inference_mode_may_come_and_go():
         moments.within_DD().exp()  # what is read of them, autograd may use
 
 
-def test_nothing_of_label_size_times_channels_or_classes_is_formed():
+def test_no_tensor_of_label_size_times_channels_or_classes_is_formed():
     classes, dim, side = 60, 32, 128
     features = torch.randn(1, dim, side // 4, side // 4)
     labels = torch.arange(side).div(3, rounding_mode="floor").expand(1, side, side)
@@ -191,7 +191,7 @@ def test_nothing_of_label_size_times_channels_or_classes_is_formed():
     assert largest.numel <= 4 * side**2 < min(classes, dim) * side**2
 
 
-def test_wrong_use_is_refused():
+def test_invalid_arguments_are_refused():
     features, labels = batch((3, 5), (7, 11), channels=D)
     moments = gathered([(features, labels)])
     with pytest.raises(ValueError, match=r"features must have 3 channels .* got 2; use one"):

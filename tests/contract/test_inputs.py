@@ -53,7 +53,7 @@ def one_hot(labels):
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 4), (2, K, K), (2, 3, 4, 5)])
-def test_one_hot_is_refused_where_ids_are_due(shape):
+def test_one_hot_labels_are_refused(shape):
     labels = torch.randint(0, K, shape, generator=torch.Generator().manual_seed(0))
     score = SegmentationScore(K)
     with pytest.raises(ValueError, match=r"one-hot labels .* pass labels.argmax\(1\)"):

@@ -1,4 +1,4 @@
-"""Keeping samples in memory, and the one pass that checks them."""
+"""The cache of samples, and the pass that checks them."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_the_cache_looks_like_the_data():
         assert all(bool((cached[i].image == i).all()) for i in range(10))
 
 
-def test_what_fits_is_read_once_and_the_rest_each_time():
+def test_samples_in_the_budget_are_read_once_and_others_each_time():
     data = Counted()
     cached = CachedData(data, 3 * BYTES + BYTES // 2)
     for _ in range(4):
@@ -79,7 +79,7 @@ def test_a_survey_shows_its_progress():
     assert seen == list(range(10))
 
 
-def test_a_survey_reads_on_after_a_broken_file():
+def test_a_survey_continues_after_a_broken_file():
     data = Counted(broken=(2, 5, 9))
     with pytest.raises(DataError, match=r"train: files that cannot be used \(3\):") as caught:
         survey(data, "train")

@@ -1,4 +1,4 @@
-"""Data cards: what they say, and what they are told when they say it wrong."""
+"""Data cards: their meaning, and messages for invalid fields."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def write(folder, text):
     return file
 
 
-def test_a_list_of_classes_stands_for_the_values_in_order():
+def test_a_list_of_classes_names_the_values_in_order():
     assert card().class_names() == ("sky", "road", "car")
     assert card(ignore_values=[7]).ids_by_value() == {0: 0, 1: 1, 2: 2, 7: 255, 255: 255}
 
@@ -28,7 +28,7 @@ def test_a_mapping_numbers_classes_in_its_order_and_merges_values_of_one_name():
     assert merged.ids_by_value() == {9: 0, 2: 1, 4: 0, 200: 200}
 
 
-def test_classes_may_stand_in_a_file_of_the_data_folder(tmp_path):
+def test_classes_may_be_in_a_file_of_the_data_folder(tmp_path):
     (tmp_path / "names.txt").write_text("sky\n\n  straße \nroad\n", encoding="utf-8")
     in_file = card(classes="names.txt", root=str(tmp_path))
     assert in_file.class_names() == ("sky", "straße", "road")
@@ -76,7 +76,7 @@ def test_a_value_cannot_be_a_class_and_ignored():
         ({"annotations": None}, r"annotations must be a folder name.* got None"),
     ],
 )
-def test_a_field_of_the_wrong_form_is_named_with_what_was_seen(changes, message):
+def test_a_field_of_the_wrong_type_is_named_with_its_value(changes, message):
     with pytest.raises(DataError, match=message):
         card(**changes)
 
@@ -88,7 +88,7 @@ def test_all_wrong_fields_are_listed_at_once():
         assert f"\n  {field_name} must" in str(caught.value)
 
 
-def test_a_card_on_disk_finds_its_data_beside_itself(tmp_path):
+def test_the_root_is_relative_to_the_card(tmp_path):
     (tmp_path / "pictures").mkdir()
     file = write(tmp_path, "{name: toy, classes: [a, b], splits: {train: x}, root: pictures}")
     assert load_card(file).path == tmp_path / "pictures"
@@ -124,7 +124,7 @@ def test_a_card_in_another_encoding_is_named(tmp_path):
         load_card(file)
 
 
-def test_an_unknown_card_is_answered_with_the_known_ones(tmp_path):
+def test_an_unknown_card_names_the_known_ones(tmp_path):
     with pytest.raises(DataError, match=r"no data card 'cityscape'.*camvid, ccp"):
         load_card("cityscape")
     with pytest.raises(DataError, match=r"gone\.yaml: no such card"):
@@ -135,7 +135,7 @@ def test_an_unknown_card_is_answered_with_the_known_ones(tmp_path):
     ("name", "num_classes", "background", "ignored"),
     [("camvid", 11, None, [11]), ("ccp", 44, "null", [6, 8, 11, 12, 15])],
 )
-def test_the_cards_that_come_along(tmp_path, name, num_classes, background, ignored):
+def test_the_cards_of_the_package(tmp_path, name, num_classes, background, ignored):
     built_in = load_card(name, root=tmp_path)
     assert len(built_in.class_names()) == num_classes
     assert built_in.background == background
@@ -144,7 +144,7 @@ def test_the_cards_that_come_along(tmp_path, name, num_classes, background, igno
     assert built_in.about
 
 
-def test_the_fixed_split_of_ccp_holds_every_photograph_once(tmp_path):
+def test_the_fixed_split_of_ccp_has_every_photograph_once(tmp_path):
     splits = load_card("ccp", root=tmp_path).splits
     assert [len(names) for names in splits.values()] == [560, 80, 160]
     assert len({name for names in splits.values() for name in names}) == 800
@@ -170,7 +170,7 @@ def test_a_card_with_a_form_is_of_point_clouds(tmp_path):
     assert read.ids_by_value() == {0: 0, 1: 1}  # 255 is a code as any other, not ignored unasked
 
 
-def test_the_splits_of_a_pattern_are_named_once_each():
+def test_the_splits_of_a_pattern_are_listed_once():
     assert scans(splits=["train", "val", "train"], block=50).split_names() == ["train", "val"]
 
 
@@ -202,6 +202,6 @@ def test_the_splits_of_a_pattern_are_named_once_each():
         ),
     ],
 )
-def test_a_field_of_a_point_card_of_the_wrong_form_is_named(changes, message):
+def test_an_invalid_field_of_a_point_card_is_named(changes, message):
     with pytest.raises(DataError, match=message):
         scans(**changes)

@@ -1,4 +1,4 @@
-"""ClassDraw: classes as often as their counts and the power say, from samples that hold them."""
+"""ClassDraw: class probabilities follow counts and power, samples contain the class."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ import torch
 
 from equiseg.data.class_draw import ClassDraw
 
-# Class 3 occurs nowhere, class 2 in the last sample alone.
+# Class 3 occurs nowhere, class 2 only in the last sample.
 COUNTS_SK = torch.tensor([[60, 4, 0, 0], [0, 5, 0, 0], [40, 0, 1, 0]])
 
 
@@ -18,7 +18,7 @@ def draws(power, number=2000):
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
-def test_classes_come_by_one_over_their_count_to_the_power(power):
+def test_class_probabilities_follow_the_power_of_the_counts(power):
     weights = torch.tensor([100.0, 9.0, 1.0]).pow(-power)
     found = Counter(class_id for _, class_id in draws(power))
     expected = (2000 * weights / weights.sum()).tolist()
@@ -26,7 +26,7 @@ def test_classes_come_by_one_over_their_count_to_the_power(power):
     assert set(found) <= {0, 1, 2}
 
 
-def test_samples_hold_the_class_and_all_that_do_are_drawn_alike():
+def test_samples_with_the_class_are_drawn_equally_often():
     found = Counter(draws(0.0))
     assert {(index, k) for index, k in found} == {(0, 0), (2, 0), (0, 1), (1, 1), (2, 2)}
     assert found[0, 0] == pytest.approx(found[2, 0], rel=0.25)
@@ -43,7 +43,7 @@ def test_among_the_classes_of_an_image():
     assert draw.among(torch.full((2, 2), 3), generator) is None  # never counted, so never drawn
 
 
-def test_the_generator_alone_decides():
+def test_the_result_depends_only_on_the_generator():
     state = torch.get_rng_state()
     assert draws(0.5, 50) == draws(0.5, 50)
     assert torch.equal(torch.get_rng_state(), state)

@@ -1,4 +1,4 @@
-"""Batches: a matter of seed and epoch, never of workers or of where a run was cut off."""
+"""Batches depend on seed and epoch, not on workers or interruptions."""
 
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ N = 10
 
 
 class Pictures:
-    """Ten noisy pictures; every label map holds the number of its picture."""
+    """Ten noisy pictures; every label map has the number of its picture."""
 
     classes = tuple(f"picture {i}" for i in range(N))
     ignore_index = 255
@@ -67,7 +67,7 @@ def test_batches_do_not_depend_on_the_number_of_workers():
     assert_same(epochs(loader(num_workers=2), range(3)), epochs(loader(), range(3)))
 
 
-def test_a_resumed_run_sees_what_an_uncut_one_sees():
+def test_a_resumed_run_has_the_batches_of_an_uninterrupted_one():
     assert_same(epochs(loader(), [3]), epochs(loader(), range(4))[3:])
 
 
@@ -128,7 +128,7 @@ def test_draws_of_an_epoch_are_shuffled():
     assert places.min() > 80  # of 120 each
 
 
-def test_the_draws_of_a_sample_are_numbered_through_the_run():
+def test_the_draws_of_a_sample_are_numbered_over_the_whole_run():
     sampler = uneven()
     keys = [key for epoch in range(30) for key in draws(sampler, epoch)]
     assert len(set(keys)) == 30 * N  # never augmented alike
@@ -137,7 +137,7 @@ def test_the_draws_of_a_sample_are_numbered_through_the_run():
         assert times == list(range(len(times)))
 
 
-def test_draws_do_not_depend_on_ranks_or_on_where_a_run_was_cut_off():
+def test_draws_do_not_depend_on_ranks_or_interruptions():
     sampler = uneven()
     uncut = [draws(sampler, epoch) for epoch in range(8)]
     assert draws(uneven(), 7) == uncut[7]
@@ -156,7 +156,7 @@ def rare_view(**changes):
     return TrainingView(Pictures(), config, 0, counts_SK)
 
 
-def test_rare_draws_and_pasting_are_pure_functions_of_seed_and_key():
+def test_rare_draws_and_pasting_depend_only_on_seed_and_key():
     one, two = rare_view(), rare_view()
     state = torch.get_rng_state()
     backwards = {key: two[key] for key in reversed(range(20))}
@@ -187,7 +187,7 @@ def test_ranks_share_an_epoch_without_overlap(num_ranks):
 
 
 @pytest.mark.parametrize("num_ranks", [4, 16, 25])
-def test_ranks_take_equally_many_draws_also_where_samples_do_not_divide(num_ranks):
+def test_ranks_have_equally_many_draws_even_if_samples_do_not_divide(num_ranks):
     shares = [draws(EpochSampler(N, 0, rank, num_ranks), 0) for rank in range(num_ranks)]
     assert {len(share) for share in shares} == {-(-N // num_ranks)}
     assert {key for share in shares for key in share} == set(range(N))
@@ -209,7 +209,7 @@ def test_a_batch_larger_than_the_data_is_refused(options, most):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_evaluation_reads_every_sample_as_it_is_and_in_order(num_workers):
+def test_evaluation_reads_every_sample_unchanged_and_in_order(num_workers):
     data = Pictures()
     batches = list(evaluation_loader(data, 3, num_workers=num_workers))
     assert [len(images) for images, _ in batches] == [3, 3, 3, 1]

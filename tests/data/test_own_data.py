@@ -1,4 +1,4 @@
-"""A data set class of a user's own: it trains, is scored, and every mistake is named."""
+"""A user's own data set class: samples, splits, and a message for every mistake."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def build(image=IMAGE, labels=LABELS, num_images=2, **attributes):
     return lambda split, root=None: Own()
 
 
-def test_samples_are_ours():
+def test_samples_have_our_types():
     data = OwnData(build(background="road"), "Own", "val")
     assert (data.classes, data.ignore_index, data.background) == (("road", "car"), 255, 0)
     sample = data[1]
@@ -74,12 +74,12 @@ def test_size_resizes_images_smoothly_and_labels_by_the_nearest():
         ({"labels": LABELS[:2]}, r"must have one \(H, W\), got \(4, 6\) and \(2, 6\)"),
     ],
 )
-def test_what_cannot_be_used_is_named(changes, message):
+def test_invalid_data_sets_are_refused_by_name(changes, message):
     with pytest.raises(DataError, match=message):
         OwnData(build(**changes), "Own", "train")
 
 
-def test_a_sample_that_is_no_pair_and_one_that_fails():
+def test_samples_that_fail_or_are_no_pairs_are_refused():
     class Single:
         class_names = ("a", "b")
 
@@ -101,7 +101,7 @@ def test_a_sample_that_is_no_pair_and_one_that_fails():
 
 @pytest.fixture
 def module(tmp_path):
-    """A file with a class that has no test split and looks at its root."""
+    """A file with a class that has no test split and uses its root."""
     file = tmp_path / "mine.py"
     file.write_text(
         "import torch\n"
@@ -135,6 +135,6 @@ def test_a_missing_train_split_is_an_error(module):
         count_classes(DataConfig(card=f"{module}:Mine"))
 
 
-def test_a_class_that_is_not_there(module):
+def test_a_missing_class_is_an_error(module):
     with pytest.raises(ValueError, match=r"data\.card: no 'Yours' in"):
         find_source(DataConfig(card=f"{module}:Yours"))

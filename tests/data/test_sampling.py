@@ -7,7 +7,7 @@ import torch
 
 from equiseg.data.sampling import SamplingConfig, expected_draws
 
-# Class 0 is everywhere, class 1 in half, class 2 in one of eight, class 3 nowhere.
+# Class 0 is in all samples, class 1 in half, class 2 in one of eight, class 3 in none.
 COUNTS_SK = torch.zeros(8, 4, dtype=torch.int64)
 COUNTS_SK[:, 0] = 1000
 COUNTS_SK[:4, 1] = torch.tensor([300, 200, 20, 2])
@@ -18,12 +18,12 @@ def draws(**options):
     return expected_draws(SamplingConfig(**options), COUNTS_SK)
 
 
-def test_in_turn_each_comes_once():
+def test_by_turn_every_sample_is_drawn_once():
     assert draws().tolist() == [1.0] * 8
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.9])
-def test_repeat_factors_are_those_of_lvis(threshold):
+def test_repeat_factors_equal_the_formula_of_lvis(threshold):
     shares = [1.0, 0.5, 0.125]
     repeats = [max(1.0, math.sqrt(threshold / f)) for f in shares]
     raw = [
@@ -35,14 +35,14 @@ def test_repeat_factors_are_those_of_lvis(threshold):
     assert found.sum().item() == pytest.approx(8)
 
 
-def test_the_threshold_is_the_median_share_if_none_is_given():
+def test_the_default_threshold_is_the_median_share():
     torch.testing.assert_close(
         draws(by="repeat_factor"), draws(by="repeat_factor", threshold=0.5), rtol=0, atol=0
     )
 
 
 @pytest.mark.parametrize(("temperature", "min_pixels"), [(0.01, 1), (0.1, 16), (1.0, 100)])
-def test_chances_of_rare_classes_are_those_of_daformer(temperature, min_pixels):
+def test_probabilities_of_rare_classes_equal_the_formula_of_daformer(temperature, min_pixels):
     pixels = [8000, 522, 5]
     chances = [math.exp((1 - p / sum(pixels)) / temperature) for p in pixels]
     expected = [0.0] * 8
@@ -56,17 +56,17 @@ def test_chances_of_rare_classes_are_those_of_daformer(temperature, min_pixels):
     assert found.sum().item() == pytest.approx(8)
 
 
-def test_a_class_too_small_everywhere_is_drawn_all_the_same():
+def test_a_class_below_min_pixels_everywhere_is_still_drawn():
     assert draws(by="rare_class", min_pixels=100)[0] > 2  # it alone holds class 2
 
 
-def test_samples_without_labels_are_drawn_as_those_of_common_classes():
+def test_samples_without_labels_are_drawn_like_samples_of_common_classes():
     counts_SK = torch.cat([COUNTS_SK, torch.zeros(1, 4, dtype=torch.int64)])
     found = expected_draws(SamplingConfig(by="repeat_factor", threshold=0.4), counts_SK)
     assert found[8] == found[5]
 
 
-def test_a_threshold_that_repeats_nothing_is_refused():
+def test_a_threshold_without_effect_is_refused():
     with pytest.raises(ValueError, match=r"got 0\.01 where .* in 0\.125 of .* a threshold above"):
         draws(by="repeat_factor", threshold=0.01)
     everywhere_SK = torch.ones(5, 3)
@@ -97,6 +97,6 @@ def test_a_threshold_that_repeats_nothing_is_refused():
         ({"min_pixels": 3}, r"min_pixels has no effect"),
     ],
 )
-def test_options_that_cannot_work_are_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SamplingConfig(**options)

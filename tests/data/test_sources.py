@@ -1,4 +1,4 @@
-"""The one table of what --data.card may name."""
+"""Data sources: everything that --data.card may name."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_old_names_of_the_built_in_data(old, new):
     assert DataConfig(card=old) == DataConfig(card=new)
 
 
-def test_the_number_of_samples_is_that_of_the_split():
+def test_each_split_has_its_number_of_samples():
     config = DataConfig(card="pictures", synthetic=SMALL)
     assert [len(open_split(config, split)) for split in ("train", "val", "test")] == [3, 2, 1]
 
@@ -48,7 +48,7 @@ def test_the_number_of_samples_is_that_of_the_split():
         ({"card": "picture"}, "no data card 'picture'"),
     ],
 )
-def test_what_is_refused(given, message):
+def test_invalid_configurations_are_refused(given, message):
     with pytest.raises(DataError, match=message):
         find_source(DataConfig(**given))
 

@@ -1,4 +1,4 @@
-"""A network and a data set of a user's own, found by every verb."""
+"""A user's own network and data set in every verb."""
 
 import json
 import warnings

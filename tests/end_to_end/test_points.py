@@ -1,4 +1,4 @@
-"""Scans through training, scoring, prediction and submission, by the commands a user types."""
+"""Training, evaluation, prediction and submission on scans, by the commands of the CLI."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(folder: Path, **more: object) -> list[str]:
-    """What makes a run on a card small."""
+    """Options for a small run on a card."""
     shared = {"epochs": 1, "batch_size": 2, "threads": 1, "out": folder} | more
     return [text for key, value in shared.items() for text in (f"--{key}", str(value))]
 
@@ -185,7 +185,7 @@ ignore_values: [0]
 """
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real data next to the checkout")
 def test_semantic_kitti_scans_train_an_epoch_and_are_scored(tmp_path: Path):
     names = ", ".join(f"{code}: class {code}" for code in range(1, 20))
     (tmp_path / "kitti.yaml").write_text(KITTI + f"classes: {{{names}}}\n")
@@ -197,7 +197,7 @@ def test_semantic_kitti_scans_train_an_epoch_and_are_scored(tmp_path: Path):
     assert result["val"]["pixel_accuracy"] > 0.2
 
 
-def test_votes_see_every_point_in_several_blocks(tmp_path: Path):
+def test_votes_average_several_blocks_per_point(tmp_path: Path):
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         (tmp_path / split).mkdir()

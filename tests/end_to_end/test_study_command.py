@@ -57,7 +57,7 @@ def test_there_is_a_page_for_every_task_and_one_over_all(study: Path):
         assert "focal" in (study / page).read_text(encoding="utf-8")
 
 
-def test_started_again_nothing_is_trained(study: Path, capsys):
+def test_a_finished_study_is_not_trained_again(study: Path, capsys):
     before = {path: path.stat().st_mtime_ns for path in study.rglob("result.json")}
     assert len(before) == 10
     main(["compare", "--config", str(study / "study.yaml"), "--out", str(study)])

@@ -78,11 +78,11 @@ def test_rows_and_columns_may_come_in_any_order(tmp_path):
         ("class_id,name,pixels\n", "got class_id, name, pixels; add images"),
         ("class_id,name,pixels,images\n", r"run from 0 to K-1, got \[\]\.\.\. in 0 rows"),
         ("class_id,name,pixels,images\n1,a,3,1\n2,b,3,1\n", r"0 to K-1, got \[1, 2\]\.\.\. in 2"),
-        ("class_id,name,pixels,images\n0,a,3,1\n0,b,3,1\n", "line 3: class_id 0 comes again; keep"),
+        ("class_id,name,pixels,images\n0,a,3,1\n0,b,3,1\n", "line 3: class_id 0 is repeated; keep"),
         ("class_id,name,pixels,images\n0,a,3.5,1\n", r"line 2: pixels must be .* got '3\.5'"),
         ("class_id,name,pixels,images\n0,a,3,-1\n", "line 2: images must be .* got '-1'"),
         ("class_id,name,pixels,images\n0,a,3\n", "line 2: images must be .* got None"),
-        ("class_id,name,pixels,images,num_images\n0,a,3,5,4\n", "got 4 under 5; count both anew"),
+        ("class_id,name,pixels,images,num_images\n0,a,3,5,4\n", "got 4 under 5; count both again"),
     ],
 )
 def test_files_that_are_no_counts_are_refused(rows, message, tmp_path):

@@ -40,7 +40,7 @@ def neighbours(masks):
     return np.array(pairs + [pair[::-1] for pair in pairs])
 
 
-def test_regions_neighbours_and_company_of_a_mask():
+def test_regions_neighbours_and_cooccurrence_of_a_mask():
     context = ContextStatistics.from_labels([MASK, torch.tensor([[0, 3]])], 5)
     assert context.regions_K.tolist() == [4, 1, 1, 1, 0]
     assert context.adjacency_KK.tolist() == [
@@ -62,7 +62,7 @@ def test_regions_neighbours_and_company_of_a_mask():
     assert not context.adjacency_without_self().diagonal().any()
 
 
-def test_company_on_the_diagonal_is_the_images_of_a_class():
+def test_the_diagonal_of_cooccurrence_counts_the_images_of_a_class():
     masks = [noise(4, 3, num_classes=20, seed=seed) for seed in range(9)]
     context = ContextStatistics.from_labels(masks, 20)
     statistics = ClassStatistics.from_labels(masks, 20)
@@ -174,7 +174,7 @@ def test_measures_are_nan_where_nothing_touches():
     assert math.isnan(one_class.conditional_entropy(across_borders=True))
 
 
-def test_the_context_dial_of_the_built_in_scenes_shows_across_borders():
+def test_the_context_option_of_built_in_pictures_changes_entropy_across_borders():
     def told(context):
         data = RoomPictures(PicturesConfig(12, (64, 80), 100.0, context), "train", 48)
         statistics = ContextStatistics.from_labels((sample.labels for sample in data), 12)

@@ -43,7 +43,7 @@ def test_measures_of_data_that_one_class_fills():
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_measures_know_neither_order_nor_unit_nor_absent_classes(measure):
+def test_measures_are_invariant_to_order_unit_and_absent_classes(measure):
     expected = measure(COUNTS)
     assert measure(COUNTS.flip(0)) == pytest.approx(expected, rel=1e-14)
     assert measure(COUNTS * 1000) == pytest.approx(expected, rel=1e-14)
@@ -51,7 +51,7 @@ def test_measures_know_neither_order_nor_unit_nor_absent_classes(measure):
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_measures_of_nothing_are_nan(measure):
+def test_measures_without_counts_are_nan(measure):
     assert math.isnan(measure([0, 0, 0]))
     assert math.isnan(measure([]))
 
@@ -114,7 +114,7 @@ def published_weights(formula):
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_weights_are_those_of_the_papers_up_to_a_factor(formula):
+def test_weights_equal_the_formulas_of_the_papers_up_to_a_factor(formula):
     ratios = weights(formula)[OCCURS].numpy() / published_weights(formula)
     np.testing.assert_allclose(ratios, ratios[0], rtol=1e-12)
 
@@ -127,7 +127,7 @@ def test_effective_number_weights_lie_between_none_and_inverse():
     )
 
 
-def test_the_prior_is_a_share_and_of_a_class_never_counted_the_largest():
+def test_the_prior_is_a_share_and_the_largest_for_a_class_without_counts():
     assert class_prior([6, 2]).tolist() == [0.75, 0.25]
     assert class_prior([6, 0, 2]).tolist() == [0.75, 0.75, 0.25]
     assert class_prior([6, 0, 3], total=8).tolist() == [0.75, 0.75, 0.375]
@@ -148,7 +148,7 @@ def test_the_prior_is_a_share_and_of_a_class_never_counted_the_largest():
         (lambda: class_weights([1, 2], "median_frequency"), "needs images_K"),
         (
             lambda: class_weights([1, 2], "median_frequency", images_K=[1, 0]),
-            r"image for each of the 2 classes .* got \[1\.0, 0\.0\]; take both",
+            r"at least 1 for each of the 2 classes .* got \[1\.0, 0\.0\]; take both",
         ),
         (lambda: class_weights([1], "median_frequency", images_K=[1, 0]), "each of the 1 classes"),
     ],

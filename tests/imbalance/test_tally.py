@@ -40,7 +40,7 @@ def test_nothing_counted_is_zeros(tally):
 
 
 @TALLIES
-def test_a_sum_is_of_its_own(tally):
+def test_a_sum_shares_no_memory_with_its_parts(tally):
     first, second = tally.from_labels(masks(), 5), tally.zeros(5)
     total = first + second
     total.add(masks()[0])

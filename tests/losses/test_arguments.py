@@ -16,7 +16,7 @@ def test_numbers_are_numbers(value):
 
 
 @pytest.mark.parametrize("value", ["abc", "2", None, True, [2], 1j, -1, math.nan, math.inf])
-def test_what_is_no_number_from_zero_is_refused_by_name(value):
+def test_the_error_for_an_invalid_number_names_the_argument(value):
     with pytest.raises(ValueError, match=r"gamma must be a finite number >= 0, got .* is 2$"):
         check_number("gamma", value, default=2)
 
@@ -32,7 +32,7 @@ def test_whole_numbers_are_whole_numbers(value):
 
 
 @pytest.mark.parametrize("value", [0, 1.5, 2.0, "2", None])
-def test_what_is_no_whole_number_is_refused_by_name(value):
+def test_the_error_for_an_invalid_whole_number_names_the_argument(value):
     with pytest.raises(ValueError, match=f"dim must be a whole number >= 1, got {value!r}$"):
         check_at_least("dim", value, 1)
 
@@ -44,7 +44,7 @@ def test_numbers_of_classes_are_ready_for_a_buffer():
 
 
 @pytest.mark.parametrize("values", [["a", "b"], [1, [2]], {1: 2}], ids=str)
-def test_what_is_no_row_of_numbers_is_refused_by_name(values):
+def test_the_error_for_invalid_class_numbers_names_the_argument(values):
     with pytest.raises(ValueError, match="weight must be one number per class, got"):
         per_class("weight", values, 2)
 

@@ -1,4 +1,4 @@
-"""What is particular to the center collapse loss; tests/contract judges it with all the others."""
+"""Tests specific to the center collapse loss; tests/contract holds the common checks."""
 
 import math
 from unittest.mock import Mock
@@ -210,7 +210,7 @@ def test_blocks_of_logits_change_nothing(compiled, monkeypatch):
 
 
 @every_kind_and_preparation
-def test_an_accelerator_is_never_waited_for(sizes, prepared):
+def test_it_never_waits_for_an_accelerator(sizes, prepared):
     loss = CenterCollapseLoss(K, C, projection=("learnable", 9), prior=PRIOR)
     features, labels = maps(feature_size=sizes[0], label_size=sizes[1])
     side = {"label_side": label_side(labels, K, sizes[0])} if prepared else {}

@@ -52,10 +52,10 @@ def test_cross_entropies_know_the_prior_and_smooth():
     )
 
 
-def test_what_it_takes_is_shown():
+def test_repr_shows_the_arguments():
     assert "num_classes=5, in_features=7, weight=3.0" in repr(Reaching(K, C, weight=3.0))
 
 
-def test_what_a_center_loses_is_up_to_the_subclass():
+def test_a_subclass_must_implement_of_centers():
     with pytest.raises(NotImplementedError):
         CenterLoss(K, C)(torch.ones(2, C), torch.tensor([0, 1]))

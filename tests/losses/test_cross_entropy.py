@@ -1,4 +1,4 @@
-"""What is particular to cross entropy; tests/contract judges it with all the others."""
+"""Tests specific to cross entropy; tests/contract holds the common checks."""
 
 import math
 
@@ -17,7 +17,7 @@ def test_golden_value():
     assert expected == pytest.approx(0.789, abs=5e-5)
 
 
-def test_is_that_of_torch():
+def test_it_equals_the_loss_of_torch():
     logits, labels = points(5)
     expected = F.cross_entropy(logits, labels, ignore_index=255)
     torch.testing.assert_close(CrossEntropyLoss(5)(logits, labels), expected)

@@ -1,4 +1,4 @@
-"""What is particular to the Dice loss; tests/contract judges it with all the others."""
+"""Tests specific to the Dice loss; tests/contract holds the common checks."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from equiseg.losses.tversky import TverskyLoss
 from golden import LABELS, LOGITS
 
 
-def test_of_a_hard_prediction_it_is_one_minus_the_mean_f1_score():
+def test_for_a_hard_prediction_it_is_one_minus_the_mean_f1_score():
     labels = torch.tensor([0, 0, 0, 1, 1, 2, 255])
     predicted = torch.tensor([0, 0, 1, 1, 3, 2, 3])
     f1 = torch.tensor([4 / 5, 2 / 4, 2 / 2])  # of class 3, absent, none
@@ -17,7 +17,7 @@ def test_of_a_hard_prediction_it_is_one_minus_the_mean_f1_score():
     torch.testing.assert_close(value, 1 - f1.mean())
 
 
-def test_it_is_the_tversky_loss_of_equal_prices():
+def test_it_is_the_tversky_loss_with_equal_weights():
     logits = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) % 3
     torch.testing.assert_close(

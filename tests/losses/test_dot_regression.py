@@ -1,4 +1,4 @@
-"""What is particular to dot regression; tests/contract judges it with all the others."""
+"""Tests specific to dot regression; tests/contract holds the common checks."""
 
 import pytest
 import torch

@@ -21,7 +21,7 @@ def test_golden_value():
     ("tail_share", "rare"),
     [(0, ()), (0.03, ()), (0.05, (3, 4)), (0.2, (2, 3, 4)), (1, (0, 1, 2, 3, 4))],
 )
-def test_the_rarest_classes_that_hold_so_much_are_rare(tail_share, rare):
+def test_the_rarest_classes_up_to_the_tail_share_are_rare(tail_share, rare):
     loss = EqualizationLoss(5, prior=PRIOR, tail_share=tail_share)
     assert tuple(loss.rare_K.nonzero().flatten().tolist()) == rare
 

@@ -1,4 +1,4 @@
-"""What is particular to the fixed classifier; tests/contract judges it with all the others."""
+"""Tests specific to the fixed classifier; tests/contract holds the common checks."""
 
 import math
 

@@ -23,7 +23,7 @@ def test_alpha_scales_the_loss_of_its_class():
 
 
 @pytest.mark.parametrize("gamma", [0, 0.5, 1, 2])
-def test_a_pixel_beyond_doubt_has_a_gradient_of_zero(gamma):
+def test_a_certain_pixel_has_a_gradient_of_zero(gamma):
     logits = torch.tensor([[200.0, 0.0, 0.0]], requires_grad=True)
     FocalLoss(3, gamma=gamma)(logits, torch.tensor([0])).backward()
     assert not logits.grad.any()  # NaN would be any

@@ -1,4 +1,4 @@
-"""What is particular to the learnable center classifier; tests/contract judges it too."""
+"""Tests specific to the learnable center classifier; tests/contract holds the common checks."""
 
 import math
 

@@ -15,7 +15,7 @@ def test_golden_value():
     assert LogitAdjustedLoss(3, prior=(4, 2, 1))(LOGITS, LABELS).item() == pytest.approx(expected)
 
 
-def test_counts_and_shares_are_one():
+def test_counts_and_shares_give_the_same_loss():
     counts = torch.tensor([4e9, 1e7, 3e5, 10, 1])
     by_share = LogitAdjustedLoss(5, prior=counts / counts.sum())(*points(5))
     torch.testing.assert_close(LogitAdjustedLoss(5, prior=counts)(*points(5)), by_share)

@@ -1,4 +1,4 @@
-"""What is particular to the Lovasz loss; tests/contract judges it with all the others."""
+"""Tests specific to the Lovasz loss; tests/contract holds the common checks."""
 
 from unittest.mock import Mock
 
@@ -11,7 +11,7 @@ from equiseg.losses.lovasz import LovaszLoss
 from golden import LABELS, LOGITS
 
 
-def test_of_a_hard_prediction_it_is_one_minus_the_mean_iou():
+def test_for_a_hard_prediction_it_is_one_minus_the_mean_iou():
     labels = torch.tensor([0, 0, 0, 1, 1, 2, 255])
     predicted = torch.tensor([0, 0, 1, 1, 3, 2, 3])
     iou = torch.tensor([2 / 3, 1 / 3, 1])  # of class 3, absent, none
@@ -34,14 +34,14 @@ def test_the_gradient_of_many_pixels_keeps_its_digits():
     assert alike.float().mean() > 0.999
 
 
-def test_on_the_cpu_absent_classes_cost_no_sort(monkeypatch):
+def test_absent_classes_are_not_sorted_on_the_cpu(monkeypatch):
     slopes = Mock(wraps=module._slopes)
     monkeypatch.setattr(module, "_slopes", slopes)
     LovaszLoss(150)(torch.zeros(6, 150), torch.tensor([0, 0, 3, 3, 7, 255]))
     assert slopes.call_count == 3
 
 
-def test_equal_errors_in_any_order_are_worth_the_same():
+def test_the_order_of_equal_errors_does_not_change_the_loss():
     labels = torch.tensor([0, 1, 2, 1, 0, 0])
     logits = torch.zeros(6, 3)
     loss = LovaszLoss(3)

@@ -24,7 +24,7 @@ def test_the_hardest_share_of_the_labelled_pixels_is_kept(min_kept, kept):
     assert loss(logits, many).item() == pytest.approx(expected)
 
 
-def test_of_pixels_that_lose_nothing_no_more_than_the_share_is_kept():
+def test_only_the_minimum_share_of_pixels_without_loss_is_kept():
     labels = torch.zeros(1600, dtype=torch.long)
     logits = torch.zeros(1600, 3)
     logits[10:, 0] = 200  # so sure that the loss is exactly 0

@@ -1,4 +1,4 @@
-"""What is particular to contrast with prototypes; tests/contract judges it, in evaluation."""
+"""Tests specific to prototype contrast; tests/contract holds the common checks."""
 
 import math
 import multiprocessing
@@ -41,7 +41,7 @@ def test_prototypes_follow_the_slow_derivation(momentum):
     assert not loss.prototypes_KD[4].any()
 
 
-def test_of_voxels_prototypes_are_means_over_points():
+def test_prototypes_of_voxels_are_means_over_points():
     loss, of_points = PrototypeContrastLoss(K, C), PrototypeContrastLoss(K, C)
     voxels = torch.randn(6, C, generator=torch.Generator().manual_seed(0))
     inverse, labels = torch.arange(30) % 6, torch.arange(30) % 4
@@ -77,7 +77,7 @@ def test_batches_may_be_accumulated_before_backward():
     assert second.grad.any()
 
 
-def test_labels_refused_leave_no_trace():
+def test_invalid_labels_do_not_change_the_prototypes():
     loss = PrototypeContrastLoss(K, C)
     with pytest.raises(ValueError, match="labels must be"):
         loss(torch.ones(2, C), torch.tensor([0, K]))
@@ -127,7 +127,7 @@ def on_a_rank(rank, folder):
     dist.destroy_process_group()
 
 
-def test_two_ranks_follow_what_one_follows(tmp_path):
+def test_two_ranks_have_the_prototypes_of_one_process(tmp_path):
     multiprocessing.set_forkserver_preload(["equiseg"])
     mp.start_processes(on_a_rank, (str(tmp_path),), nprocs=2, start_method="forkserver")
     whole = PrototypeContrastLoss(K, C)

@@ -1,4 +1,4 @@
-"""What is particular to the published branch; tests/contract judges it with all the others."""
+"""Tests specific to the published branch; tests/contract holds the common checks."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What is particular to region rebalance; tests/contract judges it with all the others."""
+"""Tests specific to region rebalance; tests/contract holds the common checks."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_a_region_weighs_the_same_whatever_its_size():
     torch.testing.assert_close(features.grad[:99].sum(0), alone.grad[0])
 
 
-def test_the_prior_is_asked_for():
+def test_the_prior_is_required():
     with pytest.raises(TypeError, match="prior"):
         RegionRebalanceLoss(K, C)
 

@@ -1,4 +1,4 @@
-"""What is particular to the Tversky loss; tests/contract judges it with all the others."""
+"""Tests specific to the Tversky loss; tests/contract holds the common checks."""
 
 import math
 
@@ -41,10 +41,10 @@ def test_few_mistakes_among_many_pixels_are_not_rounded_away():
     ("prices", "message"),
     [
         ({"alpha": -0.1}, r"alpha must be a finite number >= 0, got -0\.1"),
-        ({"beta": 0}, "beta must be a finite number > 0, got 0: without a price"),
+        ({"beta": 0}, "beta must be a finite number > 0, got 0: without a weight"),
         ({"beta": math.nan}, "beta must be a finite number > 0, got nan"),
     ],
 )
-def test_prices_that_cannot_work_are_refused(prices, message):
+def test_invalid_weights_are_refused(prices, message):
     with pytest.raises(ValueError, match=message):
         TverskyLoss(3, **prices)

@@ -142,7 +142,7 @@ def test_half_precision_is_summed_in_float32(dtype):
     torch.testing.assert_close(probabilities, expected)
 
 
-def test_what_is_ignored_has_no_say():
+def test_ignored_labels_do_not_count():
     logits, labels = batch(0, 2, 30)
     changed = torch.where((labels == 255).unsqueeze(1), torch.nan, logits)
     assert_right(counted([(changed, labels)]), [(logits, labels)])
@@ -239,7 +239,7 @@ def count_on_a_rank(rank, folder):
     dist.destroy_process_group()
 
 
-def test_ranks_count_what_all_of_them_saw(tmp_path):
+def test_ranks_count_the_batches_of_all_ranks(tmp_path):
     multiprocessing.set_forkserver_preload(["equiseg"])
     mp.start_processes(count_on_a_rank, (str(tmp_path),), nprocs=2, start_method="forkserver")
     every = [batch(seed, 2, 20 + seed) for seed in range(3)] + [batch(10, 2, 20)]

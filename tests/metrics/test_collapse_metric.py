@@ -202,7 +202,7 @@ def test_calling_the_metric_measures_the_batch_and_counts_it():
 
 
 @pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
-def test_a_copy_goes_on_by_itself(copied):
+def test_a_copy_is_independent(copied):
     metric = counted([points(0)], linear())
     first = metric.compute()
     twin = copied(metric)
@@ -211,7 +211,7 @@ def test_a_copy_goes_on_by_itself(copied):
     assert_same(metric.compute(), first)
 
 
-def test_what_inference_mode_counted_can_be_added_to():
+def test_counts_made_in_inference_mode_can_be_updated():
     metric = CollapseMetric(K, D)
     with torch.inference_mode():
         metric.reset()
@@ -248,7 +248,11 @@ def test_nothing_counted_is_nan():
             r"got \(5, 7, 3, 3\); one that looks at a neighbourhood has no row .* classifier=None",
         ),
         ({"classifier": torch.zeros(K)}, ValueError, r"5 rows of 7, got \(5,\); one that"),
-        ({"centers": torch.ones(K, D)}, ValueError, "compared with a classifier, got none; pass"),
+        (
+            {"centers": torch.ones(K, D)},
+            ValueError,
+            "need a classifier to compare with, got none; pass",
+        ),
         (
             {"centers": torch.ones(D, K), "classifier": torch.ones(K, D)},
             ValueError,
@@ -308,7 +312,7 @@ def count_on_a_rank(rank, folder):
     dist.destroy_process_group()
 
 
-def test_ranks_measure_what_all_of_them_saw(tmp_path):
+def test_ranks_measure_the_batches_of_all_ranks(tmp_path):
     multiprocessing.set_forkserver_preload(["equiseg"])
     mp.start_processes(count_on_a_rank, (str(tmp_path),), nprocs=2, start_method="forkserver")
     options = {"classifier": linear(), "centers": points(2)[0][:K]}

@@ -242,7 +242,7 @@ def test_reset_forgets():
 
 
 @pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
-def test_a_copy_goes_on_by_itself(copied):
+def test_a_copy_is_independent(copied):
     metric = SegmentationScore(K, groups=GROUPS)
     metric.update(*batch(0, 50))
     twin = copied(metric)
@@ -251,7 +251,7 @@ def test_a_copy_goes_on_by_itself(copied):
     assert_right(metric.compute(), [batch(0, 50)])
 
 
-def test_what_inference_mode_counted_can_be_added_to():
+def test_counts_made_in_inference_mode_can_be_updated():
     metric = SegmentationScore(K, groups=GROUPS)
     with torch.inference_mode():
         metric.update(*batch(0, 50))
@@ -369,7 +369,7 @@ def count_on_a_rank(rank, folder):
     dist.destroy_process_group()
 
 
-def test_ranks_score_what_all_of_them_saw(tmp_path):
+def test_ranks_score_the_batches_of_all_ranks(tmp_path):
     multiprocessing.set_forkserver_preload(["equiseg"])
     mp.start_processes(count_on_a_rank, (str(tmp_path),), nprocs=2, start_method="forkserver")
     every = rank_batches(0) + rank_batches(1)

@@ -1,4 +1,4 @@
-"""Pretrained weights, saved here as the hub serves them: what loads, what starts at random."""
+"""Pretrained weights in the form of the hub: loaded parameters and random ones."""
 
 import logging
 from dataclasses import replace
@@ -49,7 +49,7 @@ def test_same_classes_give_the_same_network(tmp_path):
         torch.testing.assert_close(model(images), expected)
 
 
-def test_other_classes_start_a_new_classifier_and_say_so(tmp_path, caplog):
+def test_other_classes_start_a_new_classifier_with_a_warning(tmp_path, caplog):
     original = segformer_folder(tmp_path)
     with caplog.at_level(logging.WARNING, logger="equiseg"):
         model = build_huggingface(SEGFORMER, 3, str(tmp_path))
@@ -61,7 +61,7 @@ def test_other_classes_start_a_new_classifier_and_say_so(tmp_path, caplog):
             torch.testing.assert_close(model.network.state_dict()[name], value)
 
 
-def test_encoder_alone_of_the_same_family(tmp_path):
+def test_an_encoder_of_the_same_family_is_loaded(tmp_path):
     original = segformer_folder(tmp_path, "SegformerForImageClassification")
     model = build_huggingface(SEGFORMER, K, tmp_path)
     assert model.newly_initialised
@@ -88,7 +88,7 @@ def test_upernet_on_a_pretrained_backbone(architecture, family, tmp_path):
     assert model(torch.rand(2, 3, 64, 64)).shape == (2, K, 16, 16)
 
 
-def test_upernet_leaves_a_stored_auxiliary_head_out(tmp_path):
+def test_upernet_ignores_a_stored_auxiliary_head(tmp_path):
     backbone = transformers.SwinConfig(
         **SWIN.sizes, out_features=["stage1", "stage2", "stage3", "stage4"]
     )
@@ -104,7 +104,7 @@ def test_missing_folder():
         build_model("segformer-b0", K, weights="./nowhere")
 
 
-def test_a_file_is_no_folder(tmp_path):
+def test_a_file_instead_of_a_folder_is_refused(tmp_path):
     file = tmp_path / "model.safetensors"
     file.touch()
     with pytest.raises(FileNotFoundError, match="weights must be a folder"):
@@ -124,26 +124,26 @@ def test_folder_without_a_configuration(tmp_path):
         build_huggingface(SEGFORMER, K, tmp_path)
 
 
-def test_hub_out_of_reach(monkeypatch):
+def test_an_unreachable_hub_is_explained(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match="'nobody/nothing' could not be read"):
         build_model("segformer-b0", K, weights="nobody/nothing")
 
 
-def test_weights_of_another_size_name_theirs(tmp_path):
+def test_weights_of_another_size_name_the_fitting_model(tmp_path):
     sizes = ARCHITECTURES["segformer-b1"].sizes
     transformers.SegformerConfig(**sizes).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"have hidden_sizes \[64.*build 'segformer-b1'"):
         build_model("segformer-b0", K, weights=tmp_path)
 
 
-def test_weights_of_another_family_name_theirs(tmp_path):
+def test_weights_of_another_family_name_the_fitting_model(tmp_path):
     transformers.ConvNextConfig().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"family 'convnext'.*'swin'; build 'upernet-convnext-t'"):
         build_model("upernet-swin-t", K, weights=tmp_path)
 
 
-def test_weights_without_one_known_name_are_refused(tmp_path):
+def test_weights_without_known_names_are_refused(tmp_path):
     from safetensors.torch import load_file, save_file
 
     segformer_folder(tmp_path)

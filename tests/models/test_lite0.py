@@ -1,4 +1,4 @@
-"""The encoder with real ImageNet weights: all of them, in the right places."""
+"""The encoder with real ImageNet weights: all are loaded, in the right places."""
 
 import sys
 

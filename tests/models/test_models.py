@@ -1,4 +1,4 @@
-"""One contract for every model by name: what training, the tap and the centers rely on."""
+"""One contract for every model by name, for training, the tap and the centers."""
 
 import sys
 from dataclasses import replace
@@ -186,7 +186,7 @@ def test_published_mobilenetv2_encoder():
 
 
 def test_every_name_is_tested():
-    images = set(model_names()) - set(SPARSE_MODELS)  # those of points: tests/models/sparse
+    images = set(model_names()) - set(SPARSE_MODELS)  # networks of points: tests/models/sparse
     assert images - set(RUN) - set(PUBLISHED) == {"beit-b", "beit-l"}
 
 
@@ -201,7 +201,7 @@ def test_the_kinds_of_input_are_not_mixed_up():
     assert sparse.configuration == {"in_channels": 4}
 
 
-def test_unknown_name_offers_the_close_ones():
+def test_an_unknown_name_suggests_similar_ones():
     with pytest.raises(ValueError, match=r"got 'segformer_b0'; did you mean 'segformer-b0'"):
         build_model("segformer_b0", K)
 

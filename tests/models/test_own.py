@@ -1,4 +1,4 @@
-"""A network of a user's own, by name."""
+"""A user's own network, by name."""
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ def module(tmp_path, monkeypatch):
 
 def test_layer_names_the_classifier(module):
     module.build = two_heads
-    with pytest.raises(ValueError, match=r"(?s)cannot tell the classifier.*name it with --model"):
+    with pytest.raises(ValueError, match=r"(?s)cannot find the classifier.*name it with --model"):
         build_model("their_networks.build", 4)
     model = build_model("their_networks.build", 4, layer="second")
     assert model.classifier_name == "network.second"
@@ -83,7 +83,7 @@ def test_functions_that_build_no_network(module, build, message):
         build_model("their_networks.build", 4)
 
 
-def test_what_is_no_logits_is_refused():
+def test_results_that_are_no_logits_are_refused():
     class Wrong(nn.Module):
         def __init__(self, change):
             super().__init__()
@@ -113,6 +113,6 @@ def test_options_of_other_networks():
         build_model("fpn-small", 4, layer="head")
 
 
-def test_a_function_that_is_gone_says_how_it_is_found():
+def test_a_missing_function_is_explained():
     with pytest.raises(ValueError, match=r"(?s)the network was built by gone\.build: start in"):
         rebuild_model("gone.build", 4, {"in_channels": 3, "layer": None})

@@ -16,7 +16,7 @@ K = 7
 
 @pytest.fixture(scope="module")
 def smp():
-    """The library; where torchvision does not load beside this torch, with empty op schemas.
+    """The library; if torchvision does not load with this torch, with empty op schemas.
 
     A torchvision built for another torch fails because its operators are not registered. None of
     them runs in these networks, so names without a body are enough for a test.
@@ -59,12 +59,12 @@ def test_the_contract(smp, architecture):
         assert parameter.requires_grad == (parameter.grad is not None), name
 
 
-def test_unknown_encoder_offers_the_close_ones(smp):
+def test_an_unknown_encoder_suggests_similar_ones(smp):
     with pytest.raises(ValueError, match=r"got 'resnet19'; did you mean .*'resnet18'"):
         build_model("smp/fpn/resnet19", K)
 
 
-def test_weights_out_of_reach(smp, monkeypatch):
+def test_weights_that_cannot_be_downloaded_are_named(smp, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match=r"'imagenet' of 'resnet18' could not be downloaded"):
         build_model("smp/fpn/resnet18", K, weights="imagenet")

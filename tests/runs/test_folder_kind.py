@@ -12,7 +12,7 @@ from runs import tiny_config
 
 
 @pytest.mark.parametrize("there", Outcome)
-def test_other_results_are_named(there: Outcome, tmp_path: Path):
+def test_the_error_names_the_other_results(there: Outcome, tmp_path: Path):
     mark_outcome(tmp_path / "new", there)
     mark_outcome(tmp_path / "new", there)
     refused = 0
@@ -26,7 +26,7 @@ def test_other_results_are_named(there: Outcome, tmp_path: Path):
     assert refused == 2 * (len(Outcome) - 1)
 
 
-def test_files_of_others_are_no_results(tmp_path: Path):
+def test_foreign_files_are_not_results(tmp_path: Path):
     for name in ("config.yaml", "results.csv", "statistics.json"):
         (tmp_path / name).write_text("")
     for outcome in Outcome:

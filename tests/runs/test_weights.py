@@ -40,7 +40,7 @@ def test_a_pretrained_network_comes_back_with_its_own_configuration(tmp_path: Pa
     assert torch.allclose(loaded(images), model(images), atol=1e-6)
 
 
-def test_files_that_are_no_weights_of_ours(tmp_path: Path):
+def test_other_weights_files_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="no such weights"):
         load_weights(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"nonsense")

@@ -32,7 +32,7 @@ print(memory.of, memory.peak_bytes)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells it")
-def test_memory_is_what_training_took_and_no_more():
+def test_peak_memory_excludes_memory_before_training():
     done = subprocess.run([sys.executable, "-c", FIT_OF_300_MB], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     of, peak = done.stdout.split()

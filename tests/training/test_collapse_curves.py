@@ -49,7 +49,7 @@ def validated(module, callback):
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
-def test_a_module_of_ones_own_is_measured():
+def test_a_lightning_module_of_a_user_is_measured():
     module = OwnModule()
     logged = validated(module, CollapseCurves(K))
     metric = CollapseMetric(K, D, classifier=module.head)

@@ -26,7 +26,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, text: str, message:
         read_config(path)
 
 
-def test_a_file_that_says_nothing_leaves_everything(tmp_path: Path):
+def test_an_empty_file_changes_nothing(tmp_path: Path):
     path = tmp_path / "task.yaml"
     path.write_text("# nothing yet\n")
     base = tiny_config(epochs=3, seed=5)

@@ -71,7 +71,7 @@ def test_the_training_labels_give_priors_counts_and_weights():
     assert given.log_prior_K[4] == pytest.approx(0.6931, abs=1e-4)
 
 
-def test_over_features_a_prior_is_of_images():
+def test_losses_over_features_take_the_image_prior():
     branch = built("center_collapse.published(weight=0.2) + dice").losses
     torch.testing.assert_close(
         branch["center_collapse_published"].log_prior_K, STATISTICS.image_prior().log().float()
@@ -144,7 +144,7 @@ def test_a_loss_is_given_features_if_it_is_built_with_their_number():
     assert parts["test_criterion_Norm"] == 2 * C * 16
 
 
-def test_a_loss_that_is_not_one_number_is_refused():
+def test_a_loss_that_returns_several_numbers_is_refused():
     criterion = built("test_criterion.PerImage")
     with pytest.raises(ValueError, match=r"PerImage must return one number, got shape \(4,\)"):
         criterion(torch.zeros(4, K, 8, 8), torch.zeros(4, C, 8, 8), LABELS)

@@ -44,7 +44,7 @@ class HandsOn(losses.FocalLoss):
         self.sharp = sharp
 
 
-def test_a_class_of_your_own_takes_what_it_hands_on():
+def test_a_class_of_your_own_takes_the_arguments_of_its_base():
     (term,) = parse_method(f"{__name__}.HandsOn(sharp=True, gamma=3)")
     built = term.build(4, **term.arguments, ignore_index=7)
     assert (built.sharp, built.gamma, built.ignore_index) == (True, 3, 7)
@@ -90,6 +90,6 @@ def test_sums_that_cannot_be_read(text, message):
         ("torch.nn.Parameter", "torch.nn.Parameter is not a torch.nn.Module class"),
     ],
 )
-def test_losses_and_arguments_that_are_not_there(text, message):
+def test_unknown_losses_and_arguments_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_method(text)

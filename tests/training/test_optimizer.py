@@ -17,7 +17,7 @@ def test_warm_up_rises_and_the_schedule_ends(schedule):
     assert factors[-1] == 1.0 if schedule == "constant" else factors[-1] < 0.03
 
 
-def test_poly_is_the_power_of_what_is_left():
+def test_poly_decays_with_the_power_of_the_remaining_share():
     config = OptimizerConfig(warmup=0.0)
     assert learning_rate_factor(50, 100, config) == pytest.approx(0.5**0.9)
 

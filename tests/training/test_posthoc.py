@@ -62,7 +62,7 @@ def test_an_adjusted_run_is_one_trained_with_adjust(tmp_path: Path):
 @pytest.mark.parametrize(
     "method", ["logit_adjusted(tau=0.5)", "dice + balanced_softmax", "test_posthoc.Own"]
 )
-def test_what_is_adjusted_in_training_is_not_adjusted_again(method):
+def test_a_method_with_adjustment_is_not_adjusted_again(method):
     with pytest.raises(ValueError, match=r"adjust=0\.5 would subtract the prior a second time"):
         tiny_config(method=method, adjust=0.5)
 

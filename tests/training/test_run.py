@@ -17,7 +17,7 @@ from equiseg.training.task import SegmentationTask
 from runs import tiny_config, write_street
 
 
-def test_a_run_leaves_everything_it_promises(finished_run: Path):
+def test_a_run_writes_all_promised_files(finished_run: Path):
     for name in ("config.yaml", "model.safetensors", "result.json", "checkpoints/last.ckpt"):
         assert (finished_run / name).is_file(), name
     result = json.loads((finished_run / "result.json").read_text())
@@ -76,7 +76,7 @@ def test_an_interrupt_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("method", ["ceco", "ceco_published"])
-def test_an_interrupted_run_ends_as_if_it_had_not_been(
+def test_a_resumed_run_equals_an_uninterrupted_run(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = tiny_config(epochs=3, method=method)

@@ -50,7 +50,7 @@ def shares(config, data, samples):
     return drawn_shares(config, data, samples, lambda items, _: items)
 
 
-def test_in_turn_nothing_is_counted_or_told():
+def test_without_sampling_no_shares_are_reported():
     config, data, samples, _ = opened(SCENES)
     assert isinstance(samples.views, TrainingView)
     assert samples.counts_SK is samples.draws_S is None
@@ -179,7 +179,7 @@ def test_a_run_says_what_it_drew_and_keeps_it(tmp_path: Path):
     assert read_config(tmp_path / "config.yaml") == config
 
 
-def test_an_interrupted_run_draws_what_an_uncut_one_draws(
+def test_a_resumed_run_draws_the_samples_of_an_uninterrupted_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = tiny_config(epochs=3, data=replace(SCENES, sampling=RARE))

@@ -1,4 +1,4 @@
-"""Class centers of a batch: from small feature maps, without resizing them."""
+"""Class centers of a batch, from small feature maps, without resizing them."""
 
 from equiseg.centers.centers import ClassCenters, class_centers
 from equiseg.centers.label_sides import LabelSide, label_side, voxel_side

@@ -2,8 +2,8 @@
 
 Upsampling is linear, so the mean over the label pixels of class k of the resized features is
 ``sum_u S_k(u) f(u) / n_k``: S is the transpose of the resize applied to the labels
-(``label_sides``), u runs over the cells of the small map. S depends on the labels alone. Nothing of
-size (C, H, W) or (K, H, W) is ever formed, and the features are read once at their own resolution
+(``label_sides``), u runs over the cells of the small map. S depends only on the labels. No tensor
+of size (C, H, W) or (K, H, W) is formed, and the features are read once at their own resolution
 (``sums``).
 """
 
@@ -56,29 +56,29 @@ def class_centers(
 
     Equal to ``F.interpolate(features, labels.shape[1:], mode="bilinear")`` followed by a masked
     mean, to float rounding, for any size ratio (linear and trilinear in 1D and 3D).
-    Differentiable in the features (once); sums run in float32 under any autocast; traced by
-    ``torch.compile(fullgraph=True)``. The same input gives the same bits; on a GPU by
-    construction, untried so far. There the sums are a matrix product, in float32 unless
-    ``torch.set_float32_matmul_precision`` has lowered that: "high" rounds features and weights to
-    10 bits. Features must be finite, also where labels are ignored: an infinite one times a weight
-    of zero is NaN.
+    Differentiable in the features (once); sums run in float32 under any autocast; works with
+    ``torch.compile(fullgraph=True)``. The same input gives the same bits (on a GPU by construction,
+    not tested so far). On a GPU the sums are a matrix product, in float32 unless
+    ``torch.set_float32_matmul_precision`` has lowered the precision: "high" rounds features and
+    weights to 10 bits. Features must be finite, also where labels are ignored: infinity times a
+    weight of zero is NaN.
 
     Args:
         features: (B, D, *spatial) maps with one to three spatial dimensions, (N, D) points, or
             (V, D) voxels with an ``inverse`` map.
         labels: (B, *Spatial) integer ids, each side at least the feature's, or (N,). Values are
-            checked on eager CPU tensors; elsewhere call :func:`equiseg.check_labels` once when
-            loading, for a value out of range is left out there.
+            checked on eager CPU tensors; elsewhere values out of range are ignored, so call
+            :func:`equiseg.check_labels` once when loading.
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
-        align_corners: The convention of the resize, as in ``F.interpolate``. False is what
-            today's segmentation code uses; the code published with CeCo uses True.
-        inverse: (N,) int64, the row of ``features`` that each labelled point lies in: the centers
-            are then the means over the points, exactly, by counting them; no feature is copied.
-        label_side: What :func:`equiseg.label_side` (:func:`equiseg.voxel_side`) made of these same
-            labels, to skip that work. Its shapes are checked, not whether the labels are the same.
-            None for points without voxels.
-        process_group: Average over the ranks of this group, with gradient. None stays local.
+        align_corners: The convention of the resize, as in ``F.interpolate``. Current segmentation
+            code uses False; the code published with CeCo uses True.
+        inverse: (N,) int64, the row of ``features`` of each labelled point (its voxel). The centers
+            are then the exact means over the points, from counts per voxel; no feature is copied.
+        label_side: The result of :func:`equiseg.label_side` (or :func:`equiseg.voxel_side`) for
+            these labels, to skip that work. Only its shapes are checked, not its labels. None for
+            points without voxels.
+        process_group: Average over the ranks of this group, with gradient. None: this rank only.
 
     Returns:
         Centers, counts and presence (see :class:`ClassCenters`).
@@ -86,7 +86,7 @@ def class_centers(
     Raises:
         TypeError: If the features are not floating point or the labels not integers.
         ValueError: If shapes disagree, labels are smaller than the features, a label is out of
-            range, ``inverse`` names no row, or ``label_side`` was made for other maps.
+            range, ``inverse`` is out of range, or ``label_side`` was made for other maps.
 
     Examples:
         Two points of class 0, one of class 1, one ignored:
@@ -116,13 +116,13 @@ def mean_by_class(
     label_side: LabelSide | None = None,
     process_group: Any = None,
 ) -> ClassCenters:
-    """:func:`class_centers` of inputs that have been checked.
+    """:func:`class_centers` for inputs that are already checked.
 
     Args:
-        features: As there.
-        labelling: The labels and how they lie over the features.
-        label_side: As there; checked against the features here.
-        process_group: As there.
+        features: As in :func:`class_centers`.
+        labelling: The labels, and how they map to the features.
+        label_side: As in :func:`class_centers`; checked against the features here.
+        process_group: As in :func:`class_centers`.
 
     Raises:
         ValueError: If ``label_side`` was made for other maps.
@@ -173,7 +173,7 @@ def _check_side(side: LabelSide, features: Tensor, labelling: Labelling) -> None
     if maps != side.feature_shape or len(side.counts_K) != num_classes:
         raise ValueError(
             f"label_side was made for {len(side.counts_K)} classes on maps {side.feature_shape}, "
-            f"got {num_classes} classes on {maps}; make it anew with equiseg.label_side"
+            f"got {num_classes} classes on {maps}; make a new one with equiseg.label_side"
         )
     if side.cell_E.device != features.device:
         raise ValueError(

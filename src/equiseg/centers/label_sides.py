@@ -1,12 +1,12 @@
 """The label side of the class centers: how much of each class lies on each feature cell.
 
-Linear resizing has a transpose. Apply it to the labels, and every label pixel puts its
-interpolation weights on the 2 (1D), 4 (2D) or 8 (3D) feature cells it would be interpolated from:
-``S_k(u)``, the weight of class k on cell u. Most cells lie inside one class, so S is sparse: about
-one entry a cell, and never more than 2, 4 or 8 a label pixel. For points that share voxels, S
-counts: ``S_k(v)`` points of class k lie in voxel v.
+Linear resizing has a transpose. Applied to the labels, it adds the interpolation weights of every
+label pixel to the 2 (1D), 4 (2D) or 8 (3D) feature cells that the pixel would be interpolated from:
+``S_k(u)`` is the weight of class k on cell u. Most cells lie inside one class, so S is sparse:
+about one entry per cell, and at most 2, 4 or 8 per label pixel. For points that share voxels, S
+contains counts: ``S_k(v)`` points of class k lie in voxel v.
 
-Shapes: B batch, K classes, E entries, R label rows and P label pixels of a row, C classes in sight,
+Shapes: B batch, K classes, E entries, R label rows and P label pixels of a row, C classes present,
 N points, V voxels.
 """
 
@@ -23,28 +23,28 @@ from torch import Tensor
 from equiseg.labels import check_label_dtype, check_labels, check_num_classes, check_shapes
 from equiseg.resize import axis_of, corners
 
-# A band of cells is small enough for its scratch to stay in a core's cache at 150 classes. With
-# many classes it narrows to about 16 MB, and at last to one row of cells (one slab in 3D).
+# A band of cells is small enough for its temporary memory to stay in a core's cache at 150 classes.
+# With more classes it gets narrower, to keep about 16 MB, at least one row of cells (a slab in 3D).
 _BAND_CELLS = 2**12
 _BAND_VALUES = 2**22
 
 
 @dataclass(frozen=True, eq=False)
 class LabelSide:
-    """The half of the class centers that needs no features: S as a sparse list of entries.
+    """The part of the class centers that depends only on the labels: S as a sparse list of entries.
 
-    Entry e says that class ``class_E[e]`` puts ``weight_E[e]`` on feature cell ``cell_E[e]``.
-    Made by :func:`label_side` or, for points in voxels, :func:`voxel_side`: in a data worker, where
-    :meth:`cat` collates the sides of single images or scans and the loader pins and moves the
-    batch; or once, for labels that do not change.
+    Entry e means: class ``class_E[e]`` has weight ``weight_E[e]`` on feature cell ``cell_E[e]``.
+    Made by :func:`label_side` or, for points in voxels, :func:`voxel_side`. Make it in a data
+    worker, where :meth:`cat` collates the sides of single images or scans and the loader pins and
+    moves the batch; or make it once for labels that do not change.
 
     Attributes:
         class_E: (E,) int32.
         cell_E: (E,) int32, ascending; cells are counted over the whole batch, image after image.
-        weight_E: (E,) float32 (float64 where made so), above zero.
+        weight_E: (E,) float32 (or float64, if requested), above zero.
         counts_K: (K,) int64, valid label pixels of each class.
-        feature_shape: (B, *spatial) of the feature maps these labels meet; (V,) for voxels.
-        ignore_index: The label value left out.
+        feature_shape: (B, *spatial) of the matching feature maps; (V,) for voxels.
+        ignore_index: The label value that was left out.
         align_corners: The convention of the resize.
     """
 
@@ -58,10 +58,10 @@ class LabelSide:
 
     @classmethod
     def cat(cls, sides: Sequence[LabelSide]) -> LabelSide:
-        """The side of a batch from the sides of its parts, in order: what a collate function needs.
+        """Join the sides of single samples, in order, to the side of a batch (for collating).
 
         Raises:
-            ValueError: If there are none, or they were made for different maps or arguments.
+            ValueError: If there is no side, or they were made for different maps or arguments.
         """
         if not sides:
             raise ValueError("sides must hold at least one label side, got none")
@@ -94,7 +94,7 @@ class LabelSide:
         return self._moved(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> LabelSide:
-        """The same entries in page-locked memory, as a data loader asks for."""
+        """The same entries in page-locked memory; data loaders call it."""
         return self._moved(Tensor.pin_memory)
 
     def _moved(self, move: Callable[[Tensor], Tensor]) -> LabelSide:
@@ -107,7 +107,7 @@ class LabelSide:
         )
 
 
-# Only tensors and plain values: files of it open under torch.load's weights_only, its default.
+# It contains only tensors and plain values, so torch.load with weights_only=True may open it.
 torch.serialization.add_safe_globals([LabelSide])
 
 
@@ -120,13 +120,13 @@ def label_side(
     align_corners: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> LabelSide:
-    """Prepare the labels' half of :func:`equiseg.class_centers` ahead of the features.
+    """Compute the label part of :func:`equiseg.class_centers` before the features exist.
 
-    Runs on the CPU, image by image and band of cells by band of cells. Its scratch does not grow
-    with the batch or with K: 16 bytes a label pixel of one image, and a band of about 16 MB (or one
-    row of cells times the classes near it, if that is more). The result has 12 bytes an entry: at
-    most 4 entries a label pixel (2 in 1D, 8 in 3D), and on pictures about one a feature cell, for
-    all pixels of a class on a cell share one.
+    Runs on the CPU, image by image and band of cells by band of cells. Its temporary memory does
+    not grow with the batch or with K: 16 bytes per label pixel of one image, and a band of about
+    16 MB (or one row of cells times the classes near it, if that is more). The result has 12 bytes
+    per entry: at most 4 entries per label pixel (2 in 1D, 8 in 3D). On pictures it has about one
+    per feature cell, because all pixels of a class on a cell share one entry.
 
     Args:
         labels: (B, *Spatial) integer ids with one to three spatial dimensions. Points need no
@@ -135,14 +135,14 @@ def label_side(
         feature_size: Spatial size of the feature maps, each side at most the labels'.
         ignore_index: Label value to leave out.
         align_corners: As in :func:`equiseg.class_centers`.
-        dtype: Of the weights. float32, unless the features are float64.
+        dtype: Dtype of the weights. Use float32, unless the features are float64.
 
     Returns:
         The label side, on the device of the labels.
 
     Raises:
         TypeError: If the labels are not integers.
-        ValueError: If ``feature_size`` does not fit under the labels or a label is out of range.
+        ValueError: If ``feature_size`` does not fit the labels or a label is out of range.
     """
     check_num_classes(num_classes, ignore_index)
     check_label_dtype(labels)
@@ -173,8 +173,8 @@ def voxel_side(
 ) -> LabelSide:
     """The label side of points in voxels: how many points of each class lie in each voxel.
 
-    An entry is a voxel and a class that occurs in it, about one a voxel; no feature is copied to
-    the points. Scans of different size collate with :meth:`LabelSide.cat`.
+    There is one entry for each class that occurs in a voxel, about one per voxel; no feature is
+    copied to the points. :meth:`LabelSide.cat` collates scans of different sizes.
 
     Args:
         labels: (N,) integer ids of the points.
@@ -182,8 +182,8 @@ def voxel_side(
         num_voxels: Number of voxels V.
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
-        dtype: Of the counts. float32 (exact to 2^24 points of a class in one voxel), unless the
-            features are float64.
+        dtype: Dtype of the counts. Use float32 (exact up to 2^24 points of a class in one voxel),
+            unless the features are float64.
 
     Returns:
         The label side, on the device of the labels.
@@ -209,8 +209,8 @@ def count_in_voxels(
     ignore_index: int,
     dtype: torch.dtype,
 ) -> LabelSide:
-    """:func:`voxel_side` of labels that have been checked and are on the CPU."""
-    ids = labels.long()  # in 8 bits, comparing with -100 would wrap around
+    """:func:`voxel_side` for checked labels on the CPU."""
+    ids = labels.long()  # in 8 bits, a comparison with -100 would wrap around
     known = ids != ignore_index
     ids = ids[known]
     key_E, count_E = torch.unique(inverse[known] * num_classes + ids, return_counts=True)
@@ -233,14 +233,14 @@ def transpose_labels(
     align_corners: bool,
     dtype: torch.dtype,
 ) -> LabelSide:
-    """:func:`label_side` of labels that have been checked and are on the CPU."""
+    """:func:`label_side` for checked labels on the CPU."""
     none = torch.empty(0, dtype=torch.int32)
     entries = [(none, none, torch.empty(0, dtype=dtype))]
     counts_K = torch.zeros(num_classes, dtype=torch.int64)
     transpose = None
     if feature_size != labels.shape[1:]:
         transpose = _Transpose(feature_size, labels.shape[1:], align_corners, dtype)
-    for image, image_labels in enumerate(labels):  # one at a time: their wide copies stay small
+    for image, image_labels in enumerate(labels):  # one at a time: the int64 copy stays small
         ids = image_labels.long()
         ids = ids.masked_fill(ids == ignore_index, num_classes)
         image_counts_K = torch.bincount(ids.flatten(), minlength=num_classes + 1)[:num_classes]
@@ -265,7 +265,7 @@ def transpose_labels(
 def _own_cells(
     ids: Tensor, num_classes: int, image: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The entries of labels that have a cell each, and put a weight of one on it."""
+    """The entries of labels at feature size: each label has one cell, with a weight of one."""
     cell_E = (ids < num_classes).nonzero().flatten()
     weight_E = torch.ones(len(cell_E), dtype=dtype)
     return ids[cell_E].int(), (cell_E + image * len(ids)).int(), weight_E
@@ -274,8 +274,8 @@ def _own_cells(
 class _Transpose:
     """The transpose of one resize, applied to one labelled image after another.
 
-    Along all axes but the first, pixel by pixel; then along the first, whose weights are the same
-    for all pixels of a row, as a matrix product.
+    It runs pixel by pixel along all axes but the first. Along the first axis, where all pixels of a
+    row have the same weights, it is a matrix product.
     """
 
     def __init__(
@@ -307,7 +307,7 @@ class _Transpose:
     def entries(
         self, ids: Tensor, num_classes: int, image: int, most_classes: int
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Classes, cells and weights of one image, its ids in 0..K, cells ascending."""
+        """Classes, cells (ascending) and weights of one image with ids in 0..K."""
         ids_RP = ids.reshape(len(ids), -1)
         lower, upper = self.row_indices
         values_a_cell = (most_classes + 1) * len(ids) // self.rows
@@ -327,10 +327,10 @@ class _Transpose:
     def _band(
         self, ids_RP: Tensor, first_axis: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The entries of a few rows of cells, from the label rows that reach them."""
+        """The entries of a few rows of cells, from the label rows that contribute to them."""
         seen = torch.bincount(ids_RP.flatten(), minlength=num_classes + 1)[:num_classes]
         classes_C = seen.nonzero().flatten()
-        width = len(classes_C) + 1  # the last column takes the ignored
+        width = len(classes_C) + 1  # the last column takes ignored pixels
         slot = torch.full((num_classes + 1,), width - 1)
         slot[classes_C] = torch.arange(width - 1)
         start_R = torch.arange(len(ids_RP)) * (self.row_cells * width)

@@ -1,12 +1,12 @@
-"""Class sums: the feature side of the class centers, one read of the small maps.
+"""Class sums: the feature part of the class centers, with one read of the small maps.
 
-Three routes to the (K, D) sums ``sum_u S_k(u) f(u)``, all in float32 or better:
+Three functions compute the (K, D) sums ``sum_u S_k(u) f(u)``, all in float32 or better:
 
 - :func:`row_sums`, for points on the CPU.
-- :func:`sparse_sums`, in eager mode on the CPU: tile of cells by tile of cells, a dense product
-  with the classes that occur in the tile. Its backward is the same walk, writing.
-- :func:`dense_sums`, where shapes may not depend on the labels (an accelerator, where that would
-  wait for the device, and ``torch.compile``): a product with all classes, a block at a time.
+- :func:`sparse_sums`, in eager mode on the CPU: for each tile of cells, a dense product with the
+  classes that occur in the tile. Its backward visits the same tiles and writes the gradient.
+- :func:`dense_sums`, where shapes must not depend on the labels (on an accelerator, which would
+  have to synchronise, and in ``torch.compile``): a product with all classes, in blocks.
 
 Shapes: B batch, K classes, D dim, U cells of one map, N points, E entries, C classes of a tile.
 """
@@ -28,19 +28,19 @@ from equiseg.resize import axis_of, corners
 
 _CHUNK_ROWS = 2**11
 _TILE_CELLS = 2**11  # with 128 channels, 1 MB: a core's cache
-_TILE_VALUES = 2**22  # of the weights of a tile, however many classes are in it
-_BLOCK_VALUES = 2**26  # of the weights of a block of classes: 256 MB, four times that in the making
+_TILE_VALUES = 2**22  # weights of a tile, for any number of classes
+_BLOCK_VALUES = 2**26  # weights of a block of classes: 256 MB, and 1 GB while they are computed
 
 
 class Labelling(NamedTuple):
-    """The labels of a batch, and how they lie over its features.
+    """The labels of a batch, and how they map to its features.
 
     Attributes:
         labels: (B, *Spatial) or (N,) integers.
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
         align_corners: The convention of the resize.
-        inverse: (N,) the voxel of each label, where the features are of voxels.
+        inverse: (N,) voxel of each labelled point; None unless the features belong to voxels.
     """
 
     labels: Tensor
@@ -51,16 +51,16 @@ class Labelling(NamedTuple):
 
 
 def sum_dtype(features: Tensor) -> torch.dtype:
-    """The dtype sums over these features are taken in."""
+    """The dtype of sums over these features: float64 for float64, else float32."""
     return torch.float64 if features.dtype == torch.float64 else torch.float32
 
 
 def row_sums(features: Tensor, ids: Tensor, num_classes: int) -> Tensor:
-    """(K, D) sums where every label has a feature of its own: points, or maps at label size.
+    """(K, D) sums where every label has its own feature: points, or maps at label size.
 
-    In chunks of rows, because a float32 that a million rows are added to one after the other is
-    wrong in the third digit. Its scratch is at most as large as the features, for few classes much
-    smaller (K / 2048 of them).
+    It sums in chunks of rows: a float32 sum of a million rows, one after the other, would be wrong
+    in the third digit. Its temporary memory is at most as large as the features, and much smaller
+    for few classes (K / 2048 of the features).
 
     Args:
         features: (B, D, *spatial) or (N, D).
@@ -78,7 +78,7 @@ def row_sums(features: Tensor, ids: Tensor, num_classes: int) -> Tensor:
 
 
 def sparse_sums(features: Tensor, side: LabelSide) -> Tensor:
-    """(K, D) sums of (B, D, *spatial) maps or (V, D) voxels, over the entries of a label side."""
+    """(K, D) sums of (B, D, *spatial) maps or (V, D) voxels over the entries of a label side."""
     if features.ndim == 2:
         features = features.T.unsqueeze(0)  # one map of V cells
     sums_KD: Tensor = _SparseSums.apply(features, side)  # type: ignore[no-untyped-call]
@@ -86,7 +86,7 @@ def sparse_sums(features: Tensor, side: LabelSide) -> Tensor:
 
 
 class _SparseSums(torch.autograd.Function):
-    """The product S f and its backward S^T g, without S or f at any larger size."""
+    """The product S f and its backward S^T g, without a dense S and without a resized f."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, side: LabelSide) -> Tensor:
@@ -105,7 +105,7 @@ class _SparseSums(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
         gradient_KD = gradients[0]
-        # Laid out as the flat maps, not as the features: a transposed map has no flat view.
+        # In the layout of the flat maps, not of the features: a transposed map has no flat view.
         maps_BDU = torch.empty_like(ctx.like, device=gradient_KD.device)
         for image, cells, classes_C, weights_CU in _tiles(
             ctx.side, maps_BDU.shape, gradient_KD.dtype
@@ -122,7 +122,7 @@ class _SparseSums(torch.autograd.Function):
 def _tiles(
     side: LabelSide, shape: torch.Size, dtype: torch.dtype
 ) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
-    """Image, cells, classes in them and their dense (C, cells) weights, tile by tile."""
+    """Yield for each tile its image, its cells, their classes and dense (C, cells) weights."""
     batch, _, map_cells = shape
     present = int((side.counts_K > 0).sum())
     size = max(1, min(_TILE_CELLS, _TILE_VALUES // max(present, 1)))
@@ -144,12 +144,12 @@ def _tiles(
 
 
 def dense_sums(features: Tensor, labelling: Labelling, side: LabelSide | None) -> Tensor:
-    """(K, D) sums in shapes that do not depend on the labels.
+    """(K, D) sums with shapes that do not depend on the labels.
 
     Args:
-        features: (B, D, *spatial) maps, or (N, D) points or (V, D) voxels, which are one map.
-        labelling: The labels and how they lie over the features.
-        side: Replaces the labels where given.
+        features: (B, D, *spatial) maps, or (N, D) points or (V, D) voxels, treated as one map.
+        labelling: The labels, and how they map to the features.
+        side: Used instead of the labels if given.
     """
     labels, num_classes, ignore_index, align_corners, inverse = labelling
     if features.ndim == 2:
@@ -172,7 +172,7 @@ def dense_sums(features: Tensor, labelling: Labelling, side: LabelSide | None) -
 def _sums_by_blocks(
     maps_BDU: Tensor, num_classes: int, weights_of: Callable[[int, int], Tensor]
 ) -> Tensor:
-    """Product with the weights of a block of classes at a time, made anew in backward."""
+    """Multiply by the weights of one block of classes at a time; backward recomputes them."""
 
     def block(maps_BDU: Tensor, first: int, last: int) -> Tensor:
         return torch.bmm(weights_of(first, last), maps_BDU.transpose(1, 2)).sum(0)
@@ -189,7 +189,7 @@ def _sums_by_blocks(
                 first,
                 min(first + size, num_classes),
                 use_reentrant=False,
-                preserve_rng_state=False,  # nothing in it is drawn
+                preserve_rng_state=False,  # it uses no random numbers
             )
             for first in range(0, num_classes, size)
         ]
@@ -200,10 +200,10 @@ def _sums_by_blocks(
 def _weights_from_labels(
     ids: Tensor, features: Tensor, first: int, last: int, align_corners: bool
 ) -> Tensor:
-    """S of the classes from ``first`` to ``last``, dense: (B, last - first, U).
+    """Dense S of the classes from ``first`` to ``last``: (B, last - first, U).
 
-    Added up in integers (see ``resize``): their sum does not depend on the order in which an
-    accelerator gets to it.
+    The sum runs in integers (see ``resize``), so it does not depend on the order of additions on an
+    accelerator.
     """
     feature_size, classes = features.shape[2:], last - first
     axes = [
@@ -225,7 +225,7 @@ def _weights_from_labels(
 def _weights_from_points(
     ids: Tensor, inverse: Tensor, maps_BDU: Tensor, first: int, last: int
 ) -> Tensor:
-    """Points of each class in each voxel: (1, last - first, V). Counted in integers, as above."""
+    """Number of points of each class in each voxel, (1, last - first, V), counted in integers."""
     voxels, classes = maps_BDU.shape[2], last - first
     local = torch.where((ids >= first) & (ids < last), ids - first, classes)
     total = torch.zeros((classes + 1) * voxels, dtype=torch.int64, device=ids.device)
@@ -235,7 +235,7 @@ def _weights_from_points(
 
 @torch.no_grad()
 def _weights_from_entries(side: LabelSide, maps_BDU: Tensor, first: int, last: int) -> Tensor:
-    """The same from a prepared label side."""
+    """Dense S of the classes from ``first`` to ``last``, from a prepared label side."""
     batch, _, cells = maps_BDU.shape
     classes = last - first
     cell_E, class_E = side.cell_E.long(), side.class_E.long()

@@ -1,4 +1,4 @@
-"""Neural collapse: class moments of the features, what they say, and what the gradients do."""
+"""Neural collapse: class moments of the features, collapse measures, and gradients per class."""
 
 from equiseg.collapse.center_branch import center_gradients
 from equiseg.collapse.geometry import Geometry, NearestPair, nearest_pairs

@@ -1,4 +1,4 @@
-"""Gradient of the center branch, class by class; shapes as in ``gradients.py``."""
+"""Gradient of the center branch per class; shapes as in ``gradients.py``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from equiseg.centers.sums import Labelling
 from equiseg.collapse.gradients import BranchGradients, errors, norms
 from equiseg.labels import check_inputs
 
-_SHORTEST_CENTER = 1e-6  # as the loss: shorter centers have no direction, and no gradient
+_SHORTEST_CENTER = 1e-6  # as in the loss: shorter centers have no direction and no gradient
 
 
 class CenterBranch(Protocol):
-    """The parts of a regularizer of the centers; :class:`equiseg.CenterCollapseLoss` is one.
+    """The interface of a center regularizer such as :class:`equiseg.CenterCollapseLoss`.
 
     ``before_averaging`` and ``projection`` are affine maps of rows, or the identity.
     """
@@ -36,10 +36,10 @@ class CenterBranch(Protocol):
 
     @property
     def uses_batch_statistics(self) -> bool:
-        """Whether the features are normalised by the batch in training."""
+        """Whether training normalises the features by batch statistics."""
 
     def before_averaging(self, features: Tensor) -> Tensor:
-        """The features that are averaged."""
+        """The features from which the centers are computed."""
 
 
 @torch.no_grad()
@@ -50,18 +50,18 @@ def center_gradients(
     *,
     inverse: Tensor | None = None,
 ) -> BranchGradients:
-    """The gradient of the center branch of a batch, weight and scale included.
+    """The gradient of the center branch for a batch, weight and scale included.
 
     The normalised center of class k has logits ``s M z_k + log prior``, and each of the n_k pixels
-    gets 1 / n_k of the gradient on the center, so that the mass of the class is that gradient's
-    norm. Rows are those of the frame, which is fixed in training: their gradient is what a
-    learnable classifier of the centers would feel.
+    gets 1 / n_k of the gradient on the center, so the mass of the class is the norm of that
+    gradient. The rows are the rows of the frame, which is fixed in training: their gradient is the
+    gradient that a learnable classifier of the centers would get.
 
     Args:
         features: As in :class:`equiseg.CenterCollapseLoss`.
-        labels: As there.
-        branch: The loss, not in training where it uses batch statistics, which would mix the
-            classes. Dropout is left out.
+        labels: As in :class:`equiseg.CenterCollapseLoss`.
+        branch: The loss; in eval mode if it uses batch statistics, which would mix the classes.
+            Dropout is left out.
         inverse: (N,) int64, the voxel of each labelled point.
 
     Returns:
@@ -69,7 +69,7 @@ def center_gradients(
 
     Raises:
         TypeError: If dtypes are wrong.
-        ValueError: If the shapes or labels are wrong, or the branch takes batch statistics.
+        ValueError: If the shapes or labels are wrong, or the branch uses batch statistics.
     """
     if branch.training and branch.uses_batch_statistics:
         raise ValueError(
@@ -91,7 +91,7 @@ def center_gradients(
 def _of_centers(centers: ClassCenters, branch: CenterBranch, frame_KD: Tensor) -> BranchGradients:
     """The gradient of the branch at these centers."""
     present_K = centers.counts_K >= branch.min_count
-    y_P = present_K.nonzero().flatten()  # here every present class is one sample
+    y_P = present_K.nonzero().flatten()  # every present class is one sample
     linear_CD, offset_D = _affine(branch, frame_KD)
     points_PD = centers.centers_KD[y_P] @ linear_CD + offset_D
     passed_PD = points_PD > 0 if branch.relu else torch.ones_like(points_PD, dtype=torch.bool)
@@ -106,8 +106,8 @@ def _of_centers(centers: ClassCenters, branch: CenterBranch, frame_KD: Tensor) -
     factor = branch.weight * branch.scale / max(len(y_P), 1)
 
     def on_centers(on_unit_PD: Tensor) -> Tensor:
-        """(K', C) gradient on the centers from that on their normalised images."""
-        # Normalising lets only the part across the center through.
+        """(K', C) gradient on the centers, from the gradient on their normalised images."""
+        # Normalisation passes only the part orthogonal to the center.
         along_P = (on_unit_PD * unit_PD).sum(1)
         on_points_PD: Tensor = (on_unit_PD - along_P.unsqueeze(1) * unit_PD) / divisor_P1
         return (on_points_PD * passed_PD) @ linear_CD.T
@@ -132,7 +132,7 @@ def _of_centers(centers: ClassCenters, branch: CenterBranch, frame_KD: Tensor) -
 
 
 def _affine(branch: CenterBranch, like: Tensor) -> tuple[Tensor, Tensor]:
-    """(C, D) matrix and (D,) offset of the maps between the centers and the frame."""
+    """(C, D) matrix and (D,) offset of the affine map from features to the frame's space."""
     channels = branch.in_features
     probes = torch.cat([like.new_zeros(1, channels), torch.eye(channels).to(like)])
     images_PD: Tensor = branch.projection(branch.before_averaging(probes))

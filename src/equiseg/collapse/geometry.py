@@ -1,4 +1,4 @@
-"""Geometry: how close vectors, one a class, are to a simplex equiangular tight frame."""
+"""Geometry: how close vectors, one per class, are to a simplex equiangular tight frame."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from equiseg.collapse.margins import smallest_margin
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The shape that class centers, or the rows of a classifier, form (NC2).
+    """The geometry of class centers or of classifier rows (NC2).
 
-    K' counts the classes that are present; an absent one enters nothing, where a zero in its place
-    would spoil every angle. Standard deviations are those of the population. All numbers are NaN
-    where fewer than two classes are to be measured.
+    K' is the number of present classes; absent classes are left out, because a zero vector would
+    spoil every angle. Standard deviations are population standard deviations. All numbers are NaN
+    for fewer than two classes.
 
     Attributes:
         equinorm: Relative spread of the lengths, std |v_k| / mean |v_k|; 0 at collapse (Papyan, Han
-            and Donoho 2020, arXiv 2008.08186, as the next two).
+            and Donoho 2020, arXiv 2008.08186; also the source of the next two).
         equiangularity: Spread of the cosines, std over pairs of cos(v_k, v_k'); 0 at collapse.
         maximal_separation: Mean over pairs of |cos(v_k, v_k') + 1 / (K' - 1)|; 0 at collapse.
-        etf_error: Distance |C / |C| - E / |E|| of the products C = V V^T to those of a simplex,
-            E = I - 11^T / K', in Frobenius norms: lengths and angles in one; 0 at collapse (Zhu et
-            al. 2021, arXiv 2105.02375).
-        largest_cosine: Of the closest pair; -1 / (K' - 1) at collapse.
+        etf_error: Distance |C / |C| - E / |E|| between the products C = V V^T and the products of a
+            simplex, E = I - 11^T / K', in Frobenius norms: lengths and angles in one number; 0 at
+            collapse (Zhu et al. 2021, arXiv 2105.02375).
+        largest_cosine: Cosine of the closest pair; -1 / (K' - 1) at collapse.
         num_present: Number of classes measured.
         cosines_KK: (K, K) float64 cosines of all classes; NaN for absent ones.
         directions_KD: (K, D) float64 vectors of length one; NaN for absent classes.
@@ -61,34 +61,21 @@ class Geometry:
 
         Args:
             vectors_KD: (K, D), one vector a class.
-            present_K: (K,) bool, which rows are real. None is all.
-            centered: Measure from the unweighted mean of the present vectors, as should be done
-                for centers and for classifier rows: the pixel mean is the mean of the head classes,
-                and a shift common to all rows changes no prediction of a softmax, only the angles.
-                (Papyan et al. 2020 center the centers alone.) False for frames, which are unit
-                vectors as they are.
-            among: Measure these classes alone, as head, common or tail: lengths, pairs and
-                margins of theirs. The mean, K' and the hull of a margin stay those of all
-                present classes.
+            present_K: (K,) bool, the rows to use. None uses all.
+            centered: Subtract the unweighted mean of the present vectors first. True for centers
+                and classifier rows: the mean over pixels would be the mean of the head classes, and
+                a shift common to all rows changes only the angles, not the predictions of a
+                softmax. (Papyan et al. 2020 center only the centers.) False for frames, which are
+                unit vectors already.
+            among: Measure only these classes, e.g. head, common or tail: their lengths, pairs and
+                margins. The mean, K' and the hull of a margin still use all present classes.
 
         Raises:
             ValueError: If a shape differs or ``among`` names a class that does not exist.
         """
-        if vectors_KD.ndim != 2:
-            raise ValueError(
-                f"vectors_KD must be (K, D), got {tuple(vectors_KD.shape)}; the weight of a 1x1 "
-                "convolution is weight.flatten(1)"
-            )
+        present_K = _checked_presence(vectors_KD, present_K)
         num_classes = len(vectors_KD)
-        if present_K is None:
-            present_K = torch.ones(num_classes, dtype=torch.bool)
-        if present_K.dtype != torch.bool or present_K.shape != (num_classes,):
-            raise ValueError(
-                f"present_K must be bool with one value for each of the {num_classes} vectors, "
-                f"got {present_K.dtype} {tuple(present_K.shape)}; counts_K > 0 gives it"
-            )
-        present_K = present_K.cpu()
-        vectors = vectors_KD.detach().cpu().double()[present_K]  # absent ones are gone from here on
+        vectors = vectors_KD.detach().cpu().double()[present_K]  # only present ones from here on
         measured_K = present_K & chosen_classes(num_classes, among)
         chosen = measured_K[present_K]
         count = len(vectors)
@@ -127,12 +114,12 @@ class Geometry:
 
     @cached_property
     def margin(self) -> float:
-        """Least distance of a v_k / |v_k| to the convex hull of all other ones.
+        """Smallest distance of a v_k / |v_k| to the convex hull of all others.
 
-        K' / (K' - 1) at collapse, and what grows towards a softmax code where K' > D + 1 and no
-        simplex fits: 1 is the most for K' >= D + 2 (Jiang et al. 2023, arXiv 2310.05351). 0 if one
-        lies within the hull of the others. Computed when asked for: seconds, with hundreds of
-        classes.
+        K' / (K' - 1) at collapse. Where K' > D + 1 and no simplex fits, it grows towards the margin
+        of a softmax code: at most 1 for K' >= D + 2 (Jiang et al. 2023, arXiv 2310.05351). 0 if one
+        vector lies within the hull of the others. Computed on first access, which takes seconds
+        with hundreds of classes.
         """
         if self.num_present < 2 or not self.directions_KD[self.measured_K].isfinite().all():
             return math.nan
@@ -141,11 +128,29 @@ class Geometry:
         return smallest_margin(self.directions_KD[present_K], measured)
 
 
+def _checked_presence(vectors_KD: Tensor, present_K: Tensor | None) -> Tensor:
+    """(K,) bool on the CPU: the rows to use."""
+    if vectors_KD.ndim != 2:
+        raise ValueError(
+            f"vectors_KD must be (K, D), got {tuple(vectors_KD.shape)}; the weight of a 1x1 "
+            "convolution is weight.flatten(1)"
+        )
+    num_classes = len(vectors_KD)
+    if present_K is None:
+        return torch.ones(num_classes, dtype=torch.bool)
+    if present_K.dtype != torch.bool or present_K.shape != (num_classes,):
+        raise ValueError(
+            f"present_K must be bool with one value for each of the {num_classes} vectors, "
+            f"got {present_K.dtype} {tuple(present_K.shape)}; counts_K > 0 gives it"
+        )
+    return present_K.cpu()
+
+
 def chosen_classes(num_classes: int, among: Sequence[int] | None) -> Tensor:
-    """(K,) bool, the classes that ``among`` names; None names all.
+    """(K,) bool mask of the classes in ``among``; None selects all.
 
     Raises:
-        ValueError: If one of them does not exist.
+        ValueError: If one of the classes does not exist.
     """
     if among is None:
         return torch.ones(num_classes, dtype=torch.bool)
@@ -172,7 +177,7 @@ def nearest_pairs(cosines_KK: Tensor, most: int = 10) -> list[NearestPair]:
 
     Args:
         cosines_KK: (K, K) as in :attr:`Geometry.cosines_KK`; NaN is left out.
-        most: How many pairs at most.
+        most: Largest number of pairs.
     """
     first, second = torch.triu_indices(len(cosines_KK), len(cosines_KK), offset=1)
     cosines = cosines_KK[first, second]

@@ -1,14 +1,14 @@
-"""What each class does to the gradient of one branch of the loss.
+"""The contribution of each class to the gradient of one branch of the loss.
 
-Zhong et al. 2023 (arXiv 2301.01100) argue from gradients. With softmax probabilities p of a sample
-of class y, the gradient of its loss on its feature is ``-(1 - p_y) w_y + sum_k p_k w_k`` over the
-other classes k: a pull to the own row of the classifier and a push from the others. The gradient on
-row k has a part from samples of class k and a part from all others. In pixel cross entropy
-(:mod:`equiseg.collapse.pixel_branch`) every pixel weighs the same, so a class's gradient grows with
-its number of pixels, times how wrong the network still is there. In the center branch
+The argument is by Zhong et al. 2023 (arXiv 2301.01100). With softmax probabilities p of a sample of
+class y, the gradient of its loss on its feature is ``-(1 - p_y) w_y + sum_k p_k w_k`` over the
+other classes k: a pull towards the classifier row of its class and a push away from the others. The
+gradient on row k has a part from samples of class k and a part from all other samples. In pixel
+cross entropy (:mod:`equiseg.collapse.pixel_branch`) every pixel has the same weight, so the
+gradient of a class grows with its number of pixels, times the remaining error. In the center branch
 (:mod:`equiseg.collapse.center_branch`) every present class is one sample.
 
-All of it in closed form and float64. Nothing is trained, and no gradient of the network is taken.
+Everything is computed in closed form in float64, without training and without autograd.
 
 Shapes: K classes, K' present ones, D dim, U cells of one map, P samples, C corners,
 R = min(K, D).
@@ -25,26 +25,26 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class BranchGradients:
-    """The gradient of one branch of the loss, class by class, of one batch or the sum of several.
+    """The gradient of one branch of the loss per class, for one batch or the sum of several.
 
-    Over a data set they add up batch by batch, ``total = total + pixel_gradients(...)``; every
-    field then is a sum over ``num_batches`` batches. Norms are taken before adding up: the masses
-    are what training feels, while vectors of different batches may cancel.
+    Add batches with ``total = total + pixel_gradients(...)``; every field is then a sum over
+    ``num_batches`` batches. Norms are taken before the sum, because vectors of different batches
+    may cancel although each of them affects training.
 
     Attributes:
-        rows_within_KD: (K, D) float64 gradient on row k of the classifier (or the frame, were it
-            learnable) from the samples of class k.
-        rows_between_KD: (K, D) float64, from those of all other classes. Both together are the
-            gradient on the rows.
-        mass_K: (K,) float64, over the pixels of each class the sum of |dL/dx|, x the feature
-            resized to the labels.
-        pull_K: (K,) float64, the same for the part along the class's own row.
+        rows_within_KD: (K, D) float64 gradient on row k of the classifier (or of the frame, as if
+            it were learnable) from the samples of class k.
+        rows_between_KD: (K, D) float64 gradient on row k from the samples of all other classes. The
+            sum of both is the gradient on the rows.
+        mass_K: (K,) float64 sum of |dL/dx| over the pixels of each class; x is the feature resized
+            to the labels.
+        pull_K: (K,) float64, the same for the part along the row of the class.
         push_K: (K,) float64, the same for the part along the other rows.
-        error_K: (K,) float64 mean over the class's samples of 1 - p, p the probability given to
-            their own class: how wrong the branch still is.
-        counts_K: (K,) int64 label pixels (points) that take part.
-        batches_K: (K,) int64, in how many batches the class had a gradient.
-        num_batches: How many batches were added up.
+        error_K: (K,) float64 mean of 1 - p over the samples of the class; p is the predicted
+            probability of their class.
+        counts_K: (K,) int64 number of label pixels (points) that contribute.
+        batches_K: (K,) int64 number of batches in which the class had a gradient.
+        num_batches: Number of batches in the sum.
     """
 
     rows_within_KD: Tensor
@@ -61,7 +61,7 @@ class BranchGradients:
         """The sum over the batches of both.
 
         Raises:
-            ValueError: If they are of other classes or dimensions.
+            ValueError: If their numbers of classes or dimensions differ.
         """
         shapes = tuple(self.rows_within_KD.shape), tuple(other.rows_within_KD.shape)
         if shapes[0] != shapes[1]:
@@ -74,30 +74,30 @@ class BranchGradients:
 
     @property
     def mean_mass_K(self) -> Tensor:
-        """(K,) gradient mass of the mean step, batches without the class among them."""
+        """(K,) mean gradient mass per batch, including batches without the class."""
         return self.mass_K / self.num_batches
 
     @property
     def present_mass_K(self) -> Tensor:
-        """(K,) gradient mass in a batch that holds the class; NaN where none did."""
+        """(K,) mean gradient mass over the batches that contain the class; NaN if none does."""
         return self.mass_K / self.batches_K
 
     @property
     def present_counts_K(self) -> Tensor:
-        """(K,) mean pixels in a batch that holds the class; NaN where none did."""
+        """(K,) mean number of pixels over the batches that contain the class; NaN if none does."""
         return self.counts_K / self.batches_K
 
     @property
     def present_error_K(self) -> Tensor:
-        """(K,) mean error in the batches that hold the class; NaN where none did."""
+        """(K,) mean error over the batches that contain the class; NaN if none does."""
         return self.error_K / self.batches_K
 
 
 class PowerLaw(NamedTuple):
-    """``mass = factor * size ** exponent``: a straight line where both axes are logarithmic.
+    """``mass = factor * size ** exponent``: a straight line on logarithmic axes.
 
     Attributes:
-        exponent: The slope. 1 for what grows with the size, 0 for what does not depend on it.
+        exponent: The slope. 1: proportional to the size; 0: independent of the size.
         factor: The value at size 1.
     """
 
@@ -106,9 +106,9 @@ class PowerLaw(NamedTuple):
 
     @classmethod
     def fit(cls, sizes_K: Tensor, masses_K: Tensor) -> PowerLaw:
-        """Least squares on the logarithms, every class the same weight.
+        """Fit by least squares on the logarithms, with equal weight for every class.
 
-        Classes without size or mass have no logarithm and are left out; NaN where fewer than two
+        Classes without size or mass have no logarithm and are left out; NaN if fewer than two
         sizes remain.
         """
         known = (sizes_K > 0) & (masses_K > 0)
@@ -121,14 +121,14 @@ class PowerLaw(NamedTuple):
 
 
 def errors(scores_PK: Tensor, y_P: Tensor) -> tuple[Tensor, Tensor]:
-    """(P,) 1 - p of the own class and (P, K) p of the others, zero at the own.
+    """(P,) 1 - p of the true class, and (P, K) p of the other classes (zero at the true class).
 
-    The first is the sum of the second: 1 - p would round an error below 1e-16 to zero.
+    The first is computed as the sum of the second: 1 - p would round errors below 1e-16 to zero.
     """
     others_PK = scores_PK.softmax(1).scatter_(1, y_P.unsqueeze(1), 0.0)
     return others_PK.sum(1), others_PK
 
 
 def norms(pull_PD: Tensor, push_PD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(P,) norms of the whole gradient and its two parts."""
+    """(P,) norms of the whole gradient and of its two parts."""
     return (pull_PD + push_PD).norm(dim=1), pull_PD.norm(dim=1), push_PD.norm(dim=1)

@@ -1,13 +1,13 @@
-"""The one-vs-rest margin: how far a vector lies from the convex hull of the others.
+"""The one-vs-rest margin: the distance of a vector to the convex hull of the others.
 
-It is what softmax codes maximise (Jiang et al. 2023, arXiv 2310.05351), and so what is left to
-measure by where K > D + 1 classes cannot form a simplex. The nearest point of a hull is a quadratic
-program over convex weights a. Of all classes only the one with the smallest margin is wanted: a few
-steps of projected gradient descent bound every margin from both sides, and those that may be
-the smallest are solved by an interior point method, which also copes with more vectors than
-dimensions and knows its own error.
+Softmax codes maximise it (Jiang et al. 2023, arXiv 2310.05351), so it measures collapse where
+K > D + 1 classes cannot form a simplex. The nearest point of a hull is a quadratic program over
+convex weights a. Only the smallest margin of all classes is needed: a few steps of projected
+gradient descent give a lower bound for every margin, and an interior point method solves the
+classes that may have the smallest. That method also works with more vectors than dimensions, and
+gives its own error.
 
-Shapes: C classes that compete, B of them in a batch, N = K - 1 other vectors, D dim.
+Shapes: C candidate classes, B of them in a batch, N = K - 1 other vectors, D dim.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from torch.nn import functional as F
 _BOUND_STEPS = 100
 _ENTRIES_AT_ONCE = 2**21  # of products between vectors, 16 MB of float64
 _MOST_STEPS = 60  # about 20 are needed
-_GAP = 1e-15  # of the squared distance between vectors of length one
+_GAP = 1e-15  # tolerance of the squared distance between vectors of length one
 
 
 def smallest_margin(unit_KD: Tensor, classes_C: Tensor) -> float:
-    """The least distance of some vectors to the convex hull of all others.
+    """The smallest distance of some vectors to the convex hull of all others.
 
-    Exact to about 1e-14, or 1e-7 for a vector inside of the hull, whose margin is 0.
+    Exact to about 1e-14, or 1e-7 for a vector inside the hull, whose margin is 0.
     NaN if a vector is not finite.
 
     Args:
         unit_KD: (K, D) float64 rows of length one, K >= 2.
-        classes_C: (C,) int64, whose margins compete.
+        classes_C: (C,) int64 ids of the classes to consider.
     """
     num_classes = len(unit_KD)
     if not unit_KD.isfinite().all():
@@ -50,10 +50,10 @@ def smallest_margin(unit_KD: Tensor, classes_C: Tensor) -> float:
 
 
 def _lower_bounds(unit_KD: Tensor, classes_C: Tensor) -> Tensor:
-    """(C,) bounds below the margins, by accelerated descent with restarts for all at once.
+    """(C,) lower bounds of the margins, by accelerated descent with restarts for all at once.
 
-    Whatever point x of the hull it has come to: along w_k - x the others stay behind by at least
-    the bound.
+    The bound holds for any point x of the hull: along w_k - x, all other vectors lie behind w_k by
+    at least the bound.
     """
     products_KK = unit_KD @ unit_KD.T
     own_CK = torch.arange(len(unit_KD)) == classes_C.unsqueeze(1)
@@ -76,7 +76,7 @@ def _lower_bounds(unit_KD: Tensor, classes_C: Tensor) -> Tensor:
 
 
 def _onto_simplex(points_CK: Tensor) -> Tensor:
-    """The nearest convex weights; -inf gets none."""
+    """Project onto the convex weights; entries of -inf get a weight of zero."""
     descending_CK = points_CK.sort(dim=1, descending=True).values
     excess_CK = descending_CK.cumsum(1) - 1
     rank_K = torch.arange(1, points_CK.shape[1] + 1)
@@ -90,8 +90,8 @@ def _distances_to_hull(points_BND: Tensor) -> Tensor:
     """(B,) distances of the origin to the convex hulls of N points."""
     products_BNN = points_BND @ points_BND.mT
     weights_BN = products_BNN.new_full(products_BNN.shape[:2], 1 / products_BNN.shape[1])
-    # Multipliers of a >= 0. They satisfy their equation from the start and a sums to one, so that
-    # every Newton step keeps both, and a^T z is the gap to the optimum.
+    # Multipliers of a >= 0. They satisfy their equation from the start, and a sums to one. Every
+    # Newton step preserves both, and a^T z is the gap to the optimum.
     slopes_BN = (products_BNN @ weights_BN.unsqueeze(-1)).squeeze(-1)
     lowest, highest = (edge.unsqueeze(-1) for edge in slopes_BN.aminmax(dim=1))
     duals_BN = slopes_BN - lowest + (highest - lowest).clamp(min=1e-3)
@@ -110,7 +110,7 @@ def _distances_to_hull(points_BND: Tensor) -> Tensor:
         dual_step_BN = right_BN - barrier_BN * weight_step_BN
         shrinking = torch.maximum(-weight_step_BN / weights_BN, -dual_step_BN / duals_BN)
         length_B1 = (0.99 / shrinking.amax(1, keepdim=True).clamp(min=1e-9)).clamp(max=1)
-        # What has arrived stays: further steps would divide rounding by rounding.
+        # Converged rows stop here: further steps would divide rounding errors by rounding errors.
         moves_B1 = (gap_B1 > _GAP) & (failed_B == 0).unsqueeze(-1) & length_B1.isfinite()
         weights_BN = torch.where(moves_B1, weights_BN + length_B1 * weight_step_BN, weights_BN)
         duals_BN = torch.where(moves_B1, duals_BN + length_B1 * dual_step_BN, duals_BN)

@@ -17,28 +17,29 @@ from equiseg.imbalance import FrequencyGroups
 
 @dataclass(frozen=True, eq=False)
 class CollapseMeasures(Geometry):
-    """The geometry of the centers, the spread around them, and the classifier beside them.
+    """The geometry of the centers, the spread around them, and the geometry of the classifier.
 
-    S_W is the covariance within classes, S_B that of the present centers about their unweighted
-    mean, K' their number. All but ``nearest_center_agreement`` (1) and what :class:`Geometry` says
-    of its own are 0 at collapse. NaN where there is nothing to measure.
+    S_W is the covariance within classes, S_B the covariance of the present centers about their
+    unweighted mean, K' their number. At collapse all are 0, except ``nearest_center_agreement`` (1)
+    and the attributes of :class:`Geometry`, which give their own values. NaN if there is nothing
+    to measure.
 
     Attributes:
-        nc1_pinv: tr(S_W pinv(S_B)) / K' (NC1; Papyan, Han and Donoho 2020, arXiv 2008.08186). A
-            direction in which the centers do not differ, but for rounding, is left out.
-        nc1_svd: tr(S_W inv(S_B)) along the K' - 1 leading directions of S_B (or the D there are),
-            however little the centers differ along them, and not divided by K': the truncated SVD
-            of the code that Papyan et al. 2020 gave away and that public code repeats.
-        nc1_ratio: tr S_W / tr S_B, which no weak direction dominates (Hui et al. 2022, arXiv
+        nc1_pinv: tr(S_W pinv(S_B)) / K' (NC1; Papyan, Han and Donoho 2020, arXiv 2008.08186).
+            Directions in which the centers are equal up to rounding are left out.
+        nc1_svd: tr(S_W inv(S_B)) along the K' - 1 leading directions of S_B (at most D), however
+            little the centers differ along them, and not divided by K': the truncated SVD in the
+            code of Papyan et al. 2020, which other public code repeats.
+        nc1_ratio: tr S_W / tr S_B; weak directions cannot dominate it (Hui et al. 2022, arXiv
             2202.08384; Tirer et al. 2023, arXiv 2210.16658).
         cdnv: Class-distance normalised variance, the mean over pairs of
             (var_k + var_k') / (2 |mu_k - mu_k'|^2) (Galanti et al. 2022, arXiv 2112.15121).
-        self_duality: Squared distance of the centered centers and the classifier rows, as they
-            are, each scaled to unit Frobenius norm: between 0 and 4 (NC3; Papyan et al. 2020).
-            NaN without a classifier.
-        nearest_center_agreement: Share of the labelled pixels that the classifier gives to the
-            class whose center is nearest (NC4; Papyan et al. 2020). NaN unless it was counted.
-        classifier: Geometry of the classifier rows of the present classes, about their own mean.
+        self_duality: Squared distance between the centered centers and the (not centered)
+            classifier rows, each scaled to unit Frobenius norm: between 0 and 4 (NC3; Papyan et al.
+            2020). NaN without a classifier.
+        nearest_center_agreement: Share of the labelled pixels for which the classifier predicts the
+            class with the nearest center (NC4; Papyan et al. 2020). NaN unless it was counted.
+        classifier: Geometry of the classifier rows of the present classes, centered at their mean.
             None without a classifier.
     """
 
@@ -51,7 +52,7 @@ class CollapseMeasures(Geometry):
     classifier: Geometry | None
 
     @classmethod
-    def of(  # type: ignore[override]  # of moments, where its parent is of vectors
+    def of(  # type: ignore[override]  # takes moments, its parent takes vectors
         cls,
         moments: ClassMoments,
         classifier_KD: Tensor | None = None,
@@ -60,20 +61,20 @@ class CollapseMeasures(Geometry):
         among: Sequence[int] | None = None,
         nearest_center_agreement: float = math.nan,
     ) -> CollapseMeasures:
-        """Measure what a pass over the data has counted.
+        """Compute the measures from the moments of a data set.
 
         Args:
-            moments: Of the features that the classifier is given.
+            moments: Moments of the classifier's input features.
             classifier_KD: (K, D) weight rows of the classifier.
             average: S_W as the mean over the present classes, or over the pixels, as in
                 :meth:`ClassMoments.within_DD`.
-            among: Measure these classes alone, as in :meth:`Geometry.of`: S_W and the pairs are
-                theirs, while S_B, K' and the mean of the centers stay those of all present ones. So
-                nc1_ratio is the mean of those of the groups, weighed by their classes.
+            among: Measure only these classes, as in :meth:`Geometry.of`: S_W and the pairs use
+                them, while S_B, K' and the mean of the centers use all present classes. So the
+                nc1_ratio of all classes is the mean over the groups, weighted by their classes.
             nearest_center_agreement: As counted by :class:`equiseg.CollapseMetric`.
 
         Raises:
-            ValueError: If the classifier is not shaped as the centers, or ``among`` names a class
+            ValueError: If classifier and centers have different shapes, or ``among`` names a class
                 that does not exist.
         """
         present_K = moments.present_K.cpu()
@@ -81,7 +82,7 @@ class CollapseMeasures(Geometry):
         rows_KD = None if classifier_KD is None else classifier_KD.detach().cpu().double()
         if rows_KD is not None and rows_KD.shape != centers_KD.shape:
             raise ValueError(
-                f"classifier_KD must be shaped as the centers {tuple(centers_KD.shape)}, got "
+                f"classifier_KD must have the shape of the centers {tuple(centers_KD.shape)}, got "
                 f"{tuple(rows_KD.shape)}; pass weight.flatten(1), or None"
             )
         centers = Geometry.of(centers_KD, present_K, centered=True, among=among)
@@ -103,9 +104,9 @@ class CollapseMeasures(Geometry):
         )
 
     def numbers(self) -> dict[str, float]:
-        """All numbers by name, the classifier's as ``classifier_NAME``: for a log or JSON.
+        """All numbers by name, for a log or JSON; numbers of the classifier as ``classifier_NAME``.
 
-        Left out are the agreement with the nearest center where it was not counted, and the
+        It leaves out the agreement with the nearest center if that was not counted, and the
         margins, which take long.
         """
         numbers = _numbers(self)
@@ -125,8 +126,8 @@ def measures_by_group(
 
     Args:
         moments: As in :meth:`CollapseMeasures.of`.
-        groups: The classes of each.
-        classifier_KD: As there.
+        groups: The classes of each group.
+        classifier_KD: As in :meth:`CollapseMeasures.of`.
     """
     return {
         name: CollapseMeasures.of(moments, classifier_KD, among=class_ids)
@@ -144,8 +145,8 @@ def _within_over_between(
 ) -> tuple[float, float, float]:
     """The three forms of NC1.
 
-    S_B is never inverted: the singular vectors v_i of the K' centered centers diagonalise it, to
-    s_i^2 / K', so that tr(S_W pinv(S_B)) is the sum of v_i^T S_W v_i K' / s_i^2.
+    S_B is never inverted: the singular vectors v_i of the K' centered centers diagonalise it, with
+    eigenvalues s_i^2 / K', so tr(S_W pinv(S_B)) is the sum of v_i^T S_W v_i K' / s_i^2.
     """
     present_K = moments.present_K.cpu()
     centers = moments.centers_KD.cpu()[present_K]
@@ -166,7 +167,7 @@ def _within_over_between(
 
 
 def _cdnv(centers_KD: Tensor, variances_K: Tensor, measured_K: Tensor) -> float:
-    """NaN for fewer than two classes."""
+    """Class-distance normalised variance; NaN for fewer than two classes."""
     centers, variances = centers_KD[measured_K], variances_K[measured_K]
     differs = ~torch.eye(len(centers), dtype=torch.bool)
     exact = "donot_use_mm_for_euclid_dist"
@@ -178,7 +179,7 @@ def _cdnv(centers_KD: Tensor, variances_K: Tensor, measured_K: Tensor) -> float:
 def _self_duality(
     centers_KD: Tensor, rows_KD: Tensor, present_K: Tensor, chosen_K: Tensor
 ) -> float:
-    """NaN for fewer than two classes."""
+    """Squared distance of scaled centers and rows; NaN for fewer than two classes."""
     if int((present_K & chosen_K).sum()) < 2:
         return math.nan
     centers, rows = centers_KD[present_K], rows_KD[present_K]

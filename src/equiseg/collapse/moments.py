@@ -1,4 +1,4 @@
-"""ClassMoments: counts, means and covariances of every class over a data set, batch by batch."""
+"""ClassMoments: counts, means and covariances of each class over a data set, batch by batch."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class ClassMoments:
     """Sums over the labelled pixels (or points) of each class, in float64.
 
     One pass over a data set gives the first and second moments that every measure of neural
-    collapse needs. Parts of a data set merge, ranks add up, and an absent class is a row of zeros
-    that :attr:`present_K` masks. Made by :meth:`zeros`.
+    collapse needs. Moments of parts of a data set can be merged and summed over ranks. An absent
+    class is a row of zeros that :attr:`present_K` masks. Create it with :meth:`zeros`.
 
-    At resolution "label" the moments are those of the features resized to the labels' size, exact
-    but for rounding, as ``F.interpolate`` followed by a masked covariance: nothing of size
-    (D, H, W) or (K, H, W) is formed. At "feature" the second moments are those of the cells
-    themselves, each weighed by how much of the class lies on it: the same centers, and a
-    covariance that resizing has not smoothed.
+    At resolution "label" these are the moments of the features resized to the size of the labels,
+    exact up to rounding, as from ``F.interpolate`` followed by a masked covariance; no tensor of
+    size (D, H, W) or (K, H, W) is formed. At "feature" the second moments use the cells themselves,
+    each weighted by the amount of the class on it: the centers are the same, and the covariance is
+    not smoothed by resizing.
 
     Attributes:
         counts_K: (K,) int64 labelled pixels of each class.
         sums_KD: (K, D) float64 sums of their features.
-        squares_KDD: (K, D, D) float64 sums of the features' outer products: 8 K D^2 bytes, 79 MB
-            for 150 classes of 256 dimensions.
+        squares_KDD: (K, D, D) float64 sums of the outer products of the features: 8 K D^2 bytes,
+            79 MB for 150 classes of 256 dimensions.
         ignore_index: Label value left out.
-        resolution: Which second moments are taken; the first ones do not depend on it.
+        resolution: Resolution of the second moments; the first moments do not depend on it.
     """
 
     counts_K: Tensor
@@ -65,14 +65,14 @@ class ClassMoments:
         Args:
             num_classes: Number of classes K.
             in_features: Channels D of the features.
-            ignore_index: Label value to leave out. 255 is what 8-bit masks use.
-            resolution: "label" for the features resized to the labels' size, which is what a
-                pixel classifier is judged on; "feature" for the cells themselves.
-            device: Where the sums are kept and batches are brought to. It must know float64.
+            ignore_index: Label value to leave out. 8-bit masks use 255.
+            resolution: "label" for features resized to the size of the labels, where a pixel
+                classifier is scored; "feature" for the cells themselves.
+            device: Device of the sums; batches are moved there. It must support float64.
 
         Raises:
             ValueError: If ``num_classes < 2``, ``in_features < 1``, ``ignore_index`` is a class or
-                the resolution is none of the two.
+                the resolution is neither of the two.
         """
         check_num_classes(num_classes, ignore_index)
         if in_features < 1:
@@ -90,7 +90,7 @@ class ClassMoments:
             resolution,
         )
 
-    # Under inference mode, tensors made in it can be added to, and tensors made outside of it too.
+    # Inference mode can add in place to tensors made inside and outside of it.
     @torch.inference_mode()
     def update(
         self,
@@ -117,14 +117,14 @@ class ClassMoments:
         check_shapes(features, labels, inverse)
         if features.shape[1] != dim:
             raise ValueError(
-                f"features must have {dim} channels as these moments do, got {features.shape[1]}; "
+                f"features must have {dim} channels like these moments, got {features.shape[1]}; "
                 "use one ClassMoments for each layer"
             )
         device = self.counts_K.device
         features, labels = features.to(device), labels.to(device)
         check_labels(labels, num_classes, ignore_index=self.ignore_index)
         self.counts_K += count_labels(labels, num_classes, ignore_index=self.ignore_index)
-        if features.ndim == 2:  # points and voxels are one map, labelled cell by cell
+        if features.ndim == 2:  # points or voxels are one map with a label for each cell
             pairs = self._point_weights(labels, inverse, len(features))
             add_products(self.sums_KD, self.squares_KDD, features.T, pairs)
             return
@@ -165,7 +165,7 @@ class ClassMoments:
         """Add the moments of another part of the data, in place.
 
         Raises:
-            ValueError: If they are of other classes, dimensions, ignored labels or resolution.
+            ValueError: If classes, dimensions, ``ignore_index`` or resolution differ.
         """
         kinds = [
             (*moments.sums_KD.shape, moments.ignore_index, moments.resolution)
@@ -183,11 +183,11 @@ class ClassMoments:
     def all_reduce(self, process_group: Any = None) -> None:
         """Add up the moments of all ranks, in place: call it once, after the last batch.
 
-        The tensors must be where the group's backend reaches them: NCCL needs
-        ``zeros(..., device="cuda")``. Without a process group (one process) nothing is to be done.
+        The tensors must be on a device that the backend supports: NCCL needs
+        ``zeros(..., device="cuda")``. Without ``torch.distributed`` (one process) it does nothing.
 
         Args:
-            process_group: The ranks to add up; None is all of them.
+            process_group: The ranks to sum over; None takes all.
         """
         if not dist.is_available() or not dist.is_initialized():
             return
@@ -199,7 +199,7 @@ class ClassMoments:
 
     @property
     def present_K(self) -> Tensor:
-        """(K,) bool, which classes have a pixel at all."""
+        """(K,) bool, whether each class has at least one pixel."""
         return self.counts_K > 0
 
     @property
@@ -221,12 +221,12 @@ class ClassMoments:
         """(D, D) float64 within-class covariance; NaN where no class is present.
 
         Args:
-            average: "class" for the mean of the present classes' population covariances, in which
-                a rare class counts as much as a frequent one; "pixel" for the mean over pixels,
-                each about its own class's center.
+            average: "class" for the mean of the population covariances of the present classes, in
+                which rare and frequent classes count the same; "pixel" for the mean over pixels,
+                each about the center of its class.
 
         Raises:
-            ValueError: If average is none of the two.
+            ValueError: If average is neither of the two.
         """
         if average not in ("class", "pixel"):
             raise ValueError(f"average must be 'class' or 'pixel', got {average!r}")
@@ -240,7 +240,7 @@ class ClassMoments:
     def between_DD(self) -> Tensor:
         """(D, D) float64 covariance of the present centers; NaN where no class is present.
 
-        About their unweighted mean: the pixel mean would be the mean of the head classes.
+        About their unweighted mean: the mean over pixels would be the mean of the head classes.
         """
         centers_KD = self.centers_KD[self.present_K]
         centered_KD = centers_KD - centers_KD.mean(0)

@@ -1,14 +1,14 @@
-"""Second moments of resized features, exact, from the small maps.
+"""Exact second moments of resized features, computed from the small maps.
 
 The resized feature of label pixel p is ``x(p) = sum_u w_u(p) f(u)`` over the 2^d cells around it.
 Summed over the pixels of class k, its square is a sum over pairs of cells,
 ``sum_p x(p) x(p)^T = sum_{u,v} T_k(u, v) f(u) f(v)^T`` with ``T_k(u, v) = sum_p w_u(p) w_v(p)``:
-T depends on the labels alone and is zero unless u and v are one cell or neighbours.
+T depends only on the labels and is zero unless u and v are the same cell or neighbours.
 
-T is symmetric, so half of it will do: each cell with itself, at half weight, and with the
-neighbours that come after it (1 in 1D, 4 in 2D, 13 in 3D). The other half is the transpose. And
-since the weights of a pixel add up to one, a channel that is one everywhere brings the first
-moments along: its products with the other channels are their sums.
+T is symmetric, so half of it is enough: each cell with itself, at half weight, and with the
+neighbours after it (1 in 1D, 4 in 2D, 13 in 3D). The other half is the transpose. The weights of a
+pixel add up to one, so an extra channel that is one everywhere gives the first moments too: its
+products with the other channels are their sums.
 
 Shapes: K classes, D dim, U cells of one map, P labelled pixels, G groups of pixels of one class
 between the same cells, C corners 2^d, E entries (class, cell), S cells of the half stencil.
@@ -32,13 +32,13 @@ _CHUNK_ENTRIES = 2**11  # with 256 channels 4 MB of float64
 
 
 class PairWeights(NamedTuple):
-    """Half of T: entry e weighs the products of cell ``cell_E[e]`` with ``neighbor_ES[e]``.
+    """Half of T: entry e has the weights of the products of ``cell_E[e]`` with ``neighbor_ES[e]``.
 
     Attributes:
         class_E: (E,) int64, ascending.
         cell_E: (E,) int64, cells of one map.
-        neighbor_ES: (E, S) int64; any cell where the weight is zero.
-        weight_ES: (E, S) float64; of a cell with itself, half.
+        neighbor_ES: (E, S) int64; arbitrary where the weight is zero.
+        weight_ES: (E, S) float64; half the weight for a cell with itself.
     """
 
     class_E: Tensor
@@ -48,7 +48,7 @@ class PairWeights(NamedTuple):
 
 
 def cell_weights(side: LabelSide) -> PairWeights:
-    """T where every cell counts by itself, with the weight of the class on it."""
+    """T at feature resolution: every cell only with itself, with the weight of the class on it."""
     order = torch.argsort(side.class_E, stable=True)
     cell_E, half_E = side.cell_E[order].long(), side.weight_E[order].double() / 2
     class_E = side.class_E[order].long()
@@ -58,10 +58,10 @@ def cell_weights(side: LabelSide) -> PairWeights:
 def pixel_weights(
     labels: Tensor, feature_size: Sequence[int], ignore_index: int, align_corners: bool
 ) -> PairWeights:
-    """T of one labelled image and the smaller maps that are resized to it.
+    """T of one labelled image, for smaller maps that are resized to it.
 
-    Pixels of one class between the same cells are added up first: about as many groups as there
-    are cells, whatever the number of classes. Nothing larger than a few numbers a pixel is held.
+    Pixels of one class between the same cells are summed first, which gives about as many groups
+    as cells for any number of classes. The memory is a few numbers per pixel.
 
     Args:
         labels: (*Spatial) class ids, checked.
@@ -72,11 +72,11 @@ def pixel_weights(
     cells, dims = math.prod(feature_size), len(feature_size)
     strides = [math.prod(feature_size[axis + 1 :]) for axis in range(dims)]
     lowest = torch.zeros((), dtype=torch.int64, device=labels.device)
-    products = []  # by axis: of the weights lower * lower, lower * upper, upper * upper
+    products = []  # for each axis the weights lower * lower, lower * upper, upper * upper
     for small, large, stride in zip(feature_size, labels.shape, strides, strict=True):
         axis = axis_of(small, large, align_corners, labels.device)
         lowest = lowest.unsqueeze(-1) + axis.cells[0] * stride
-        # Past the last cell both are that cell; the lower one takes all.
+        # Past the last cell both are that cell; the lower one takes the whole weight.
         beyond = axis.units[1].masked_fill(axis.cells[0] == axis.cells[1], 0)
         upper = beyond.double() / axis.denominator
         products.append(((1 - upper).square(), (1 - upper) * upper, upper.square()))
@@ -87,7 +87,7 @@ def pixel_weights(
     )
 
     def total(*which: int) -> Tensor:
-        """(G,) sums over the pixels of a group of one product along each axis."""
+        """(G,) sums of one product along each axis, over the pixels of a group."""
         weight = torch.ones((), dtype=torch.float64, device=labels.device)
         for axis_products, index in zip(products, which, strict=True):
             weight = weight.unsqueeze(-1) * axis_products[index]
@@ -97,8 +97,8 @@ def pixel_weights(
     totals = {which: total(*which) for which in itertools.product(range(3), repeat=dims)}
     corners = list(itertools.product((0, 1), repeat=dims))
     shift_C = [sum(itertools.compress(strides, corner)) for corner in corners]
-    # Past the last cell of a row a corner gets the key of some other cell. All its weights are
-    # zero, and an entry that has no other is dropped.
+    # Past the last cell of a row a corner gets the key of another cell. All its weights are zero,
+    # and entries without any other weight are dropped.
     key_E, entry_CG = torch.unique(
         torch.stack([key_G + shift for shift in shift_C]), return_inverse=True
     )
@@ -110,7 +110,7 @@ def pixel_weights(
         slot = steps.index(shift_C[second] - shift_C[first])
         share = 0.5 if first == second else 1.0
         weight_ES[:, slot].index_add_(0, entry_CG[first], totals[which], alpha=share)
-    kept = weight_ES[:, 0] > 0  # who has a weight at all, has one with itself
+    kept = weight_ES[:, 0] > 0  # a cell with any weight has a weight with itself
     key_E, weight_ES = key_E[kept], weight_ES[kept]
     cell_E = key_E % cells
     neighbor_ES = (cell_E.unsqueeze(1) + cell_E.new_tensor(steps)).clamp(0, cells - 1)
@@ -126,7 +126,7 @@ def add_products(
         sums_KD: (K, D) float64.
         squares_KDD: (K, D, D) float64.
         features_DU: (D, U) of any floating dtype.
-        pairs: T of its labels.
+        pairs: T of the labels of this map.
     """
     dim, cells = features_DU.shape
     rows_UD = sums_KD.new_ones(cells, dim + 1)  # the last channel stays one

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from equiseg.commands.tables import comparison_table
+from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT
 from equiseg.study.parallel_runs import Report, reason_of
 from equiseg.study.plan import Plan
@@ -39,7 +39,7 @@ def run_comparison(plan: Plan, jobs: int, command: str) -> None:
         jobs: Number of parallel runs.
         command: The command that the pages name.
     """
-    first = int(os.environ.get("RANK", 0)) == 0
+    first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
     with _bars(console, plan.out) as report:

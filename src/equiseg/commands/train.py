@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -29,7 +28,7 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
         out: The folder for the run.
 
     Returns:
-        What result.json holds: scores of each split, class frequencies, groups.
+        The content of result.json: scores of each split, class frequencies, groups.
 
     Raises:
         ValueError: If the data, the network or the method cannot be used, or the folder holds a
@@ -40,9 +39,10 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
 
     from equiseg.commands.command_text import command_text
     from equiseg.commands.tables import score_table
+    from equiseg.ranks import Launch
     from equiseg.training.run import train as run
 
-    first = int(os.environ.get("RANK", 0)) == 0
+    first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
     out = Path(out)
     result = run(config, out, console, command_text("train", config, out))

@@ -1,4 +1,4 @@
-"""Samples kept in memory, as far as memory allows; and the one pass that fills and checks them."""
+"""A cache of samples in memory, and the pass that fills it and checks all samples."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from equiseg.progress import Track, untracked
 
 
 class CachedData:
-    """A data set whose samples are read once and kept, up to a number of bytes.
+    """A data set that keeps its samples in memory, up to a number of bytes.
 
-    Samples are kept in the order they are first read until the budget is spent; the rest are read
-    anew each time. Fill it before starting data workers (:func:`survey` does): forked workers
-    share what is there.
+    Samples are kept in the order of the first reads until the budget is used up; the others are
+    read again each time. Fill the cache before data workers start (:func:`survey` does): forked
+    workers share its memory.
 
     Args:
         data: The data set to read.
-        max_bytes: Most bytes to keep. 0 keeps nothing.
+        max_bytes: Largest size of the cache in bytes. 0 keeps nothing.
 
     Attributes:
         kept_bytes: Bytes kept so far.
-        sizes: The different (H, W) seen so far; of point clouds, the numbers of points.
+        sizes: The different (H, W) read so far; for point clouds, the numbers of points.
     """
 
     def __init__(self, data: SegmentationData, max_bytes: int) -> None:
@@ -46,7 +46,7 @@ class CachedData:
         return len(self.data)
 
     def __getitem__(self, index: int) -> Sample:
-        """The sample at ``index``, from memory when it is there."""
+        """The sample at ``index``, from memory if it was kept."""
         if index in self._kept:
             return self._kept[index]
         sample = self.data[index]
@@ -63,18 +63,18 @@ def survey(
     name: str,
     track: Track = untracked,
 ) -> Tensor:
-    """Read every sample once: report all that are broken, count the classes of the others.
+    """Read every sample once, count its classes, and report all broken samples.
 
     Args:
         data: The data set.
-        name: Its name in the error.
+        name: Name of the data set in the error.
         track: Shows the progress over the samples.
 
     Returns:
-        (S, K) int64 labels of each class in each sample.
+        (S, K) int64 number of labels of each class in each sample.
 
     Raises:
-        DataError: Listing every file that cannot be used.
+        DataError: If files cannot be used; the message lists all of them.
     """
     problems: list[str] = []
     num_classes = len(data.classes)
@@ -85,7 +85,7 @@ def survey(
         except DataError as error:
             problems.append(str(error))
             continue
-        try:  # image folders name the mask's own values; other data sets are checked here
+        try:  # image folders check masks themselves; other data sets are checked here
             check_labels(sample.labels, num_classes, ignore_index=data.ignore_index)
         except (TypeError, ValueError) as error:
             problems.append(f"{sample.name}: {error}")

@@ -1,4 +1,4 @@
-"""Data cards: half a page of YAML that describes a folder of images or of point clouds."""
+"""Data cards: YAML files that describe a folder of images or of point clouds."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ MOST_VALUES = 1 << 16  # a mask has at most 16 bit
 
 @dataclass(frozen=True, kw_only=True)
 class DataCard:
-    """The meaning of the files of a data set; a card describes images or point clouds.
+    """Description of the files of a data set; the fields that images and point clouds share.
 
     Attributes:
         name: Name of the data set.
         classes: The class of each value in a mask (each code of a point): a list of names
             (values 0, 1, ...), a mapping from value to name, or the name of a text file under the
-            root with one name a line. In a mapping, values may share a name: they become one
-            class. Classes are numbered in the order given.
+            root with one name per line. Values of a mapping may share a name; they become one
+            class. Class ids follow the order given.
         ignore_values: Values that mean "not labelled", in addition to ``ignore_index``.
-        ignore_index: The label given to them.
+        ignore_index: The label of these values.
         background: Name of the class for "nothing named", if there is one.
         root: Folder of the data, relative to the card's own file; usually given when it is opened.
-        about: Source, licence, citation: whatever a reader should know.
+        about: Source, licence, citation and remarks for the reader.
 
     Raises:
-        DataError: Listing every field that cannot work.
+        DataError: If fields are invalid; the message lists all of them.
     """
 
     name: str
@@ -60,7 +60,7 @@ class DataCard:
             raise DataError.listing(f"card {self.name}: fields that cannot work", problems)
 
     def _own_problems(self) -> Iterator[str]:
-        """Problems of the fields of this kind of card."""
+        """Yield problems of the fields that only this kind of card has."""
         raise NotImplementedError
 
     @property
@@ -76,7 +76,7 @@ class DataCard:
         """Names of the classes, in the order of their ids.
 
         Raises:
-            DataError: If they cannot be read, repeat, or are fewer than two.
+            DataError: If the names cannot be read, repeat, or are fewer than two.
         """
         names = tuple(dict.fromkeys(self._names_by_value().values()))
         if len(names) < 2:
@@ -92,7 +92,7 @@ class DataCard:
         """Id of the background class.
 
         Raises:
-            DataError: If it is not one of the classes.
+            DataError: If ``background`` is not one of the classes.
         """
         if self.background is None:
             return None
@@ -105,7 +105,7 @@ class DataCard:
         return names.index(self.background)
 
     def ids_by_value(self) -> dict[int, int]:
-        """The class id (or ``ignore_index``) of every value the card knows."""
+        """The class id (or ``ignore_index``) of every value in the card."""
         ids = {name: k for k, name in enumerate(self.class_names())}
         table = {value: ids[name] for value, name in self._names_by_value().items()}
         ignored = {int(value): self.ignore_index for value in self.ignore_values}
@@ -143,11 +143,12 @@ class ImageCard(DataCard):
     """A folder of images and masks.
 
     Attributes:
-        splits: For each split (train, val, test) the name to put for ``{split}`` in the folder
+        splits: For each split (train, val, test) the text that replaces ``{split}`` in the folder
             patterns, or the list of its image names without suffix.
-        images: Folder of the images under the root; ``{split}`` is replaced, by nothing where
-            the split lists its images.
-        annotations: Folder of the masks, named as their images. ``{split}`` as above.
+        images: Folder of the images under the root. ``{split}`` is replaced as ``splits`` says, by
+            nothing if the split lists its images.
+        annotations: Folder of the masks, which have the names of their images. ``{split}`` as
+            above.
     """
 
     splits: Mapping[str, str | Sequence[str]]
@@ -155,7 +156,7 @@ class ImageCard(DataCard):
     annotations: str = "annotations/{split}"
 
     def ids_by_value(self) -> dict[int, int]:
-        """As for any card; a mask may also hold ``ignore_index`` itself."""
+        """As in any card; ``ignore_index`` itself is also a valid mask value."""
         return {self.ignore_index: self.ignore_index} | super().ids_by_value()
 
     def _own_problems(self) -> Iterator[str]:
@@ -177,25 +178,25 @@ class PointCard(DataCard):
     """A folder of labelled point clouds.
 
     Attributes:
-        form: How the files are written: "las" (also LAZ), "ply", "arrays" (NPZ files or folders of
-            NPY files), "semantic_kitti" or "scannet200" (their official layouts), or a function
+        form: Format of the files: "las" (also LAZ), "ply", "arrays" (NPZ files or folders of NPY
+            files), "semantic_kitti" or "scannet200" (their official layouts), or a function
             ``read(path) -> PointCloud`` of your own: "my_module.read" or "file.py:read", the file
             relative to the card.
         points: Files (folders for NPY) under the root, as a pattern like ``{split}/*.laz``.
-            "semantic_kitti" and "scannet200" know their own.
-        splits: For each split (train, val, test) the name to put for ``{split}``, or the list of
-            its scans' names without suffix. Or a list of split names, such as
-            ``[train, train, val, test]``: blocks are then dealt to the splits in this pattern,
-            stratified by class (``equiseg.data.points.store.split_blocks``).
-        features: The network's input at each point, in addition to its place: rgb, nir, intensity,
-            returns, normal, height (above ground, computed), or an attribute of the files by its
-            name. Without any, the input is a constant.
+            Not needed for "semantic_kitti" and "scannet200".
+        splits: For each split (train, val, test) the text that replaces ``{split}``, or the list of
+            its scan names without suffix. Or a list of split names, such as ``[train, train, val,
+            test]``: blocks are then assigned to the splits in this pattern, stratified by class
+            (``equiseg.data.points.store.split_blocks``).
+        features: The network's input at each point, in addition to its coordinates: rgb, nir,
+            intensity, returns, normal, height (above ground, computed), or the name of an attribute
+            of the files. Without features, the input is a constant.
         voxel: Side of a voxel, in meters.
-        block: Side of the square blocks that scans are cut into, in meters. None takes each whole.
-        margin: Width around a block, in meters, from which points are shown to the network but
-            neither learned nor scored.
-        ignore_others: Ignore codes that the card does not name, instead of refusing them.
-        groups: Names of the classes in head, common and tail where a benchmark fixes them. None
+        block: Side of the square blocks that scans are cut into, in meters. None uses whole scans.
+        margin: Width of the context around a block, in meters: the network sees its points, but
+            they are neither learned nor scored.
+        ignore_others: Whether to ignore codes that the card does not name; False refuses them.
+        groups: Names of the classes in head, common and tail, if a benchmark defines them. None
             takes thirds by training frequency.
     """
 
@@ -245,14 +246,15 @@ class PointCard(DataCard):
 
 
 def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard | PointCard:
-    """Read a card: of point clouds if it has the field ``form``, of images otherwise.
+    """Read a card; a card with the field ``form`` is a `PointCard`, any other an `ImageCard`.
 
     Args:
         source: Path of a YAML file, or the name of a card in the package.
         root: Folder of the data; overrides the card's own.
 
     Raises:
-        DataError: If there is no such card, it does not parse, or the data folder is missing.
+        DataError: If there is no such card, it is not valid YAML, a field is invalid, or the data
+            folder is missing.
     """
     values, folder = _read(source)
     kind: type[ImageCard | PointCard] = PointCard if "form" in values else ImageCard
@@ -284,7 +286,7 @@ def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard |
 
 
 def _common_problems(card: DataCard) -> Iterator[str]:
-    """Fields of the wrong form; YAML takes 0001 for a number and null for nothing."""
+    """Yield fields of the wrong type; YAML reads 0001 as a number and null as None."""
     names = list(card.classes.values()) if isinstance(card.classes, Mapping) else card.classes
     if not isinstance(names, str) and (wrong := not_all(str, names)):
         yield f"classes must be names, got {wrong}; put names such as null, no or 1 in quotes"

@@ -1,4 +1,4 @@
-"""Checks of single fields of a data card: each yields the problems it finds, in words."""
+"""Checks of single fields of a data card; each yields a message per problem."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHOWN = 5  # wrong values in a message
 
 
 def length_problems(field_name: str, value: object, *, or_zero: bool = False) -> Iterator[str]:
-    """A length in meters must be a finite number above 0, or 0 where that has a meaning."""
+    """A length in meters must be a finite number above 0; 0 is valid with ``or_zero``."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (number and 0 <= value < math.inf and (or_zero or value > 0)):  # type: ignore[operator]
         least = "" if or_zero else " above 0"
@@ -18,7 +18,7 @@ def length_problems(field_name: str, value: object, *, or_zero: bool = False) ->
 
 
 def group_problems(groups: object, classes: Any) -> Iterator[str]:
-    """Groups must hold every class exactly once under head, common and tail."""
+    """Groups must list every class exactly once under head, common and tail."""
     if (
         not isinstance(groups, Mapping)
         or set(groups) != {"head", "common", "tail"}
@@ -34,7 +34,7 @@ def group_problems(groups: object, classes: Any) -> Iterator[str]:
 
 
 def pattern_problems(field_name: str, pattern: object) -> Iterator[str]:
-    """A pattern of files or folders must take ``{split}`` and nothing else."""
+    """A pattern of files or folders may contain ``{split}`` and no other placeholder."""
     try:
         pattern.format(split="")  # type: ignore[attr-defined]
     except (AttributeError, LookupError, ValueError):
@@ -42,7 +42,7 @@ def pattern_problems(field_name: str, pattern: object) -> Iterator[str]:
 
 
 def split_problems(splits: object, kind: str) -> Iterator[str]:
-    """Splits must map names to folders or to lists of names of a kind."""
+    """Splits must map names to folders or to lists of image or scan names."""
     if not isinstance(splits, Mapping) or not splits:
         yield f"splits must map split names to folders or lists of {kind} names, got {splits!r}"
         return
@@ -55,7 +55,7 @@ def split_problems(splits: object, kind: str) -> Iterator[str]:
 
 
 def not_all(kind: type, values: object) -> list[Any]:
-    """The first entries that are not of a kind; the whole value where it is no list."""
+    """The first entries that are not of this type; the whole value if it is no list."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         return [values]
     return [v for v in values if not isinstance(v, kind) or isinstance(v, bool)][:SHOWN]

@@ -1,4 +1,4 @@
-"""ClassDraw: a class first, rare ones as often as asked for, then a sample that holds it."""
+"""ClassDraw: draws a class, rare ones more often, then a sample that contains it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from equiseg.labels import fold_ignored
 
 
 class ClassDraw:
-    """Draws classes in proportion to one over their number of labels, to a power.
+    """Draws classes with probability proportional to (1 / number of labels) ** power.
 
     Args:
         counts_SK: (S, K) labels of each class in each of the S samples.
-        power: 0 draws all classes alike, 1 in favour of the rarest. Classes that no sample holds
-            are never drawn.
-        shape: (S, K) of the data the counts must belong to.
+        power: 0 draws all classes with equal probability, 1 favours the rarest. Classes that no
+            sample contains are never drawn.
+        shape: Expected shape (S, K) of the counts.
 
     Raises:
         ValueError: If the counts are missing, of another shape, or all 0.
@@ -38,13 +38,13 @@ class ClassDraw:
         self.holds_SK = counts_SK > 0
 
     def __call__(self, generator: torch.Generator) -> tuple[int, int]:
-        """Index of the sample, and the class."""
+        """Draw a class and a sample that contains it: (index of the sample, class id)."""
         class_id = int(torch.multinomial(self.weights_K, 1, generator=generator))
         samples = self.holds_SK[:, class_id].nonzero().flatten()
         return int(samples[below(len(samples), generator)]), class_id
 
     def among(self, labels: Tensor, generator: torch.Generator) -> int | None:
-        """One of the classes in these labels; None where nothing is labelled."""
+        """Draw one of the classes in these labels; None if nothing is labelled."""
         num_classes = len(self.weights_K)
         ids = fold_ignored(labels, num_classes, ignore_index=num_classes).flatten()
         present_K = torch.bincount(ids, minlength=num_classes + 1)[:num_classes] > 0
@@ -55,5 +55,5 @@ class ClassDraw:
 
 
 def below(end: int, generator: torch.Generator) -> int:
-    """A whole number from 0 to ``end - 1``."""
+    """Draw a whole number from 0 to ``end - 1``."""
     return int(torch.randint(end, (), generator=generator))

@@ -1,4 +1,4 @@
-"""The data of a run, as options."""
+"""Options for the data of a run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from equiseg.dotted_names import absolute_name
 
 @dataclass(frozen=True)
 class PointsConfig:
-    """How training scans are shown to the network.
+    """Options for training on scans.
 
     Attributes:
-        augment: Random changes.
-        crop: Which part of a scan or block.
-        supervision: "points": every point is learned, through the voxel it lies in; "majority":
-            every voxel learns the class most of its points have.
+        augment: Random changes of the points.
+        crop: The part of a scan or block in a training step.
+        supervision: "points" uses the label of every point, on the logits of its voxel; "majority"
+            uses one label per voxel, the class of most of its points.
     """
 
     augment: PointAugmentConfig = field(default_factory=PointAugmentConfig)
@@ -31,21 +31,20 @@ class PointsConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images or point clouds, and how they are read.
+    """The images or point clouds, and how they are read.
 
     Attributes:
-        card: "pictures" or "scans" for the built-in data, the name of a card that comes with
-            equiseg (camvid, ccp, ign_lidar_hd, scannet200, ...), the path of a card of your own
-            (.yaml), or a class of your own ("my_module.MyData", "file.py:MyData").
+        card: "pictures" or "scans" for the built-in data, the name of a card in the package
+            (camvid, ccp, ign_lidar_hd, scannet200, ...), the path of a card of your own (.yaml), or
+            a class of your own ("my_module.MyData", "file.py:MyData").
         root: Folder of the data; overrides the card's own.
         size: (H, W) to resize images to when reading. None keeps their own size.
         sampling: How often each training image, scan or block is drawn.
         augment: Random changes to training images.
-        points: How training scans are shown.
+        points: Options for training on scans.
         synthetic: The built-in pictures and scans.
         num_workers: Worker processes that load data; 0 loads in the training process.
-        cache_gb: Most memory, in gigabytes, in which each process keeps decoded images. 0 keeps
-            none.
+        cache_gb: Memory for decoded images in each process, in gigabytes. 0 keeps none.
     """
 
     card: str = "pictures"
@@ -62,7 +61,7 @@ class DataConfig:
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"data.size must be (H, W) of at least 1 pixel, got {self.size}")
         if Path(self.card).suffix in (".yaml", ".yml"):
-            # A run must find its card again, from wherever it is evaluated.
+            # A run must find its card again when it is evaluated from another folder.
             card = str(Path(self.card).resolve())
         else:
             card = absolute_name(OLD_NAMES.get(self.card, self.card))
@@ -80,5 +79,5 @@ class DataConfig:
 
     @property
     def chooses_by_class(self) -> bool:
-        """Whether some crops, or things pasted into them, are chosen by class."""
+        """Whether some crops or pasted regions are chosen by class."""
         return bool(self.points.crop.rare or self.augment.rare or self.augment.paste)

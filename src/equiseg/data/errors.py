@@ -10,11 +10,11 @@ class DataError(ValueError):
 
     @classmethod
     def listing(cls, heading: str, problems: Sequence[str]) -> "DataError":
-        """One error for many problems, the first of them listed.
+        """One error that lists the first of many problems.
 
         Args:
-            heading: What they are.
-            problems: Each as "FILE: problem"; a problem of many files is named once.
+            heading: The kind of problem.
+            problems: Each as "FILE: problem"; a problem that several files share is written once.
         """
         files: dict[str, list[str]] = {}
         for problem in problems:

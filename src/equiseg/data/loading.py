@@ -1,4 +1,4 @@
-"""From samples to batches: the same batches for a seed, whatever the number of workers."""
+"""Batches from samples: a seed gives the same batches with any number of workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Loader = DataLoader[Any]
 
 
 class EpochSampler(Sampler[int]):
-    """Shuffled draws of one rank, each a key that also names how often its sample came before.
+    """Shuffled keys of one rank; a key names a sample and how often it was drawn before.
 
     Key ``draw * n + index``, for the ``draw``-th time that this sample is drawn in the run, tells
     the data set which sample to read and which random numbers to augment it with. So a resumed run
@@ -31,10 +31,10 @@ class EpochSampler(Sampler[int]):
 
     Args:
         num_samples: Samples n in the data set, and draws in an epoch.
-        seed: Of the run.
-        rank: This process.
-        num_ranks: All processes; each takes every ``num_ranks``-th draw, the last short round
-            filled up with the epoch's first keys, which so come twice, augmented alike.
+        seed: Seed of the run.
+        rank: Index of this process.
+        num_ranks: Number of processes; each takes every ``num_ranks``-th draw. The epoch's first
+            keys fill up the last short round, so they occur twice, augmented alike.
         draws_S: (S,) how often each sample is to be drawn in an epoch on average, with sum n
             (:func:`~equiseg.data.sampling.expected_draws`); each epoch draws it the whole number
             below or above. None draws each once.
@@ -75,13 +75,13 @@ class EpochSampler(Sampler[int]):
         return iter(keys[self.rank :: self.num_ranks].tolist())
 
     def _order(self, epoch: int) -> Tensor:
-        """The samples of an epoch, shuffled."""
+        """Shuffled sample indices of an epoch."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch))
         order = torch.randperm(self.num_samples, generator=generator)
         if self.draws_S is None:
             return order
-        # Systematic sampling: the samples lie end to end, each as long as its draws, and are drawn
-        # wherever a comb with teeth at distance 1 meets them.
+        # Systematic sampling: the samples are laid end to end, each as long as its expected draws;
+        # a comb with teeth at distance 1 picks the sample under each tooth.
         ends = self.draws_S.double()[order].cumsum(0)
         ends = (ends * (self.num_samples / ends[-1])).clamp(max=self.num_samples)
         ends[-1] = self.num_samples
@@ -112,12 +112,12 @@ def _times_seen(order: Tensor) -> Tensor:
 
 
 class TrainingView(Dataset[tuple[Tensor, Tensor]]):
-    """Augmented samples, each a pure function of seed and key (see :class:`EpochSampler`).
+    """Augmented samples; each depends on seed and key alone (see :class:`EpochSampler`).
 
     Args:
         data: The images.
         config: Random changes.
-        seed: Of the run.
+        seed: Seed of the run.
         counts_SK: (S, K) labelled pixels of each class in each of the S images; needed where
             ``config.rare`` or ``config.paste`` is above 0.
 
@@ -163,7 +163,7 @@ class TrainingView(Dataset[tuple[Tensor, Tensor]]):
 
 
 class EvaluationView(Dataset[tuple[Tensor, Tensor]]):
-    """Samples as they are."""
+    """Samples without augmentation."""
 
     def __init__(self, data: SegmentationData) -> None:
         self.data = data
@@ -185,12 +185,12 @@ def training_loader(
     num_workers: int = 0,
     collate: Callable[[list[Any]], Any] | None = None,
 ) -> Loader:
-    """Shuffled batches; the last short batch is dropped.
+    """A loader of shuffled batches; it drops the last short batch.
 
     Args:
-        samples: Training samples by key (:class:`TrainingView`).
+        samples: Training samples by key, such as a :class:`TrainingView`.
         sampler: Draws this rank's keys.
-        batch_size: Images a step on this rank.
+        batch_size: Samples per step on this rank.
         num_workers: Worker processes; 0 loads in the training process.
         collate: Makes a batch of samples; None stacks images of one size.
 
@@ -214,14 +214,14 @@ def evaluation_loader(
     rank: int = 0,
     num_ranks: int = 1,
 ) -> Loader:
-    """Samples in order, each exactly once over all ranks; batches of 1 where sizes differ.
+    """A loader of samples in order, each exactly once over all ranks; batches of 1 if sizes differ.
 
     Args:
         data: ``SegmentationData`` or ``PointData``.
-        batch_size: Samples a batch.
+        batch_size: Samples per batch.
         num_workers: Worker processes; 0 loads in the calling process.
-        rank: This process.
-        num_ranks: All processes.
+        rank: Index of this process.
+        num_ranks: Number of processes.
     """
     mine = list(range(rank, len(data), num_ranks))
     spec = DataSpec.of(data)
@@ -251,7 +251,7 @@ def _loader(
 
 
 def _collated(samples: list[Any]) -> Any:
-    """One batch; labels come last in every sample."""
+    """A batch of samples; every sample has its labels last."""
     if len(sizes := {tuple(labels.shape) for *_, labels in samples}) > 1:
         raise ValueError(
             f"images of one batch must have one (H, W), got {sorted(sizes)}; give a crop or a size "

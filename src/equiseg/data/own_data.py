@@ -1,4 +1,4 @@
-"""OwnData: a user's own data set class, checked and adapted."""
+"""OwnData: adapts a user's data set class and checks it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ class NoSplitError(DataError):
 
 
 class OwnData:
-    """One split of images that a user's class or function gives.
+    """One split of a user's images, built by their class or function.
 
-    The class is built as ``MyData(split, root=...)``, ``root`` being None where none is given, and
-    has
+    The class is built as ``MyData(split, root=...)``; ``root`` is None if none is given. It has
 
     - ``class_names``: names of the K classes, at least 2;
     - ``ignore_index``, optional: the label of pixels without a class, by default 255;
@@ -35,7 +34,7 @@ class OwnData:
     when it is built with "test".
 
     Args:
-        build: The class, or a function of the same arguments.
+        build: The class, or a function with the same arguments.
         name: Its name, for messages.
         split: "train", "val" or "test".
         root: Folder of the data.

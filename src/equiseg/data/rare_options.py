@@ -1,4 +1,4 @@
-"""The checks of options that choose parts of training samples by class."""
+"""Checks of options that choose parts of training samples by class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def check_rare(name: str, probability: float, power: float, default_power: float = 0.0) -> None:
-    """Refuse a probability of drawing by class, or its power, that cannot work.
+    """Refuse an invalid probability of drawing by class, or an invalid power.
 
     Raises:
         ValueError: If either is out of range, or the power has no effect.

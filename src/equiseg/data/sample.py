@@ -13,10 +13,10 @@ class Sample(NamedTuple):
     """One labelled image.
 
     Attributes:
-        image: uint8 RGB, (3, H, W). Of data of a user's own: (C, H, W), uint8 or floating point
+        image: uint8 RGB, (3, H, W). From a user's own data set: (C, H, W), uint8 or floating point
             in [0, 1].
-        labels: uint8 or int64 class ids, (H, W); ``ignore_index`` where nothing is known.
-        name: The image's name, unique in its data set; errors and predictions carry it.
+        labels: uint8 or int64 class ids, (H, W); ``ignore_index`` where the label is unknown.
+        name: Name of the image, unique in its data set; used in errors and for predictions.
     """
 
     image: Tensor
@@ -32,9 +32,9 @@ class DataSpec:
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
         background: The class for "nothing named", if there is one.
-        channels: Names of the channels a network is given.
+        channels: Names of the input channels of a network.
         voxel_size: Side of a voxel of point clouds, in meters; None for images.
-        groups: Names of the classes in head, common and tail where a benchmark fixes them.
+        groups: Names of the classes in head, common and tail, if a benchmark defines them.
     """
 
     classes: tuple[str, ...]
@@ -46,7 +46,7 @@ class DataSpec:
 
     @classmethod
     def of(cls, data: Any) -> DataSpec:
-        """The spec of a data set; one of images need not name channels, voxels or groups."""
+        """The spec of a data set; channels, voxel size and groups are optional for images."""
         return cls(
             data.classes,
             data.ignore_index,
@@ -63,13 +63,13 @@ class DataSpec:
 
 
 class SegmentationData(Protocol):
-    """A map-style data set of images, as training, statistics and evaluation read it.
+    """A map-style data set of images for training, statistics and evaluation.
 
     Attributes:
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
-        background: The class for "nothing named", if there is one. It is learned and
-            scored as any other; scores are given with and without it.
+        background: The class for "nothing named", if there is one. It is learned and scored like
+            any other class; scores are reported with and without it.
     """
 
     classes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Which training samples an epoch draws: each in turn, or those with rare classes more often."""
+"""How often an epoch draws each training sample: once, or more often if it has rare classes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ def expected_draws(config: SamplingConfig, counts_SK: Tensor) -> Tensor:
     """How often each sample is drawn in an epoch, on average: (S,) float64 that sum to S.
 
     Args:
-        config: How.
+        config: The method of sampling.
         counts_SK: (S, K) labelled pixels (points) of each class in each of the S samples.
 
     Raises:
-        ValueError: If nothing is labelled, or nothing would be drawn more often than in turn.
+        ValueError: If nothing is labelled, or no sample would be drawn more often than another.
     """
     num_samples = len(counts_SK)
     if not counts_SK.any():
         raise ValueError(
             "counts_SK must hold labels of some class, got 0 of every class; check ignore_index"
         )
-    counts_SK = counts_SK[:, counts_SK.any(0)].double()  # a class that no sample holds is no class
+    counts_SK = counts_SK[:, counts_SK.any(0)].double()  # drop classes without labels
     if config.by == "turn":
         return torch.ones(num_samples, dtype=torch.float64)
     weights_S = (_repeats if config.by == "repeat_factor" else _by_class)(config, counts_SK)
@@ -31,7 +31,7 @@ def expected_draws(config: SamplingConfig, counts_SK: Tensor) -> Tensor:
 
 
 def _repeats(config: SamplingConfig, counts_SK: Tensor) -> Tensor:
-    """Largest repeat factor of the classes a sample holds; 1 where it holds none."""
+    """Largest repeat factor of the classes in each sample; 1 if it has none."""
     holds_SK = counts_SK > 0
     shares_K = holds_SK.double().mean(0)
     threshold = float(shares_K.quantile(0.5)) if config.threshold is None else config.threshold
@@ -52,7 +52,7 @@ def _repeats(config: SamplingConfig, counts_SK: Tensor) -> Tensor:
 
 
 def _by_class(config: SamplingConfig, counts_SK: Tensor) -> Tensor:
-    """Chance of each sample: of its classes, each split evenly among the samples that hold it."""
+    """Probability of each sample: each class divides its own among the samples with the class."""
     shares_K = counts_SK.sum(0) / counts_SK.sum()
     chances_K = torch.softmax((1 - shares_K) / config.temperature, 0)
     enough_SK = counts_SK >= config.min_pixels

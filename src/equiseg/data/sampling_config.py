@@ -1,4 +1,4 @@
-"""How often training samples are drawn, as options."""
+"""Options for how often training samples are drawn."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How often a training image (or scan, or block) is drawn. An epoch stays n draws of n samples.
+    """How often a training image (scan, block) is drawn. An epoch always has n draws of n samples.
 
     Attributes:
-        by: "turn" draws each once. "repeat_factor" (Gupta et al., LVIS, CVPR 2019) draws samples
-            with classes that few samples hold more often. "rare_class" (Hoyer et al., DAFormer,
-            CVPR 2022) draws a class first, those with few pixels by far more often, then a sample
-            that holds it.
-        threshold: For "repeat_factor": a class in a share f of the samples is repeated
-            max(1, sqrt(threshold / f)) times, a sample as often as the class it holds that is
-            repeated most. None takes the median of f over the classes, so that half of them count
-            as rare, whatever the data; LVIS has 0.001 for 100 000 images of 1203 classes.
+        by: "turn" draws each sample once. "repeat_factor" (Gupta et al., LVIS, CVPR 2019) draws
+            samples more often if they contain classes that few samples contain. "rare_class" (Hoyer
+            et al., DAFormer, CVPR 2022) draws a class first, much more often one with few pixels,
+            then a sample that contains it.
+        threshold: For "repeat_factor": a class in a share f of the samples has the repeat factor
+            max(1, sqrt(threshold / f)); a sample has the largest factor of its classes. None takes
+            the median of f over the classes, so that half of them count as rare in any data; LVIS
+            uses 0.001 for 100 000 images of 1203 classes.
         temperature: For "rare_class": a class with a share f of the labelled pixels (points) is
-            drawn in proportion to exp((1 - f) / temperature). 0.01 is DAFormer's: classes below a
-            hundredth of the pixels come up alike within a factor of 3, those above a tenth almost
-            never.
-        min_pixels: For "rare_class": least pixels (points) of the class a sample must have to be
-            drawn for it; where none has so many, any pixel will do. 16 fill one cell of a network
-            of stride 4; DAFormer has 3000, of images of 1024 x 512.
+            drawn in proportion to exp((1 - f) / temperature). 0.01 is DAFormer's value: the
+            probabilities of classes below 1 % of the pixels differ by at most a factor of 3, and
+            classes above 10 % are almost never drawn.
+        min_pixels: For "rare_class": a sample is drawn for a class only if it has at least this
+            many of its pixels (points); if no sample has, one pixel is enough. 16 fill one cell of
+            a network of stride 4; DAFormer uses 3000 for images of 1024 x 512.
     """
 
     by: Literal["turn", "repeat_factor", "rare_class"] = "turn"

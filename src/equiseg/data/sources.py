@@ -1,7 +1,7 @@
-"""The one table of what ``--data.card`` may name: each kind of data is one row.
+"""Data sources: the one table of what ``--data.card`` may name.
 
-Nothing else asks what kind of name a card is: splits, classes, opening, sizes and the reading of
-scans are questions to the source.
+Each kind of data is a subclass of `Source`. Other modules ask the source about splits, classes,
+sizes and the reading of scans, and never look at the name themselves.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SPLITS = ("train", "val", "test")
 
 
 class Source:
-    """What a card's name means; a kind of data is a subclass and a row of :func:`find_source`.
+    """The data behind a card's name; each kind of data is a subclass.
 
     Attributes:
-        config: Which data, and how they are read.
-        title: What to call the data.
-        sample: What a batch is made of: "image", "scan" or "block".
+        config: The options of the data.
+        title: Name of the data in messages and tables.
+        sample: Kind of sample: "image", "scan" or "block".
         takes_size: Whether ``data.size`` resizes the samples.
     """
 
@@ -51,22 +51,22 @@ class Source:
         raise NotImplementedError
 
     def open(self, split: str, track: Track = untracked) -> Any:
-        """One split: ``SegmentationData`` or ``PointData``."""
+        """Open one split: ``SegmentationData`` or ``PointData``."""
         raise NotImplementedError
 
     def without_context(self) -> Source:
-        """The same data without points that are there as context only, for counting."""
+        """The same data without the context around blocks, for counting."""
         return self
 
     def reading(self) -> ScanReading | None:
-        """How the scans are read; None for images."""
+        """How scans are read; None for images."""
         return None
 
     def check(self) -> None:
-        """Refuse a description whose classes cannot be numbered.
+        """Refuse a description that gives classes no valid ids.
 
         Raises:
-            DataError: Saying which field is wrong.
+            DataError: If a field is wrong; the message names it.
         """
 
 
@@ -154,7 +154,7 @@ class ImageSource(_Card):
     card: ImageCard
 
     def open(self, split: str, track: Track = untracked) -> Any:
-        """One split, an ``ImageFolder``."""
+        """Open one split, an ``ImageFolder``."""
         from equiseg.data.images.folder import ImageFolder
 
         return ImageFolder(self.card, split, self.config.size)
@@ -171,7 +171,7 @@ class PointSource(_Card):
         self.sample = "scan" if card.block is None else "block"
 
     def open(self, split: str, track: Track = untracked) -> Any:
-        """One split, a ``PointFolder``."""
+        """Open one split, a ``PointFolder``."""
         from equiseg.data.points.folder import PointFolder
 
         return PointFolder(self.card, split, track=track)
@@ -222,14 +222,14 @@ _BUILT_IN = {row.name: row for row in (_Pictures, _Scans)}
 
 
 def find_source(config: DataConfig) -> Source:
-    """The data that a configuration names.
+    """The data source that a configuration names.
 
     Args:
         config: ``card`` is the name of built-in data, the name or path of a card, or a dotted
             name of a user's own class.
 
     Raises:
-        DataError: If there are no such data, or ``data.size`` does not apply to them.
+        DataError: If there is no such card, or ``data.size`` does not apply to the data.
         ValueError: If the user's class cannot be found.
     """
     if config.card in _BUILT_IN:
@@ -250,27 +250,28 @@ def find_source(config: DataConfig) -> Source:
 
 
 def is_built_in(card: str) -> bool:
-    """Whether a card's name means built-in data."""
+    """Whether this is a name of built-in data."""
     return OLD_NAMES.get(card, card) in _BUILT_IN
 
 
 def is_own_name(card: str) -> bool:
-    """Whether a card's name means a user's own class: "my_module.MyData", "file.py:MyData"."""
+    """Whether this names a user's own class: "my_module.MyData", "file.py:MyData"."""
     return is_dotted(card) and (".py:" in card or not set("/\\") & set(card))
 
 
 def open_split(config: DataConfig, split: str, track: Track = untracked) -> Any:
-    """One split of the data: ``SegmentationData`` or ``PointData``.
+    """Open one split of the data: ``SegmentationData`` or ``PointData``.
 
-    Images are not read yet; scans are, the first time, to be cut into blocks.
+    Images are read later, sample by sample; scans are read at once, the first time, to cut them
+    into blocks.
 
     Args:
-        config: Which data.
+        config: The options of the data.
         split: Name of the split.
         track: Shows the progress over the scans.
 
     Raises:
-        DataError: If the card, the folders or file partners are missing.
+        DataError: If the card, a folder, or the image or mask of a pair is missing.
     """
     return find_source(config).open(split, track)
 
@@ -279,13 +280,13 @@ def count_classes(config: DataConfig) -> int:
     """Number of classes of the data, before any sample is read.
 
     Raises:
-        DataError: If the card does not say.
+        DataError: If the card or its classes cannot be read.
     """
     return len(find_source(config).classes())
 
 
 def split_names(config: DataConfig) -> list[str]:
-    """The splits the data have, of train, val and test.
+    """Names of the splits of the data, in the order train, val, test.
 
     Raises:
         DataError: If train or val is missing.

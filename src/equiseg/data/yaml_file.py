@@ -1,4 +1,4 @@
-"""YAML files; errors name the file and the line."""
+"""Reading YAML files; errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def read_yaml(file: Path | Traversable) -> Any:
-    """What a file says.
+    """Read a YAML file.
 
     Args:
-        file: On disk, or one that came with the package.
+        file: A file on disk or in the package.
 
     Raises:
-        DataError: If it cannot be read, or is no YAML.
-        ImportError: Without PyYAML.
+        DataError: If the file cannot be read or is not valid YAML.
+        ImportError: If PyYAML is not installed.
     """
     try:
         import yaml

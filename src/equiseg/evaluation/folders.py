@@ -1,4 +1,4 @@
-"""Predicting many files: images or scans, one after the other, past those that cannot be read."""
+"""Predict many files of images or scans; files that cannot be read are reported at the end."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Model = Callable[[Tensor], Tensor]
 def predict(
     model: nn.Module, inputs: Inputs, config: EvaluationConfig, channels: Sequence[str]
 ) -> Tensor:
-    """What a score takes: logits (B, K, H, W) of images, class ids (N,) of points.
+    """Predict in the form that a score takes: logits (B, K, H, W) or class ids (N,) of points.
 
     Args:
         model: The network.
@@ -145,7 +145,7 @@ def _resized(maps: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Te
 
 
 def check_evaluation(config: EvaluationConfig, of_points: bool = False) -> None:
-    """Refuse views that cannot be made, of images or of point clouds.
+    """Raise an error for views that are impossible for images or for point clouds.
 
     Raises:
         ValueError: If there is no scale, window and stride do not fit, or an option is of the

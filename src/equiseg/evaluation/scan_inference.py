@@ -47,16 +47,16 @@ def predict_scan_classes(
 
     The scan is cut into blocks, each seen with its margin. With several votes this is repeated on
     grids that are shifted by an equal part of a block along both axes; the probabilities of a
-    point are averaged over the blocks it was seen in. They are kept on disk, beside the scan: of
-    a large scan and many classes they would not fit in memory.
+    point are averaged over the blocks that contain it. They are stored on disk, next to the scan,
+    because for a large scan and many classes they would not fit in memory.
 
     Args:
         model: The network; runs where its weights are.
         scan: The scan.
         reading: How scans are cut and voxelised for this network.
         config: How many votes, and whether mirrored scans vote too.
-        wanted_N: (N,) bool; blocks without a wanted point are not looked at, and the ids there
-            mean nothing. None wants all.
+        wanted_N: (N,) bool; blocks without a wanted point are skipped, and their ids are not
+            meaningful. None predicts all points.
     """
     device = next(model.parameters()).device
     channels = channel_names(reading.features)

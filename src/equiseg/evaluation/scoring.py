@@ -1,4 +1,4 @@
-"""Scoring a trained network on a split: scores, collapse measures, where the errors are."""
+"""Score a trained network on a split: scores, calibration, collapse measures, confusion."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from equiseg.tap import FeatureTap
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one pass over a split tells.
+    """The results of one pass over a split.
 
     Attributes:
         score: IoU and accuracy.
         moments: Class moments of the last-layer features, at label resolution.
-        classifier_KD: (K, D) rows of the classifier; None where it looks at a neighbourhood and
-            has no single row to compare with a center.
+        classifier_KD: (K, D) rows of the classifier; None if it is larger than 1x1 and so has no
+            single row to compare with a center.
         confusion_KK: (K, K) int64 label-by-prediction counts.
-        calibration: Whether predictions are right as often as the network is sure of them.
+        calibration: Confidence and accuracy of the predictions by class and bin.
     """
 
     score: Score

@@ -1,4 +1,4 @@
-"""How uneven the classes are: counts, imbalance factors, groups, priors, weights, context."""
+"""Class imbalance: counts, imbalance factors, groups, priors, weights, context."""
 
 from equiseg.imbalance.class_table import ClassTable
 from equiseg.imbalance.context import ContextStatistics

@@ -1,4 +1,4 @@
-"""Counts of named classes as a CSV file, the form in which they are published."""
+"""Counts of named classes as a CSV file, the usual form of published counts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _NEEDED = ("class_id", "name", "pixels", "images")
 class ClassTable:
     """Names and counts of the classes of a data set.
 
-    As CSV: the columns class_id, name, pixels, images, then regions where they were counted, and
-    num_images, the same number in every row. Reading needs the first four, in any order and among
-    any others, and the rows in any order.
+    The CSV columns are class_id, name, pixels, images, then regions if they were counted, and
+    num_images (the same number in every row). Reading needs the first four; columns and rows may
+    have any order, and other columns are ignored.
 
     Attributes:
         names: Names of the K classes.
-        statistics: Their pixels and images.
+        statistics: Counts of their pixels and images.
         regions_K: (K,) int64 connected regions of each class, or None if not counted.
     """
 
@@ -43,16 +43,16 @@ class ClassTable:
 
     @classmethod
     def read_csv(cls, path: str | Path, *, num_images: int | None = None) -> ClassTable:
-        """Names and counts from a CSV file.
+        """Read names and counts from a CSV file.
 
         Args:
             path: The file.
-            num_images: Images in the data set. None takes the file's column of that name. Published
-                files have none; then it is the least there can be, the images of the commonest
-                class, and centers per batch come out too many.
+            num_images: Images in the data set. None takes the file's column of that name. Without
+                that column (as in published files) it is the number of images of the most common
+                class, a lower bound, and centers per batch are overestimated.
 
         Raises:
-            ValueError: If a column is missing, an entry is no count, the class ids are not
+            ValueError: If a column is missing, an entry is not a count, the class ids are not
                 0..K-1, or num_images is less than the images of a class; the message names the
                 file.
         """
@@ -73,7 +73,7 @@ class ClassTable:
                 class_id, *values = (_count(row[column], column, where) for column in numbers)
                 if class_id in names:
                     raise ValueError(
-                        f"{where}: class_id {class_id} comes again; keep one row of it"
+                        f"{where}: class_id {class_id} is repeated; keep one row of it"
                     )
                 names[class_id], counts[class_id] = row["name"], values
         if sorted(names) != list(range(len(names))) or not names:
@@ -89,7 +89,7 @@ class ClassTable:
         if num_images < images_K.max():
             raise ValueError(
                 f"{path}: num_images must be at least the images of every class, got {num_images} "
-                f"under {int(images_K.max())}; count both anew"
+                f"under {int(images_K.max())}; count both again"
             )
         return cls(
             tuple(names[class_id] for class_id in range(len(names))),
@@ -98,7 +98,7 @@ class ClassTable:
         )
 
     def write_csv(self, path: str | Path) -> None:
-        """Write the table; :meth:`read_csv` takes it back whole."""
+        """Write the table to a CSV file that :meth:`read_csv` reads without loss."""
         statistics = self.statistics
         columns = {
             "class_id": range(len(self.names)),

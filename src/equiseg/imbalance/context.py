@@ -1,4 +1,4 @@
-"""What surrounds a class: its regions, its neighbours, its company in an image."""
+"""Context of the classes: regions, neighbours and co-occurrence in an image."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from equiseg.labels import check_labels
 
 @dataclass(eq=False)
 class ContextStatistics(Tally):
-    """How the classes lie together.
+    """Regions, neighbours and co-occurrence of the classes.
 
-    A classifier can take the context of a pixel for its class; how much there is to take is
-    measured here. Statistics of parts of a data set add up with ``+``.
+    A classifier can predict the class of a pixel from its context; these statistics measure how
+    informative the context is. Statistics of parts of a data set add up with ``+``.
 
     Attributes:
-        regions_K: (K,) int64, connected regions of each class: pixels that touch by a side, voxels
-            by a face.
-        adjacency_KK: (K, K) int64, pairs of neighbouring pixels (voxels) by their two classes. A
-            pair is counted from either side: the matrix is symmetric, its diagonal holds twice the
-            pairs within a class. Pairs with an unlabelled pixel are left out.
-        cooccurrence_KK: (K, K) int64, images (scans) that hold both classes; those that hold the
-            class on the diagonal.
+        regions_K: (K,) int64, connected regions of each class: pixels that share a side, voxels
+            that share a face.
+        adjacency_KK: (K, K) int64, pairs of neighbouring pixels (voxels) by their two classes. Each
+            pair is counted from both sides, so the matrix is symmetric and its diagonal holds twice
+            the pairs within a class. Pairs with an unlabelled pixel are left out.
+        cooccurrence_KK: (K, K) int64, images (scans) that contain both classes; on the diagonal,
+            images that contain the class.
         num_images: Number of images counted.
     """
 
@@ -83,7 +83,7 @@ class ContextStatistics(Tally):
 
         Args:
             coordinates_V3: (V, 3) integer coordinates of the occupied voxels, each once.
-            labels_V: (V,) their labels, e.g. of the majority of their points.
+            labels_V: (V,) labels of the voxels, e.g. by majority of their points.
             ignore_index: Label value to leave out.
 
         Raises:
@@ -107,49 +107,50 @@ class ContextStatistics(Tally):
         self._add(voxel_layout(coordinates, labels, self.num_classes))
 
     def adjacency_without_self(self) -> Tensor:
-        """(K, K) int64 pairs of neighbours of two different classes: the borders between them."""
+        """(K, K) int64 pairs of neighbours with two different classes: the borders between them."""
         return self.adjacency_KK - torch.diag(self.adjacency_KK.diagonal())
 
     def neighbour_correlation(self) -> float:
-        """Correlation of a pixel's class with its neighbour's, -1..1.
+        """Correlation between the classes of a pixel and its neighbour, -1..1.
 
-        Share of neighbours of one class, less what chance gives, over the most it could be (the
-        assortativity of Newman 2003, equation 2; Cohen's kappa). About 1 for large regions, 0 for
-        classes strewn at random; NaN without neighbours or with one class only.
+        Share of neighbours with equal class, minus the share expected by chance, divided by the
+        largest possible difference (assortativity of Newman 2003, equation 2; Cohen's kappa). About
+        1 for large regions, 0 for randomly scattered classes; NaN without neighbours or with only
+        one class.
         """
         shares_KK = _shares(self.adjacency_KK)
         expected = float(shares_KK.sum(0).square().sum())
         return _ratio(float(shares_KK.trace()) - expected, 1 - expected)
 
     def neighbour_correlation_by_class(self) -> Tensor:
-        """(K,) float64: for each class the correlation of "is it" with "is its neighbour it".
+        """(K,) float64: correlation of "pixel is of class k" with "neighbour is of class k".
 
-        Pearson's correlation of the two indicators over all pairs of neighbours; their mean,
-        weighted by the variances p (1 - p), is :meth:`neighbour_correlation`. NaN for a class
-        without neighbours, and for one that is all there is.
+        Pearson's correlation of the two indicators over all pairs of neighbours. Its mean over the
+        classes, weighted by the variances p (1 - p), is :meth:`neighbour_correlation`. NaN for a
+        class without neighbours, and if there is only one class.
         """
         shares_KK = _shares(self.adjacency_KK)
         p_K = shares_KK.sum(0)
         return (shares_KK.diagonal() - p_K.square()) / (p_K * (1 - p_K))
 
     def entropy(self, *, across_borders: bool = False) -> float:
-        """H(class) in bits, over the pixels of all neighbouring pairs; NaN without any.
+        """H(class) in bits, over the pixels of all neighbouring pairs; NaN without pairs.
 
         Args:
-            across_borders: Over pairs of two different classes only.
+            across_borders: Use only pairs of two different classes.
         """
         return _entropy(_shares(self._pairs(across_borders)).sum(0))
 
     def conditional_entropy(self, *, across_borders: bool = False) -> float:
         """H(class | class of a neighbour) in bits, at most :meth:`entropy`; NaN without neighbours.
 
-        How uncertain a pixel's class stays once a neighbour's is known. Regions are large, so over
-        all pairs this is near 0 and says how large they are; across borders it says whether classes
-        keep company: ``entropy(...) - conditional_entropy(...)`` bits of a class are told by
-        the class it borders on.
+        The remaining uncertainty about the class of a pixel when the class of a neighbour is known.
+        Over all pairs it is near 0, because regions are large, and measures their size. Across
+        borders it measures whether certain classes are adjacent: a class gives
+        ``entropy(...) - conditional_entropy(...)`` bits about the class that it borders on.
 
         Args:
-            across_borders: Over pairs of two different classes only.
+            across_borders: Use only pairs of two different classes.
         """
         shares_KK = _shares(self._pairs(across_borders))
         return _entropy(shares_KK) - _entropy(shares_KK.sum(0))

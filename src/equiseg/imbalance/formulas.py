@@ -1,7 +1,7 @@
 """Measures of imbalance, class weights and priors, each by its published formula.
 
-All take counts of each class in whatever unit (pixels, points, images, centers). Classes never
-counted are left out of measures, so that an absent class changes nothing.
+All take counts of each class in any unit (pixels, points, images, centers). Measures leave out
+classes with a count of zero, so that an absent class changes nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ WeightFormula = Literal["inverse", "square_root", "enet", "median_frequency", "e
 
 
 def imbalance_factor(counts_K: Tensor | Sequence[float]) -> float:
-    """Count of the commonest class over that of the rarest that occurs (Cui et al. 2019).
+    """Ratio of the largest to the smallest class count that is not zero (Cui et al. 2019).
 
-    1 for balanced data, NaN where nothing was counted.
+    1 for balanced data, NaN if all counts are zero.
     """
     present = _present(_counts(counts_K))
     return float(present.max() / present.min()) if len(present) else math.nan
@@ -28,10 +28,10 @@ def imbalance_factor(counts_K: Tensor | Sequence[float]) -> float:
 def gini(counts_K: Tensor | Sequence[float]) -> float:
     """Gini coefficient of the counts of the classes that occur.
 
-    Mean difference between two classes over twice the mean count: 0 for balanced data, towards
-    1 - 1/K as one class holds everything. NaN where nothing was counted. (Yang et al., "A Survey on
-    Long-Tailed Visual Recognition", IJCV 2022, prefer it to the imbalance factor, which two
-    classes alone decide.)
+    Mean difference between two classes over twice the mean count: 0 for balanced data; it
+    approaches 1 - 1/K if one class has almost all counts. NaN if all counts are zero. (Yang et al.,
+    "A Survey on Long-Tailed Visual Recognition", IJCV 2022, prefer it to the imbalance factor,
+    which depends on only two classes.)
     """
     present = _present(_counts(counts_K)).sort().values
     if not len(present):
@@ -44,7 +44,7 @@ def gini(counts_K: Tensor | Sequence[float]) -> float:
 def effective_num_classes(counts_K: Tensor | Sequence[float]) -> float:
     """Number of equally frequent classes with the same entropy (Hill 1973, order 1).
 
-    K for balanced data, 1 where one class holds everything, NaN where nothing was counted.
+    K for balanced data, 1 if one class has all counts, NaN if all counts are zero.
     """
     present = _present(_counts(counts_K))
     if not len(present):
@@ -57,13 +57,14 @@ def effective_number(counts_K: Tensor | Sequence[float], beta: float = 0.999) ->
     """Effective number of samples of each class, (1 - beta^n) / (1 - beta): (K,) float64.
 
     Cui et al., "Class-Balanced Loss Based on Effective Number of Samples" (CVPR 2019), equation 2.
-    Samples overlap, so more of them add less and less: about n up to 1 / (1 - beta), the limit.
-    Counts of pixels are far beyond that limit for any customary beta; image or center counts, or a
-    beta of 1 - 1 / N for N unlike pixels, keep classes apart.
+    Samples overlap, so each further sample adds less: the number is about n for small n, and at
+    most 1 / (1 - beta). Pixel counts are far beyond that limit for any usual beta, so all classes
+    would get the same number; use counts of images or centers, or a beta of 1 - 1 / N for N
+    distinct pixels.
 
     Args:
         counts_K: (K,) counts of each class.
-        beta: 0 (one sample tells all) to 1 (every sample is new, the count itself).
+        beta: 0 (each class counts as one sample) to 1 (every sample is new: the count itself).
 
     Raises:
         ValueError: If beta lies outside 0..1.
@@ -91,21 +92,21 @@ def class_weights(
     inverse                   1 / n
     square_root               1 / sqrt(n)
     enet                      1 / ln(1.02 + share of the pixels) (Paszke et al. 2016, ENet)
-    median_frequency          median(f) / f with f = n / images that hold the class: that of Eigen &
-                              Fergus 2015, pixels over those of these images, where all are of one
+    median_frequency          median(f) / f with f = n / images with the class. Eigen & Fergus 2015
+                              divide by the pixels of these images: the same if all images have one
                               size
     effective_number          (1 - beta) / (1 - beta^n) (Cui et al. 2019)
     ========================  ====================================================================
 
-    Scaled to mean 1 over the classes that occur, so that the learning rate keeps its meaning from
-    one formula to the next (published factors that all classes share cancel). Classes never
-    counted take the largest weight of the others: the formulas have no value there, and 0 would
-    silence a class that the counted part of the data happened to miss.
+    Scaled to mean 1 over the classes that occur, so that one learning rate suits all formulas
+    (factors that all classes share cancel). Classes with a count of zero get the largest weight of
+    the others: the formulas have no value there, and a weight of 0 would switch off a class that
+    is missing from the counted part of the data.
 
     Args:
         counts_K: (K,) counts n of each class, in training; pixels for enet and median_frequency.
-        formula: Which of the five.
-        images_K: (K,) images that hold each class; for median_frequency only, which needs it.
+        formula: One of the five names above.
+        images_K: (K,) number of images with each class; required for median_frequency, else unused.
         beta: For effective_number only, see :func:`effective_number`.
 
     Raises:
@@ -144,15 +145,15 @@ def class_weights(
 def class_prior(counts_K: Tensor | Sequence[float], *, total: float | None = None) -> Tensor:
     """Share of each class, never 0, so that its logarithm is finite: (K,) float64.
 
-    A class never counted takes the largest share, that of the commonest: what adjusts logits,
-    margins or draws by the prior then favours it least. By a share near 0 a network would be made
-    to predict, wherever it is unsure, what it has never seen.
+    A class with a count of zero gets the largest share of all classes, so that methods that adjust
+    logits, margins or sampling by the prior favour it least. With a share near 0 the network would
+    predict the unseen class wherever it is uncertain.
 
     Args:
         counts_K: (K,) counts of each class.
-        total: What the counts are shares of, for counts that overlap (images that hold a class are
-            shares of all images). None takes their sum: shares that add up to 1, where every class
-            was counted. 1 gives counts.
+        total: Divisor of the counts, for counts that overlap (images with a class, as shares of
+            all images). None takes the sum of the counts: the shares add up to 1 if every class
+            occurs. 1 returns counts.
     """
     counts = _counts(counts_K)
     filled = torch.where(counts > 0, counts, counts.max() if counts.any() else 1)
@@ -160,12 +161,12 @@ def class_prior(counts_K: Tensor | Sequence[float], *, total: float | None = Non
 
 
 def _counts(counts_K: Tensor | Sequence[float]) -> Tensor:
-    """Counts as one row of float64, refused where they cannot be counts."""
+    """Counts as one row of float64; raises an error for values that cannot be counts."""
     counts = torch.as_tensor(counts_K).double()
     if counts.ndim != 1 or not bool(((counts >= 0) & counts.isfinite()).all()):
         raise ValueError(
             f"counts_K must be one row of finite counts >= 0, got shape {tuple(counts.shape)} and "
-            f"values {counts.flatten()[:5].tolist()}; pass one count a class"
+            f"values {counts.flatten()[:5].tolist()}; pass one count per class"
         )
     return counts
 
@@ -177,13 +178,13 @@ def _present(counts: Tensor) -> Tensor:
 def _images(images_K: Tensor | Sequence[float] | None, counts: Tensor) -> Tensor:
     if images_K is None:
         raise ValueError(
-            "median_frequency needs images_K, the images that hold each class; pass "
+            "median_frequency needs images_K, the number of images with each class; pass "
             "images_K=statistics.images_K"
         )
     images = _counts(images_K)
     if images.shape != counts.shape or bool(((images == 0) & (counts > 0)).any()):
         raise ValueError(
-            f"images_K must hold an image for each of the {len(counts)} classes that has pixels, "
+            f"images_K must be at least 1 for each of the {len(counts)} classes that has pixels, "
             f"got {images[:5].tolist()}; take both from the same ClassStatistics"
         )
     return images

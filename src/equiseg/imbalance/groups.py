@@ -11,11 +11,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class FrequencyGroups:
-    """Which classes are frequent, which are rare.
+    """Class ids by frequency: head, common and tail.
 
     Attributes:
         head: Ids of the most frequent classes, most frequent first.
-        common: Ids of the classes between.
+        common: Ids of the classes in between.
         tail: Ids of the rarest classes.
     """
 
@@ -40,14 +40,14 @@ class FrequencyGroups:
         groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | Sequence[int] | None,
         num_classes: int,
     ) -> FrequencyGroups | None:
-        """Groups from any of the ways to say them; None stays None.
+        """Convert groups from any accepted form; None stays None.
 
         Args:
-            groups: As they are, as :meth:`from_mapping` or :meth:`from_counts` takes them, or None.
+            groups: Groups, an argument of :meth:`from_mapping` or :meth:`from_counts`, or None.
             num_classes: Number of classes K.
 
         Raises:
-            ValueError: If they name a class beyond the K, or miss one of the three names.
+            ValueError: If a class id is K or more, or one of the three names is missing.
         """
         if groups is None:
             return None
@@ -72,10 +72,10 @@ class FrequencyGroups:
 
     @classmethod
     def from_counts(cls, class_counts_K: Tensor | Sequence[int]) -> FrequencyGroups:
-        """Thirds by frequency: K/3 classes, rounded, to head and to tail, the others between.
+        """Thirds by frequency: K/3 classes (rounded) in head and in tail, the others in common.
 
-        Classes never counted have no frequency to rank: they join the tail after the split. Ties
-        go by class id.
+        Classes with a count of zero are added to the tail after the split. Ties are ordered by
+        class id.
 
         Args:
             class_counts_K: (K,) counts of pixels, points or images of each class, in training.

@@ -1,8 +1,8 @@
-"""How the labels of an image or scan lie: connected regions, and which classes touch.
+"""Layout of the labels of an image or scan: connected regions, and classes that touch.
 
-NumPy alone, and no loop over pixels. A mask is read as runs, stretches of one label within a row:
-a few thousand where there are a quarter of a million pixels. Runs, or the voxels of a scan, are the
-nodes of a graph whose edges join nodes that touch; regions are its components within a class.
+It uses only NumPy and has no loop over pixels. A mask is read as runs (stretches of one label
+within a row): a few thousand for a quarter of a million pixels. Runs, or the voxels of a scan, are
+the nodes of a graph whose edges join touching nodes; regions are its components within a class.
 
 Shapes: P pixels, R runs or voxels (the nodes), E pairs of nodes that touch, K classes.
 """
@@ -20,12 +20,12 @@ Ids = NDArray[np.int64]
 
 
 class Layout(NamedTuple):
-    """How the classes of one image or scan lie.
+    """Counts, regions and neighbours of the classes in one image or scan.
 
     Attributes:
         counts_K: (K,) int64, pixels or voxels of each class.
         regions_K: (K,) int64, connected regions of each class.
-        adjacency_KK: (K, K) int64; every pair of neighbours is counted from either side, so the
+        adjacency_KK: (K, K) int64; each pair of neighbours is counted from both sides, so the
             matrix is symmetric and its diagonal holds twice the pairs within a class.
     """
 
@@ -38,7 +38,7 @@ def mask_layout(labels_HW: Integers, num_classes: int) -> Layout:
     """Layout of a mask; neighbours are the pixels to the left and right, above and below.
 
     Args:
-        labels_HW: (H, W); labels outside 0..K-1 are no class and nobody's neighbours.
+        labels_HW: (H, W); labels outside 0..K-1 are left out.
         num_classes: Number of classes K.
     """
     runs = _runs(labels_HW)
@@ -53,12 +53,12 @@ def mask_layout(labels_HW: Integers, num_classes: int) -> Layout:
 
 
 def region_at(labels_HW: Integers, row: int, column: int) -> NDArray[np.bool_]:
-    """The connected region that a pixel lies in: (H, W) bool.
+    """The connected region that contains a pixel: (H, W) bool.
 
     Args:
-        labels_HW: (H, W) labels; the region has the one of the pixel.
-        row: Of the pixel.
-        column: Of the pixel.
+        labels_HW: (H, W) labels; the whole region has the label of the pixel.
+        row: Row of the pixel.
+        column: Column of the pixel.
     """
     runs = _runs(labels_HW)
     labels_R = labels_HW.ravel()[runs.places_R]
@@ -71,7 +71,7 @@ def region_at(labels_HW: Integers, row: int, column: int) -> NDArray[np.bool_]:
 
 
 class _Runs(NamedTuple):
-    """A mask as runs: where each begins, its pixels, and which of them touch along how many."""
+    """A mask as runs: start and size of each, pairs that touch, and the lengths of the contacts."""
 
     places_R: Ids
     sizes_R: Ids
@@ -89,8 +89,8 @@ def _runs(labels_HW: Integers) -> _Runs:
     places_R = np.flatnonzero(begins_P)
     sizes_R = np.diff(places_R, append=labels_P.size)
 
-    left = np.flatnonzero(places_R[1:] % max(width, 1))  # its next run is in the same row
-    # Between a place where either row begins a run and the next such place, one run lies under one.
+    left = np.flatnonzero(places_R[1:] % max(width, 1))  # the next run is in the same row
+    # Between two successive starts of runs in either row, one run lies below exactly one run.
     overlaps = np.flatnonzero(begins_P[width:] | begins_P[: labels_P.size - width])
     above = np.searchsorted(places_R, overlaps, side="right") - 1
     below = np.searchsorted(places_R, overlaps + width, side="right") - 1
@@ -109,11 +109,11 @@ def voxel_layout(coordinates_V3: Integers, labels_V: Integers, num_classes: int)
 
     Args:
         coordinates_V3: (V, 3), each voxel once, in any order.
-        labels_V: (V,); labels outside 0..K-1 are no class and nobody's neighbours.
+        labels_V: (V,); labels outside 0..K-1 are left out.
         num_classes: Number of classes K.
 
     Raises:
-        ValueError: If a voxel comes twice, or the voxels span 2^63 places or more.
+        ValueError: If a voxel is repeated, or the box around the voxels has 2^63 places or more.
     """
     cells_V3 = coordinates_V3.astype(np.int64)
     if len(cells_V3):
@@ -148,11 +148,11 @@ def voxel_layout(coordinates_V3: Integers, labels_V: Integers, num_classes: int)
 def _layout(
     labels_R: Integers, sizes_R: Ids, first_E: Ids, second_E: Ids, weights_E: Ids, num_classes: int
 ) -> Layout:
-    """Layout of nodes that are stretches of pixels (a voxel is one of length 1).
+    """Layout of nodes that are stretches of pixels (a voxel is a stretch of length 1).
 
     Args:
         labels_R: Label of each node.
-        sizes_R: Pixels in each node; n of them in a row are n - 1 pairs of neighbours.
+        sizes_R: Pixels in each node; n pixels in a row are n - 1 pairs of neighbours.
         first_E: One node of each pair that touches.
         second_E: The other one.
         weights_E: Pairs of neighbouring pixels between the two.
@@ -176,7 +176,7 @@ def _layout(
 
 
 def _parents(num_nodes: int, first_E: Ids, second_E: Ids) -> Ids:
-    """For each node the smallest of its connected component.
+    """For each node the smallest node of its connected component.
 
     Each round hooks every root to the smallest root it touches, lets all nodes jump up to their
     root, and keeps the edges between different roots (Shiloach & Vishkin 1982).

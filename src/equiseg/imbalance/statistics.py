@@ -15,7 +15,7 @@ from equiseg.labels import check_labels, count_labels
 
 @dataclass(eq=False)
 class ClassStatistics(Tally):
-    """How often each class occurs.
+    """Number of pixels and images of each class.
 
     Statistics of parts of a data set add up with ``+``.
 
@@ -61,10 +61,10 @@ class ClassStatistics(Tally):
 
     @classmethod
     def from_counts(cls, counts_SK: Tensor) -> ClassStatistics:
-        """The statistics of samples whose labels are counted.
+        """Statistics from the label counts of each sample.
 
         Args:
-            counts_SK: (S, K) int64 labels of each class in each of S samples.
+            counts_SK: (S, K) int64 number of labels of each class in each of S samples.
         """
         return cls(counts_SK.sum(0), (counts_SK > 0).sum(0), len(counts_SK))
 
@@ -87,20 +87,20 @@ class ClassStatistics(Tally):
 
     @property
     def pixel_imbalance(self) -> float:
-        """Largest over smallest class in pixels, over the classes that occur."""
+        """Ratio of the largest to the smallest class in pixels, over the classes that occur."""
         return imbalance_factor(self.pixels_K)
 
     @property
     def image_imbalance(self) -> float:
-        """Largest over smallest class in images that contain it, over the classes that occur."""
+        """Ratio of the largest to the smallest number of images with a class that occurs."""
         return imbalance_factor(self.images_K)
 
     def centers_per_batch(self, batch_size: int) -> Tensor:
         """Expected number of centers of each class in a batch: (K,) float64 in 0..1.
 
-        A batch has one center of a class or none. With b of N images drawn at random and n of them
-        holding the class, it has none with probability C(N - n, b) / C(N, b) (hypergeometric).
-        That is for whole images: crops hold fewer classes.
+        A batch has one center of a class or none. If b of N images are drawn at random and n of the
+        N contain the class, it has none with probability C(N - n, b) / C(N, b) (hypergeometric).
+        This holds for whole images; crops contain fewer classes.
 
         Args:
             batch_size: Images b in a batch; beyond N, a batch holds all images.
@@ -117,10 +117,10 @@ class ClassStatistics(Tally):
         return -torch.expm1(log_absent_K)
 
     def center_imbalance(self, batch_size: int) -> float:
-        """Largest over smallest class in centers a batch, over the classes that occur.
+        """Ratio of the largest to the smallest number of centers per batch.
 
-        Between 1 and the image imbalance; what the center branch sees where the pixel branch sees
-        the pixel imbalance.
+        Only classes that occur count. It lies between 1 and the image imbalance. It is the
+        imbalance for the center branch, as the pixel imbalance is for the pixel branch.
 
         Args:
             batch_size: Images in a batch.
@@ -130,6 +130,6 @@ class ClassStatistics(Tally):
     def image_prior(self) -> Tensor:
         """(K,) share of the images that contain each class, as the published branch uses it.
 
-        A class in no image counts as the commonest, see :func:`class_prior`.
+        A class in no image gets the share of the most common class, see :func:`class_prior`.
         """
         return class_prior(self.images_K, total=self.num_images)

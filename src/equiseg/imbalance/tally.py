@@ -1,4 +1,4 @@
-"""Counts of a data set that add up: image by image, part by part, over interrupted passes."""
+"""Counts over a data set that can be added, saved and loaded."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Tally:
         if len(sizes) != 1 or any(dims[name] != _dims(name) for name in dims):
             shapes = {name: tuple(counts.shape) for name, counts in self._tensors().items()}
             raise ValueError(
-                f"{type(self).__name__} must hold one count a class in every dimension, got shapes "
-                f"{shapes}; take all counts from the same classes"
+                f"{type(self).__name__} must hold one count per class in every dimension, got "
+                f"shapes {shapes}; take all counts from the same classes"
             )
 
     @property
@@ -67,13 +67,13 @@ class Tally:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Fields as lists and integers, ready for JSON; :meth:`from_dict` takes them back."""
+        """Fields as lists and integers, ready for JSON; :meth:`from_dict` reads them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: v.tolist() if isinstance(v, Tensor) else v for name, v in values.items()}
 
     @classmethod
     def from_dict(cls: type[Self], values: Mapping[str, Any]) -> Self:
-        """Counts from the fields that :meth:`to_dict` gives; other keys are left alone.
+        """Counts from the fields that :meth:`to_dict` returns; other keys are ignored.
 
         Raises:
             ValueError: If a field is missing or the shapes disagree.
@@ -81,7 +81,7 @@ class Tally:
         names = [field.name for field in fields(cls)]
         if missing := [name for name in names if name not in values]:
             raise ValueError(
-                f"{cls.__name__} needs the fields {names}, got none for {missing}; save it anew"
+                f"{cls.__name__} needs the fields {names}, got none for {missing}; save it again"
             )
         return cls(
             *(
@@ -101,7 +101,7 @@ class Tally:
         """Counts from a file that :meth:`save` wrote.
 
         Raises:
-            ValueError: If the file is not such a file; the message names it.
+            ValueError: If the file does not hold such counts; the message names the file.
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -115,5 +115,5 @@ class Tally:
 
 
 def _dims(name: str) -> int:
-    """Dimensions by a field's name: 1 of pixels_K, 2 of adjacency_KK, 0 of num_images."""
+    """Number of dimensions of a field: 1 for pixels_K, 2 for adjacency_KK, 0 for num_images."""
     return len(name) - len(name.rstrip("K"))

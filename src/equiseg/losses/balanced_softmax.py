@@ -7,13 +7,13 @@ from equiseg.losses.protocol import ClassPrior
 
 
 class BalancedSoftmaxLoss(LogitAdjustedLoss):
-    r"""Cross entropy of a softmax that weighs each class by its count.
+    r"""Cross entropy of a softmax that weights each class by its count.
 
     .. math:: L = \frac{1}{P} \sum_p -\log \frac{n_{y_p} e^{z_{p y_p}}}{\sum_k n_k e^{z_{pk}}}
 
     Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020 (arXiv
     2007.10740). With n the pixels of each class in training this is
-    :class:`LogitAdjustedLoss` at tau = 1. Their meta-learned sampler is not part of it.
+    :class:`LogitAdjustedLoss` with tau = 1. Their meta-learned sampler is not included.
 
     Args:
         num_classes: Number of classes K.

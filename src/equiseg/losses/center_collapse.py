@@ -35,10 +35,10 @@ class Projection(NamedTuple):
 
     @classmethod
     def of(cls, projection: Any) -> Projection | None:
-        """A projection from any way to say it: None, a kind, or a pair (kind, dim).
+        """Convert a projection from any accepted form: None, a kind, or a pair (kind, dim).
 
         Raises:
-            ValueError: If it is something else.
+            ValueError: If it is anything else.
         """
         if projection is None:
             return None
@@ -54,21 +54,22 @@ class Projection(NamedTuple):
 class CenterCollapseLoss(CenterLoss):
     r"""The center collapse regularizer, for training only.
 
-    Takes the class centers of the features before the pixel classifier and scores them against a
-    fixed frame of unit vectors at equal and maximal angles (a simplex equiangular tight frame):
+    It takes the class centers of the input features of the pixel classifier and classifies them
+    with a fixed frame of unit vectors at equal and maximal angles (a simplex equiangular tight
+    frame):
 
     .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}}
         -\log \mathrm{softmax}_k(s\, M \hat z_k + \log \pi)
 
-    with :math:`\hat z_k` the normalised center. Every present class weighs the same however few
-    pixels it has, so a rare class pulls as hard as the road. Add it to the pixel loss; the pixel
-    classifier stays learnable and the branch is dropped at inference.
+    with :math:`\hat z_k` the normalised center. Every present class has the same weight, for any
+    number of pixels, so a rare class pulls as hard as the most frequent one. Add it to the pixel
+    loss; the pixel classifier stays learnable and the branch is dropped at inference.
 
     Zhong et al., "Understanding Imbalanced Semantic Segmentation Through Neural Collapse", CVPR
     2023 (arXiv 2301.01100), equation 9. :meth:`published` builds their branch step by step
-    (:class:`equiseg.losses.PublishedCenterCollapseLoss`); this one is simpler: the features
-    themselves, without the random maps, the ReLU (under which no cosine to a random vertex exceeds
-    0.71 on average) and the prior.
+    (:class:`equiseg.losses.PublishedCenterCollapseLoss`). This loss is simpler: it uses the
+    features themselves, without the random maps, the ReLU (with it, no cosine to a random vertex
+    exceeds 0.71 on average) and the prior.
 
     Args:
         num_classes: Number of classes K, at least 2.
@@ -79,15 +80,15 @@ class CenterCollapseLoss(CenterLoss):
             on val of two tasks, two seeds.
         projection: Linear map of the centers from C to D dimensions before the frame, see
             :class:`Projection`: "frozen" (random, seeded), "learnable", or a pair with the
-            dimension, ("learnable", 64). None, the default, compares the centers themselves: with
-            K > C + 1 a projection makes room for the exact simplex.
+            dimension, ("learnable", 64). None, the default, compares the centers themselves. For
+            K > C + 1, a projection to more dimensions allows the exact simplex.
         prior: (K,) positive class shares; their logarithm is added to the logits. None adds none.
         min_count: Classes with fewer valid pixels in the batch count as absent. 1 drops none.
         ignore_index: Label value to leave out.
-        sync: Take centers over all ranks while training under ``torch.distributed``, so that a
-            rare class on one rank is present on all. A process group takes its ranks only (those
-            among which the batch is split); False this rank alone. Never communicates in eval mode.
-            With gradient accumulation each micro-batch has centers of its own.
+        sync: Compute centers over all ranks while training under ``torch.distributed``, so that a
+            rare class on one rank is present on all. A process group: over its ranks only (pass
+            the group that splits the batch). False: this rank only. Never communicates in eval
+            mode. With gradient accumulation each micro-batch has its own centers.
         align_corners: Convention of the (never formed) upsampling of features to labels.
         seed: Seeds the frame and the projection from a private generator: the same on all ranks
             and in all runs, and saved in the state dict.
@@ -105,7 +106,7 @@ class CenterCollapseLoss(CenterLoss):
         >>> labels = torch.randint(0, 3, (2, 32, 32))
         >>> center_loss(features, labels).backward()
 
-        Centers on the vertices of the frame have the least loss there is:
+        Centers on the vertices of the frame have the smallest possible loss:
 
         >>> value = center_loss(center_loss.frame_KD, torch.tensor([0, 1, 2]))
         >>> round(value.item(), 6)
@@ -114,7 +115,7 @@ class CenterCollapseLoss(CenterLoss):
 
     frame_KD: Tensor
     relu: bool = False
-    """Whether centers are clipped at zero before the frame; the published branch does it."""
+    """Whether centers are clipped at zero before the frame, as in the published branch."""
 
     def __init__(
         self,
@@ -169,7 +170,7 @@ class CenterCollapseLoss(CenterLoss):
         weight: float,
         ignore_index: int = 255,
     ) -> PublishedCenterCollapseLoss:
-        """The branch as its authors released it, to compare against.
+        """Build the branch as released by its authors, for comparison.
 
         See :class:`equiseg.losses.PublishedCenterCollapseLoss`, which has the steps as arguments.
 
@@ -181,7 +182,7 @@ class CenterCollapseLoss(CenterLoss):
             ignore_index: Label value to leave out.
 
         Raises:
-            ValueError: As the constructor.
+            ValueError: If an argument cannot work, as in the constructor.
         """
         from equiseg.losses.published_center_collapse import PublishedCenterCollapseLoss
 

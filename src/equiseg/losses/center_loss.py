@@ -17,17 +17,17 @@ from equiseg.losses.feature_loss import check_channels
 from equiseg.losses.protocol import ClassPrior
 from equiseg.ranks import summing_group
 
-# Logits held at once, 64 MB: all of them up to 4,096 classes; beyond, those of a block of rows,
-# made anew in backward.
+# Logits in memory at once, 64 MB: all logits up to 4,096 classes; with more classes, the logits of
+# a block of rows, which backward recomputes.
 _MOST_LOGITS = 2**24
 
 
 class CenterLoss(nn.Module):
     """A loss over features and labels with one sample per present class: its center.
 
-    A subclass implements :meth:`of_centers`. What it is given is exact, in float32 (float64 stays)
-    under any autocast, and over all ranks: the mean feature of each class. Classes weigh the same
-    however few pixels they have. It is added to a pixel loss, and dropped at inference.
+    A subclass implements :meth:`of_centers`. It receives the exact mean feature of each class over
+    all ranks, in float32 (float64 stays) under any autocast. All present classes have the same
+    weight, for any number of pixels. Add the loss to a pixel loss; it is dropped at inference.
 
     Args:
         num_classes: Number of classes K.
@@ -37,8 +37,8 @@ class CenterLoss(nn.Module):
             logits. None adds none.
         min_count: Classes with fewer valid pixels in the batch count as absent.
         ignore_index: Label value to leave out.
-        sync: Take centers over all ranks while training under ``torch.distributed``. A process
-            group takes its ranks only; False this rank alone.
+        sync: Compute centers over all ranks while training under ``torch.distributed``. A process
+            group: over its ranks only. False: this rank only.
         align_corners: Convention of the (never formed) upsampling of features to labels.
 
     Raises:
@@ -81,16 +81,16 @@ class CenterLoss(nn.Module):
         inverse: Tensor | None = None,
         label_side: LabelSide | None = None,
     ) -> Tensor:
-        """The loss of one batch, already times ``weight``.
+        """The loss of one batch, multiplied by ``weight``.
 
         Args:
             features: (B, C, *spatial) input of the pixel classifier, (N, C) points, or (V, C)
                 voxels with an ``inverse`` map.
             labels: (B, *Spatial) integer ids of the same or a larger size, or (N,).
             inverse: (N,) int64, the voxel of each labelled point.
-            label_side: What :func:`equiseg.label_side` made of these labels, with this loss's
-                ``ignore_index`` and ``align_corners``: in a data worker, or once for labels that
-                do not change.
+            label_side: The result of :func:`equiseg.label_side` for these labels, with the
+                ``ignore_index`` and ``align_corners`` of this loss. Compute it in a data worker, or
+                once for labels that do not change.
 
         Returns:
             Scalar in float32 (float64 for float64 features). Zero, still connected to the graph,
@@ -106,7 +106,7 @@ class CenterLoss(nn.Module):
         labelling = Labelling(
             labels, self.num_classes, self.ignore_index, self.align_corners, inverse
         )
-        # Autocast would round the branch to half precision; it is tiny and it is a mean.
+        # Autocast would round the mean to half precision and hardly save time on so few centers.
         with torch.autocast(features.device.type, enabled=False):
             centers = mean_by_class(
                 self.before_averaging(features),
@@ -117,18 +117,18 @@ class CenterLoss(nn.Module):
             return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
 
     def before_averaging(self, features: Tensor) -> Tensor:
-        """What is averaged: the features as they are, if a subclass does not say otherwise."""
+        """The features to average: by default the input features; a subclass may change them."""
         return features
 
     def of_centers(self, centers_KD: Tensor, targets_K: Tensor) -> Tensor:
         """The loss of each center; their mean over the present classes is the loss.
 
         Args:
-            centers_KD: (K', D) centers, in float32 or float64: of all classes or some of them.
+            centers_KD: (K', D) centers of all or some classes, in float32 or float64.
             targets_K: (K',) int64, the class of each.
 
         Returns:
-            (K',) losses, each of its own center alone.
+            (K',) losses; each depends only on its own center.
         """
         raise NotImplementedError
 
@@ -140,7 +140,7 @@ class CenterLoss(nn.Module):
         Args:
             logits_KK: (K', K) logits of the centers.
             targets_K: (K',) int64, the class of each.
-            smoothing: Share of the target spread evenly over all classes, its own included.
+            smoothing: Share of the target spread evenly over all classes, the true one included.
         """
         if self.log_prior_K is not None:
             logits_KK = logits_KK + self.log_prior_K.to(logits_KK.dtype)
@@ -153,7 +153,7 @@ class CenterLoss(nn.Module):
         inverse: Tensor | None,
         label_side: LabelSide | None,
     ) -> None:
-        """The one check of the inputs of a forward pass; a label side has read the labels."""
+        """Check the inputs once per forward pass; a label side has checked the label values."""
         if label_side is not None:
             check_shapes(features, labels, inverse)
         else:
@@ -166,7 +166,7 @@ class CenterLoss(nn.Module):
         """Mean loss of the present centers, times the weight."""
         targets_K = torch.arange(self.num_classes, device=centers_KD.device)
         if is_checkable(present_K):
-            # Which classes are present is known here, and of many classes few are.
+            # Presence can be read here without a wait: score only the present classes.
             centers_KD, targets_K = centers_KD[present_K], targets_K[present_K]
             present_K = present_K[present_K]
         if len(targets_K) * self.num_classes <= _MOST_LOGITS:

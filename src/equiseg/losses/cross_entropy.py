@@ -1,4 +1,4 @@
-"""CrossEntropyLoss: the pixel or point loss every method starts from."""
+"""CrossEntropyLoss: cross entropy over pixels or points."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class CrossEntropyLoss(PixelLoss):
 
     .. math:: L = \frac{1}{P} \sum_p -\log \mathrm{softmax}_{y_p}(z_p)
 
-    As ``torch.nn.CrossEntropyLoss``, save that logits smaller than the labels are resized to
-    them, and that a batch without any label gives zero, connected to the graph, instead of NaN.
+    Like ``torch.nn.CrossEntropyLoss``, with two differences: logits smaller than the labels are
+    resized to them, and a batch without labels gives zero, connected to the graph, instead of NaN.
 
     Args:
         num_classes: Number of classes K.
@@ -35,7 +35,7 @@ class CrossEntropyLoss(PixelLoss):
     """
 
     def score(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
-        """As of every pixel loss; with an ``inverse`` map the points' logits are never formed."""
+        """See :class:`PixelLoss`; with an ``inverse`` map, logits of points are never formed."""
         if inverse is None:
             return super().score(logits, labels, inverse)
         log_chances_VK = F.log_softmax(self.at_labels(logits, labels), 1)

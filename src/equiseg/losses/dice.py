@@ -11,12 +11,12 @@ class DiceLoss(TverskyLoss):
     .. math:: L = \frac{1}{K'} \sum_{k\ \mathrm{present}} 1 - \frac{2 \sum_{y_i = k} p_{ik}}
         {n_k + \sum_i p_{ik}}
 
-    over all pixels i of the batch: the Tversky loss that prices both mistakes at a half. Absent
-    classes are left out, so no smoothing term is needed, see :class:`TverskyLoss`.
+    over all pixels i of the batch: the Tversky loss with both weights 1/2. Absent classes are left
+    out, so no smoothing term is needed, see :class:`TverskyLoss`.
 
     Milletari, Navab and Ahmadi, "V-Net: Fully Convolutional Neural Networks for Volumetric Medical
     Image Segmentation", 3DV 2016 (arXiv 1606.04797). They square each probability and label in
-    the denominator; here is the plain form, which of a hard prediction is the F1 score.
+    the denominator; this is the form without squares, which is the F1 score for hard predictions.
 
     Args:
         num_classes: Number of classes K.

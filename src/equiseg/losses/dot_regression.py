@@ -16,22 +16,22 @@ class DotRegressionLoss(FeatureLoss):
     .. math:: L = \mathrm{mean}_i\, \tfrac{1}{2} (\hat h_i^T m_{y_i} - 1)^2
 
     with :math:`\hat h` the normalised feature and m the rows of the frame (a simplex equiangular
-    tight frame for K <= C + 1, else a softmax code). It only pulls: no term pushes a feature from
-    other classes, whose vertices are far by construction, and the pull fades as it arrives.
+    tight frame for K <= C + 1, else a softmax code). It only pulls: no term pushes a feature away
+    from other classes, whose vertices are far by construction, and the pull vanishes at the vertex.
 
     Yang et al., "Inducing Neural Collapse in Imbalanced Learning: Do We Really Need a Learnable
     Classifier at the End of Deep Neural Network?", NeurIPS 2022 (arXiv 2203.09081); with normalised
-    features, as here, Yang et al., ICLR 2023 (arXiv 2302.03004). The first paper's code lets
-    features keep their length, which then weighs the pixels and gets no gradient.
+    features, as here, Yang et al., ICLR 2023 (arXiv 2302.03004). In the code of the first paper
+    features keep their length, which then weights the pixels and gets no gradient.
 
-    Where labels are larger than the features, the cosines are resized to them, not the features:
-    the same where both have one size, for points, and inside a region of equal features.
+    If the labels are larger than the features, the cosines are resized, not the features. The
+    result is the same if both have one size, for points, and inside a region of equal features.
 
-    At inference :meth:`logits`, the cosines, take the place of a classifier. A network whose linear
-    classifier has :attr:`classifier_rows` predicts the same classes at the features' own stride,
-    where all products of a feature are its length times its cosines. After resizing, long features
-    outweigh short ones, and predictions can differ near borders. Its softmax is not a probability
-    and cannot be calibrated: no length was ever trained.
+    At inference the cosines, :meth:`logits`, replace the logits of a classifier. A network whose
+    linear classifier has :attr:`classifier_rows` predicts the same classes at the stride of the
+    features, where all products of a feature are its length times its cosines. After resizing, long
+    features outweigh short ones, and predictions can differ near borders. Its softmax is not a
+    calibrated probability, because the length of the features was never trained.
 
     Args:
         num_classes: Number of classes K.
@@ -58,7 +58,7 @@ class DotRegressionLoss(FeatureLoss):
 
     @property
     def classifier_rows(self) -> Tensor:
-        """(K, C) rows of the linear classifier that decides alike at the features' stride."""
+        """(K, C) rows of the linear classifier with the same predictions at the feature stride."""
         return self.frame_KD
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:

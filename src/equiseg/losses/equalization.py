@@ -24,10 +24,10 @@ class EqualizationLoss(PixelLoss):
     with T one for the rare classes.
 
     Tan et al., "Equalization Loss for Long-Tailed Object Recognition", CVPR 2020 (arXiv
-    2003.05176), the softmax form. Adapted to segmentation: a pixel takes the part of an image, with
-    draws of its own; and the rare classes are named by the share of the pixels that they hold
-    together (the paper's tail ratio), not by a threshold on the frequency of each, which would
-    have to follow K. In eval mode :math:`\beta` is its mean, as with dropout.
+    2003.05176), the softmax form. Adapted to segmentation: samples are pixels instead of images,
+    each with its own random draws; and the rare classes are defined by their joint share of the
+    pixels (the tail ratio of the paper), not by a threshold on the frequency of each, which would
+    depend on K. In eval mode :math:`\beta` is its mean, as in dropout.
 
     Args:
         num_classes: Number of classes K.
@@ -65,16 +65,16 @@ class EqualizationLoss(PixelLoss):
             )
         self.gamma = gamma
         prior_K = per_class("prior", prior, num_classes).double()
-        # Classes of equal share are rare together or not at all.
+        # Classes of equal share are either all rare or all not rare.
         up_to_KK = prior_K.unsqueeze(0) <= prior_K.unsqueeze(1)
         held_K = (up_to_KK * prior_K).sum(1) / prior_K.sum()
-        # Shares and counts of the same classes round apart, and 0.05 of them is to be 0.05.
+        # Shares and counts of the same classes differ by rounding; the tolerance absorbs that.
         self.register_buffer("rare_K", (held_K <= tail_share * (1 + 1e-6)).float())
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log w."""
         if self.training:
-            # By shape, not like the logits: a draw fills memory in its order.
+            # rand, not rand_like: the draw must not depend on the memory layout of the logits.
             drawn_BKP = torch.rand(logits_BKP.shape, device=logits_BKP.device)
             log_kept = torch.where(drawn_BKP < self.gamma, -math.inf, 0.0)
         else:

@@ -16,10 +16,11 @@ _SHORTEST = 1e-6
 
 
 class FeatureLoss(PixelLoss):
-    """A loss over features and labels that scores pixels by one row per class.
+    """A loss over features and labels that scores pixels with one row per class.
 
-    A subclass implements :meth:`logits`, at the features' own size, and :meth:`of_pixels`, over
-    these logits resized to the labels: K maps at full size, as for cross entropy, and never C.
+    A subclass implements :meth:`logits`, at the size of the features, and :meth:`of_pixels`, which
+    takes these logits resized to the labels. Only K maps are resized, as for cross entropy, never
+    the C feature maps.
 
     Args:
         num_classes: Number of classes K.
@@ -58,7 +59,7 @@ class FeatureLoss(PixelLoss):
             return self.score(self.logits(wide(features)), labels, inverse)
 
     def check(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
-        """The one check of the inputs of a forward pass."""
+        """Check the inputs once per forward pass."""
         check_inputs(
             features, labels, self.num_classes, ignore_index=self.ignore_index, inverse=inverse
         )
@@ -66,7 +67,7 @@ class FeatureLoss(PixelLoss):
 
 
 def check_channels(features: Tensor, in_features: int) -> None:
-    """Refuse features that have other channels than the loss.
+    """Raise an error if the features do not have ``in_features`` channels.
 
     Raises:
         ValueError: If the channels are not ``in_features``.
@@ -79,7 +80,7 @@ def check_channels(features: Tensor, in_features: int) -> None:
 
 
 def wide(features: Tensor) -> Tensor:
-    """Features in float32 at least: sums over a batch overflow half precision."""
+    """Features in float32 or wider: sums over a batch would overflow half precision."""
     return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
@@ -100,6 +101,6 @@ def directions(vectors: Tensor) -> Tensor:
 
 
 def _lengths(vectors: Tensor) -> Tensor:
-    """Lengths to divide by, infinite where there is no direction."""
+    """Lengths to divide by; infinite for vectors too short to have a direction."""
     lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return lengths.masked_fill(lengths < _SHORTEST, math.inf)

@@ -18,18 +18,18 @@ class FixedClassifierLoss(FeatureLoss):
     .. math:: L = \mathrm{mean}_i\, -\log \mathrm{softmax}_{y_i}(s\, M h_i)
 
     with M the rows of the frame (a simplex equiangular tight frame for K <= C + 1, else a softmax
-    code), no bias, and features as long as they please. It takes the place of the network's own
-    classifier: at inference :meth:`logits` is the classifier.
+    code), no bias, and features of any length. It replaces the classifier of the network: at
+    inference :meth:`logits` is the classifier.
 
     Zhu et al., "A Geometric Analysis of Neural Collapse with Unconstrained Features", NeurIPS 2021
-    (arXiv 2105.02375), fix the last layer so; for imbalanced classes Yang et al., NeurIPS 2022
-    (arXiv 2203.09081). For pixels, Zhong et al., CVPR 2023 (arXiv 2301.01100), found it
-    worse than a classifier that learns, for which they name context: classes that occur together.
+    (arXiv 2105.02375), fix the last layer this way; Yang et al., NeurIPS 2022 (arXiv 2203.09081),
+    do so for imbalanced classes. For pixels, Zhong et al., CVPR 2023 (arXiv 2301.01100), found it
+    worse than a learnable classifier and explain this by context: classes that occur together.
 
     Args:
         num_classes: Number of classes K.
         in_features: Channels C of the features, the dimension of the frame.
-        scale: Factor s on the logits. 1: lengths of features that are free set the scale.
+        scale: Factor s on the logits. 1, because the free lengths of the features set the scale.
         ignore_index: Label value to leave out.
         seed: Seeds the orientation of the frame.
 

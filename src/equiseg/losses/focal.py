@@ -62,7 +62,7 @@ class FocalLoss(PixelLoss):
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean of the cross entropies times ``alpha (1 - q)^gamma``."""
         losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
-        # 1 - q from log q, exact near q = 1; kept off 0, where a power below 1 has no slope.
+        # 1 - q from log q, exact near q = 1; clamped above 0, where a power below 1 has no slope.
         doubts_BP = -torch.expm1(-losses_BP).clamp(max=-torch.finfo(losses_BP.dtype).tiny)
         alphas_BP = self.alpha_K.to(losses_BP.dtype)[targets_BP]
         return mean_of_known(alphas_BP * doubts_BP**self.gamma * losses_BP, known_BP)

@@ -26,16 +26,17 @@ class LdamLoss(WeightedCrossEntropyLoss):
     them in the last fifth of training: the published DRW schedule. The state dict keeps them for a
     resumed run.
 
-    Published are a margin of 0.5 at scale 30, for logits that are cosines: of a classifier with
-    normalised features and rows. The defaults are for an ordinary one, whose logits have no bound
-    and find their own scale; at 30 its gradients would be 30 times as large.
+    The paper uses a margin of 0.5 at scale 30, for logits that are cosines (a classifier with
+    normalised features and rows). The defaults are for an ordinary classifier, whose logits are
+    unbounded and learn their own scale; scale 30 would make its gradients 30 times as large.
 
     Args:
         num_classes: Number of classes K.
         class_counts: (K,) positive pixel counts n of the classes in training, or their shares;
             only ratios matter.
-        max_margin: Margin m of the rarest class, in units of the logits. 2: a pixel of it
-            counts as even at odds of e^2, some 7 to 1. 0.5, as published, for cosines at scale 30.
+        max_margin: Margin m of the rarest class, in units of the logits. With 2, one of its pixels
+            must reach odds of e^2, about 7 to 1, to be scored as even. 0.5, as published, is for
+            cosines at scale 30.
         scale: Inverse temperature s. 1 takes the logits as they are; 30, as published, for cosines.
         ignore_index: Label value to leave out.
 
@@ -86,7 +87,7 @@ class LdamLoss(WeightedCrossEntropyLoss):
         self.weight_K.copy_(per_class("class_weight", class_weight, self.num_classes))
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
-        """Weighted cross entropy after the margins are taken off."""
+        """Weighted cross entropy after the margins are subtracted."""
         classes_K1 = torch.arange(self.num_classes, device=targets_BP.device).unsqueeze(1)
         margin_K1 = self.margin_K.to(logits_BKP.dtype).unsqueeze(1)
         owed_BKP = torch.where(classes_K1 == targets_BP.unsqueeze(1), margin_K1, 0)

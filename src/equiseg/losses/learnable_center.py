@@ -19,9 +19,9 @@ class LearnableCenterLoss(CenterLoss):
     .. math:: L = w \cdot \frac{1}{K'} \sum_{k\ \mathrm{present}}
         -\log \mathrm{softmax}_k(s\, W \hat z_k + \log \pi)
 
-    It starts as the center collapse loss, its rows being those of the frame, and differs in that
-    they are a parameter, of any length. Their gradient, :math:`(p_k(z_k) - 1) z_k + \sum_{k' \neq
-    k} p_k(z_{k'}) z_{k'}`, holds a sum over all other classes, which swamps that of a class that is
+    It starts as the center collapse loss, with the rows of the frame. The difference: its rows are
+    a learnable parameter, of any length. Their gradient, :math:`(p_k(z_k) - 1) z_k + \sum_{k' \neq
+    k} p_k(z_{k'}) z_{k'}`, has a sum over all other classes, which dominates for a class that is
     seldom present: the argument of Zhong et al. (CVPR 2023, arXiv 2301.01100) for a fixed frame.
     Give its parameters to the optimizer.
 
@@ -29,14 +29,15 @@ class LearnableCenterLoss(CenterLoss):
         num_classes: Number of classes K.
         in_features: Channels C of the features.
         weight: Factor on the loss, as for the center collapse loss.
-        scale: Inverse temperature s, likewise; the length of the rows multiplies it.
+        scale: Inverse temperature s, as for the center collapse loss; multiplied by the length of
+            the rows.
         prior: (K,) positive class shares; their logarithm is added to the logits. None adds none.
         min_count: Classes with fewer valid pixels in the batch count as absent.
         ignore_index: Label value to leave out.
-        sync: Take centers over all ranks while training under ``torch.distributed``. A process
-            group takes its ranks only; False this rank alone.
+        sync: Compute centers over all ranks while training under ``torch.distributed``. A process
+            group: over its ranks only. False: this rank only.
         align_corners: Convention of the (never formed) upsampling of features to labels.
-        seed: Seeds the rows at the start.
+        seed: Seeds the initial rows.
 
     Raises:
         ValueError: If an argument cannot work.

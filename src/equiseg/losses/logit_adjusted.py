@@ -17,17 +17,17 @@ class LogitAdjustedLoss(PixelLoss):
 
     .. math:: L = \frac{1}{P} \sum_p -\log \mathrm{softmax}_{y_p}(z_p + \tau \log \pi)
 
-    The network need not learn the class frequencies. Its logits, used without the prior, aim at the
-    mean accuracy of the classes instead of the accuracy of the pixels.
+    The network need not learn the class frequencies. Its logits, used without the prior, optimise
+    the mean accuracy of the classes instead of the accuracy of the pixels.
 
     Menon et al., "Long-tail learning via logit adjustment", ICLR 2021 (arXiv 2007.07314),
-    equation 10. For a network that is trained already, see :func:`adjusted_logits`.
+    equation 10. For a network that is already trained, see :func:`adjusted_logits`.
 
     Args:
         num_classes: Number of classes K.
         prior: (K,) positive pixel shares of the classes in training, as of
             :func:`equiseg.class_prior`; only their ratios matter.
-        tau: Share of the adjustment, >= 0. 1 makes the mean class accuracy the aim; 0 is cross
+        tau: Strength of the adjustment, >= 0. 1 optimises the mean class accuracy; 0 is cross
             entropy.
         ignore_index: Label value to leave out.
 
@@ -67,11 +67,11 @@ def adjusted_logits(logits: Tensor, *, prior: Tensor | Sequence[float], tau: flo
     Args:
         logits: (B, K, *spatial) or (N, K), of a network trained with plain cross entropy.
         prior: (K,) positive pixel shares of the classes in training; only their ratios matter.
-        tau: Share of the adjustment, >= 0. 1 by the theory; a value between 0 and 1, chosen on
+        tau: Strength of the adjustment, >= 0. 1 by the theory; a value between 0 and 1, chosen on
             validation data, trades the head against the tail.
 
     Returns:
-        Adjusted logits, shaped and typed as the given ones.
+        Adjusted logits, with the shape and dtype of the input.
 
     Raises:
         ValueError: If the prior does not fit the logits, or tau is negative.

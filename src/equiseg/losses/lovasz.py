@@ -17,14 +17,14 @@ class LovaszLoss(PixelLoss):
 
     with the errors :math:`m_i = 1 - p_{ik}` where :math:`y_i = k` and :math:`p_{ik}` elsewhere,
     :math:`\pi` their order from the largest down, and :math:`\Delta_k(M) = |M| / |\{y = k\} \cup
-    M|`, one minus the IoU of class k if the pixels in M were wrong. Of a hard prediction it is one
-    minus the mean IoU, exactly.
+    M|`, one minus the IoU of class k if the pixels in M were wrong. For a hard prediction it is
+    exactly one minus the mean IoU.
 
-    Berman, Rannen Triki and Blaschko, "The Lovasz-Softmax loss", CVPR 2018 (arXiv 1705.08790); of
-    their variants, classes present and pixels of the whole batch. They fine-tune with it a network
-    trained with cross entropy; a sum of both trains from the start.
+    Berman, Rannen Triki and Blaschko, "The Lovasz-Softmax loss", CVPR 2018 (arXiv 1705.08790), in
+    the variant with present classes and the pixels of the whole batch. They use it to fine-tune a
+    network trained with cross entropy; for training from scratch use the sum of both.
 
-    One sort of all pixels for each class: of the classes present on the CPU, of all K under
+    It sorts all pixels once per class: per present class on the CPU, per class of all K under
     ``torch.compile`` and on an accelerator.
 
     Args:
@@ -44,21 +44,21 @@ class LovaszLoss(PixelLoss):
         total = probabilities_BKP[:0].sum()  # zero, connected to the graph
         for k in range(self.num_classes):
             if is_checkable(present_K) and not present_K[k]:
-                continue  # worth nothing, and a sort
+                continue  # contributes nothing; saves a sort
             own_P = known_P & (targets_P == k)
             chances_P = probabilities_BKP[:, k].flatten()
             errors_P = torch.where(own_P, 1 - chances_P, chances_P)
-            errors_P = torch.where(known_P, errors_P, 0)  # last in the order, and worth nothing
+            errors_P = torch.where(known_P, errors_P, 0)  # sorted last, contributes nothing
             total = total + (errors_P * _slopes(errors_P, own_P)).sum()
         return total / present_K.sum().clamp(min=1)
 
 
 @torch.no_grad()
 def _slopes(errors_P: Tensor, own_P: Tensor) -> Tensor:
-    r"""What each error counts: by how much the IoU falls when its pixel joins the wrong ones.
+    r"""The weight of each error: the drop of the IoU when its pixel becomes wrong.
 
-    A pixel of the class leaves the intersection, 1 / union; any other one enters the union. Zero
-    throughout for a class without pixels. Constant between changes of order, hence no gradient.
+    A wrong pixel of the class leaves the intersection, 1 / union; any other wrong pixel enters the
+    union. Zero for a class without pixels. Constant between changes of order, hence no gradient.
     """
     order_P = errors_P.argsort(descending=True)
     own_sorted_P = own_P[order_P]

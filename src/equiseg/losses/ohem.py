@@ -1,4 +1,4 @@
-"""OhemLoss: learn from the hard pixels alone."""
+"""OhemLoss: learn only from the hard pixels."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class OhemLoss(PixelLoss):
     Args:
         num_classes: Number of classes K.
         threshold: Probability t of the true class below which a pixel is hard, 0 to 1. 0.7, as
-            customary in segmentation; 0 keeps the hardest share alone.
-        min_kept: Share m of the labelled pixels of the batch that is kept at least, above 0 to 1,
-            so that the gradient does not end with the last error. 1/16, as customary with crops; a
-            share, where others give a count, means the same at any crop and batch size.
+            customary in segmentation; 0 keeps only the hardest share.
+        min_kept: Smallest share m of the labelled pixels of the batch to keep, above 0 to 1, so
+            that there is a gradient even without errors. 1/16, as customary with crops; a share
+            (other code takes a count) means the same for any crop and batch size.
         ignore_index: Label value to leave out.
 
     Raises:
@@ -63,8 +63,8 @@ class OhemLoss(PixelLoss):
         losses_P = F.cross_entropy(logits_BKP, targets_BP, reduction="none").flatten()
         known_P = known_BP.flatten()
         ranked_P = torch.where(known_P, losses_P.detach(), -math.inf)
-        # How many are labelled is not known to the shapes: rank as many as there could be, and
-        # keep those that are due. By rank, not by value: many sure pixels lose exactly nothing.
+        # Shapes must not depend on the number of labelled pixels: rank the largest possible number
+        # and keep the required share. By rank, not by value: many pixels may have a loss of 0.
         most = ranked_P.topk(math.ceil(self.min_kept * len(ranked_P))).indices
         due = torch.arange(len(most), device=most.device) < self.min_kept * known_P.sum()
         hardest_P = torch.zeros_like(known_P).scatter(0, most, due)

@@ -11,14 +11,14 @@ from equiseg.resize import LINEAR_MODES
 
 
 class PixelLoss(nn.Module):
-    """A loss over logits and labels, of pixels, voxels or points.
+    """A loss over logits and labels of pixels, voxels or points.
 
-    A subclass implements :meth:`of_pixels`. Its inputs have been checked, are float32 (float64
-    stays) under any autocast, resized to the labels, and flat: B maps of P pixels, with the classes
-    along dimension 1, as torch's own losses have them. Points are one map.
+    A subclass implements :meth:`of_pixels`. Its inputs are checked, in float32 (float64 stays)
+    under any autocast, resized to the labels, and flat: B maps of P pixels, with the classes along
+    dimension 1, as in the losses of torch. Points are one map.
 
-    Logits must be finite. Where labels are ignored an infinite one leaves the value alone, but its
-    own gradient is NaN, as of ``torch.nn.CrossEntropyLoss``.
+    Logits must be finite. An infinite logit at an ignored label does not change the value, but its
+    gradient is NaN, as in ``torch.nn.CrossEntropyLoss``.
 
     Args:
         num_classes: Number of classes K.
@@ -51,7 +51,7 @@ class PixelLoss(nn.Module):
             return self.score(logits, labels, inverse)
 
     def check(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
-        """The one check of the inputs of a forward pass; what follows it does not check again."""
+        """Check the inputs once per forward pass; later steps do not check again."""
         check_inputs(
             logits,
             labels,
@@ -62,7 +62,7 @@ class PixelLoss(nn.Module):
         )
 
     def score(self, logits: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
-        """The loss of logits, at their own size, and of labels that have been checked."""
+        """The loss of checked logits, at their own size, and labels."""
         logits = self.at_labels(logits, labels)
         targets = fold_ignored(labels, self.num_classes, self.ignore_index)
         if labels.ndim == 1:
@@ -81,13 +81,13 @@ class PixelLoss(nn.Module):
 
         Args:
             logits_BKP: (B, K, P) float32 or float64.
-            targets_BP: (B, P) int64 class ids; anything where not known.
-            known_BP: (B, P) bool, whether the pixel counts.
+            targets_BP: (B, P) int64 class ids; arbitrary where not known.
+            known_BP: (B, P) bool, whether the pixel is labelled.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement of_pixels")
 
     def at_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Logits in single precision at least, resized to the labels."""
+        """Logits in float32 or float64, resized to the labels."""
         if logits.shape[1] != self.num_classes:
             raise ValueError(
                 f"logits must have num_classes={self.num_classes} channels, got {logits.shape[1]} "
@@ -101,5 +101,5 @@ class PixelLoss(nn.Module):
 
 
 def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
-    """Mean of the values where known; zero, connected to the graph, where there are none."""
+    """Mean of the known values; zero, connected to the graph, if there are none."""
     return torch.where(known, values, 0).sum() / known.sum().clamp(min=1)

@@ -1,11 +1,11 @@
-"""What a loss may need from the labels and do for the network: types and names it declares.
+"""The optional types and names by which a loss tells training its needs.
 
-A training reads these from any loss, ours or one of your own; all of them are optional.
+Training reads them from any loss, built-in or your own; all of them are optional.
 
-- **Parameters typed** :data:`ClassPrior`, :data:`ClassCounts` or :data:`ClassWeight` are given
-  vectors made from the training labels.
+- **Parameters typed** :data:`ClassPrior`, :data:`ClassCounts` or :data:`ClassWeight` receive
+  vectors computed from the training labels.
 - **An ``in_features`` parameter** makes it a loss over features instead of logits.
-- **``classifier_rows``**: the loss brings the classifier, see :class:`BringsClassifier`.
+- **``classifier_rows``**: the loss provides the classifier, see :class:`BringsClassifier`.
 - **``begin_epoch``**: the loss changes during training, see :class:`BeginsEpoch`.
 - **``adjusts_logits = True``**: training already adds the log-prior to the logits, so that post-hoc
   adjustment would add it twice.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class FromLabels(Enum):
-    """Vectors of one number per class that a training makes from its labels."""
+    """Vectors of one number per class that training computes from its labels."""
 
     PRIOR = "prior"
     COUNTS = "counts"
@@ -62,7 +62,7 @@ class BeginsEpoch(Protocol):
 
 
 def from_labels(annotation: Any) -> FromLabels | None:
-    """What a parameter of this type is given from the labels; None for any other type."""
+    """The kind of vector that a parameter of this type receives; None for any other type."""
     found = (part for part in getattr(annotation, "__metadata__", ()))
     kinds = [part for part in found if isinstance(part, FromLabels)]
     if kinds:

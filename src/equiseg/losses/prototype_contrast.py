@@ -22,26 +22,26 @@ class PrototypeContrastLoss(FeatureLoss):
         p_k \leftarrow \mathrm{normalise}(\mu p_k + (1 - \mu) \hat c_k)
 
     with :math:`\hat h` the normalised feature and :math:`\hat c_k` the direction of the mean
-    normalised feature of class k in the batch. In training the prototypes follow before the batch
-    is scored; the first batch that holds a class sets its prototype. Prototypes get no gradient; a
-    class never seen has none and takes no part. Add it to the pixel loss.
+    normalised feature of class k in the batch. In training the prototypes are updated before the
+    batch is scored; the first batch with a class sets its prototype. Prototypes get no gradient. A
+    class that was never seen has no prototype and is left out. Add the loss to the pixel loss.
 
-    Cui et al., "Parametric Contrastive Learning", ICCV 2021 (arXiv 2107.12028): contrast with one
-    center a class beside other samples, so that classes that fill no batch are present in each.
-    Here the centers alone, not learned but followed, as in Zhou et al., "Rethinking Semantic
-    Segmentation: A Prototype View", CVPR 2022 (arXiv 2203.15102): pairs of pixels are not formed.
-    Resized are the cosines, not the features.
+    Cui et al., "Parametric Contrastive Learning", ICCV 2021 (arXiv 2107.12028), contrast samples
+    with other samples and with one center per class, so that every class is present in each batch.
+    This loss uses only the centers, as moving averages instead of learned vectors, as in Zhou et
+    al., "Rethinking Semantic Segmentation: A Prototype View", CVPR 2022 (arXiv 2203.15102); it
+    forms no pairs of pixels. The cosines are resized, not the features.
 
     Args:
         num_classes: Number of classes K.
         in_features: Channels C of the features.
-        temperature: Divisor tau of the cosines. 0.1, that of the prototype view.
-        momentum: Share mu of a prototype kept at a batch with its class. 0.99: an average over
-            some 100 of them, so that a batch with a few pixels of it moves it little.
+        temperature: Divisor tau of the cosines. 0.1, as in the prototype view.
+        momentum: Share mu of a prototype that a batch with its class keeps. 0.99 averages over
+            about 100 such batches, so that a batch with few pixels of the class moves it little.
         ignore_index: Label value to leave out.
-        sync: Take the batches of all ranks together while training under ``torch.distributed``, so
-            that all have the same prototypes. A process group takes its ranks only; False this rank
-            alone. Never communicates in eval mode.
+        sync: Join the batches of all ranks while training under ``torch.distributed``, so that all
+            have the same prototypes. A process group: its ranks only. False: this rank only. Never
+            communicates in eval mode.
 
     Raises:
         ValueError: If an argument cannot work.
@@ -72,11 +72,11 @@ class PrototypeContrastLoss(FeatureLoss):
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, K, *spatial) or (N, K) cosines with the prototypes over the temperature."""
-        # A copy: autograd keeps what it is given, and the buffer will change.
+        # A copy: autograd saves its input, and the buffer will change.
         return cosines(features, self.prototypes_KD.clone()) / self.temperature
 
     def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
-        """Scalar loss of one batch, as every loss over features; updates prototypes in training."""
+        """Scalar loss of one batch, see :class:`FeatureLoss`; updates prototypes in training."""
         self.check(features, labels, inverse)
         with torch.autocast(features.device.type, enabled=False):
             if self.training:

@@ -16,7 +16,7 @@ from equiseg.losses.seeded_linear import SeededLinear, draw
 
 
 class PublishedCenterCollapseLoss(CenterCollapseLoss):
-    r"""The center collapse branch as released by its authors, to compare against.
+    r"""The center collapse branch as released by its authors, for comparison.
 
     A frozen random 1x1 convolution to 128 channels with batch normalisation, upsampling with
     aligned corners, centers of the present classes of this rank, a frozen random linear map to 512
@@ -36,8 +36,8 @@ class PublishedCenterCollapseLoss(CenterCollapseLoss):
         prior: (K,) share of the training images that contain each class.
         weight: Factor on the loss. 0.8 for Swin-T and 0.2 for Swin-B in the release; no default, as
             they differ.
-        reduce: Channels of the frozen 1x1 convolution, 128 as released. Its batch statistics are
-            those of this rank.
+        reduce: Channels of the frozen 1x1 convolution, 128 as released. Its batch statistics use
+            this rank only.
         dim: Dimension D of the frame and of the frozen linear map, 512 as released.
         relu: Clip the projected centers at zero, as released.
         dropout: Dropout on the normalised centers, 0.1 as released.
@@ -62,7 +62,7 @@ class PublishedCenterCollapseLoss(CenterCollapseLoss):
         ignore_index: int = 255,
         seed: int = 0,
     ) -> None:
-        # Not the parent's: its frame and projection are drawn in another order and dimension.
+        # Skips the parent's __init__, which draws frame and projection in another order and size.
         CenterLoss.__init__(
             self,
             num_classes,
@@ -129,10 +129,10 @@ class _FrozenReduction(nn.Module):
         if rows.dtype != torch.float64:
             rows = rows.float()
         rows = self.weight.to(rows.dtype) @ rows
-        # Copies: autograd keeps what it is given, and the buffers are about to change.
+        # Copies: autograd saves its inputs, and the buffers are about to change.
         mean = self.running_mean.to(rows.dtype, copy=True)
         var = self.running_var.to(rows.dtype, copy=True)
-        # One position has no variance, and none has no mean.
+        # One position has no variance, zero positions have no mean.
         learning = self.training and rows.shape[0] * rows.shape[2] > 1
         rows = F.batch_norm(rows, mean, var, training=learning)
         if learning:

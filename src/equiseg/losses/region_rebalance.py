@@ -20,29 +20,29 @@ class RegionRebalanceLoss(CenterLoss):
         \log \mathrm{softmax}_j(W z_k + b + \log \pi), \quad
         t_{kk} = 1 - \epsilon,\ t_{kj} = \tfrac{\epsilon}{K - 1}
 
-    with :math:`z_k` the mean feature, not normalised, and W, b learned: a class is one region
-    whatever its size, and the log-prior rebalances what imbalance regions keep. Add it to the pixel
+    with :math:`z_k` the mean feature, not normalised, and W, b learned: a class is one region of
+    any size, and the log-prior corrects the remaining imbalance of regions. Add it to the pixel
     loss, and give its parameters to the optimizer.
 
     Cui et al., "Region Rebalance for Long-Tailed Semantic Segmentation", 2022 (arXiv 2204.01969).
-    Scale, weight, smoothing and prior are those of the linear variant released beside CeCo, but W
-    and b learn. Not here: regions predicted by the network, which the authors' code also classifies
-    and adds to the logits at inference.
+    Scale, weight, smoothing and prior are as in the linear variant released with CeCo, but W and b
+    learn. It leaves out regions predicted by the network, which the code of the authors also
+    classifies and adds to the logits at inference.
 
     Args:
         num_classes: Number of classes K.
         in_features: Channels C of the features.
-        prior: (K,) positive class shares pi; those of images, as released
+        prior: (K,) positive class shares pi; shares of images, as released
             (:meth:`equiseg.ClassStatistics.image_prior`). Only their ratios matter.
         weight: Factor w on the loss. 1, as released.
-        smoothing: Share epsilon of the target that the other classes get. 0.5, as released; below
-            1 - 1/K, so that the own class keeps the largest.
+        smoothing: Share epsilon of the target for the other classes. 0.5, as released; below
+            1 - 1/K, so that the true class keeps the largest share.
         min_count: Classes with fewer valid pixels in the batch count as absent.
         ignore_index: Label value to leave out.
-        sync: Take regions over all ranks while training under ``torch.distributed``. A process
-            group takes its ranks only; False this rank alone.
+        sync: Compute regions over all ranks while training under ``torch.distributed``. A process
+            group: over its ranks only. False: this rank only.
         align_corners: Convention of the (never formed) upsampling of features to labels.
-        seed: Seeds the rows at the start, those of a frame.
+        seed: Seeds the initial rows, a frame.
 
     Raises:
         ValueError: If an argument cannot work.
@@ -88,6 +88,6 @@ class RegionRebalanceLoss(CenterLoss):
         """Cross entropy of each region against its smoothed target."""
         dtype = centers_KD.dtype
         logits_KK = F.linear(centers_KD, self.rows_KD.to(dtype), self.bias_K.to(dtype))
-        # Spread over all K classes, this much leaves epsilon to the K - 1 others.
+        # Spread over all K classes, this share leaves epsilon to the other K - 1.
         spread = self.smoothing * self.num_classes / (self.num_classes - 1)
         return self.cross_entropies(logits_KK, targets_K, smoothing=spread)

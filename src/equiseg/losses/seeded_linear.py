@@ -1,4 +1,4 @@
-"""SeededLinear: a linear map drawn from a generator of its own, frozen or learnable."""
+"""SeededLinear: a linear map drawn from a private generator, frozen or learnable."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 
 class SeededLinear(nn.Module):
-    """A linear map drawn from the given generator; the global one is left alone.
+    """A linear map drawn from the given generator; the global generator is not used.
 
-    A frozen map is held in buffers: it moves and saves with the module, and no optimizer sees it.
+    A frozen map is stored in buffers: it moves and saves with the module, but is not optimised.
     """
 
     weight: Tensor
@@ -34,6 +34,6 @@ class SeededLinear(nn.Module):
 
 
 def draw(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
-    """The start of ``nn.Linear`` and ``nn.Conv2d``: uniform within 1 / sqrt(fan-in)."""
+    """Initial values as in ``nn.Linear`` and ``nn.Conv2d``: uniform within 1 / sqrt(fan-in)."""
     bound = fan_in**-0.5
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)

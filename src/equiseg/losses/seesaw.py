@@ -21,24 +21,24 @@ class SeesawLoss(PixelLoss):
         \max\!\left(1, \frac{\sigma_j}{\sigma_i}\right)^{q}
 
     with i the pixel's class, N the pixels of each class seen so far and :math:`\sigma` the
-    softmax. The first factor mitigates the push on classes rarer than i, the second gives it
-    back where the pixel is taken for j. S is a constant to the gradient.
+    softmax. The first factor reduces the push on classes rarer than i, the second restores it
+    where the pixel is confused with j. S has no gradient.
 
     Wang et al., "Seesaw Loss for Long-Tailed Instance Segmentation", CVPR 2021 (arXiv 2008.10032),
-    with pixels where they count instances. Their normalised classifier and
-    their objectness branch are no part of the loss.
+    counting pixels instead of instances. Their normalised classifier and objectness branch are not
+    included.
 
-    In training mode every batch is counted first; in eval mode nothing is. The counts are a buffer,
-    float32 (keep the module so).
+    In training mode every batch is counted first; in eval mode nothing is counted. The counts are a
+    float32 buffer (keep the module in float32).
 
     Args:
         num_classes: Number of classes K.
         mitigation: Exponent p >= 0. 0.8, as published; 0 switches mitigation off.
         compensation: Exponent q >= 0. 2, as published; 0 switches compensation off.
         ignore_index: Label value to leave out.
-        sync: Count the batches of all ranks while training under ``torch.distributed``: DDP hands
-            rank 0's buffers to all before each step, so counts of other ranks alone would be lost.
-            A process group takes its ranks only. Never communicates in eval mode.
+        sync: Count the batches of all ranks while training under ``torch.distributed``: DDP copies
+            the buffers of rank 0 to all ranks before each step, so counts of the other ranks would
+            be lost. A process group: its ranks only. Never communicates in eval mode.
 
     Raises:
         ValueError: If the arguments cannot work.
@@ -74,8 +74,8 @@ class SeesawLoss(PixelLoss):
             self.counts_K += counts_K
         log_counts_K = self.counts_K.to(logits_BKP.dtype).clamp(min=1).log()
         log_shares_KK = (log_counts_K - log_counts_K.unsqueeze(1)).clamp(max=0)
-        # The ratio of two softmax values is the exponential of their logits' difference; a class
-        # against itself has none, and keeps its logit.
+        # The ratio of two softmax values is the exponential of the difference of their logits. For
+        # the true class the difference is 0, so its logit does not change.
         constant_BKP = logits_BKP.detach()
         ahead_BKP = (constant_BKP - constant_BKP.gather(1, targets_BP.unsqueeze(1))).relu()
         share_BKP = log_shares_KK.T[:, targets_BP].transpose(0, 1)

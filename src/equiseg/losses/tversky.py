@@ -1,4 +1,4 @@
-"""TverskyLoss: the overlap of each class, with a price of its own for either kind of mistake."""
+"""TverskyLoss: the overlap of each class, with separate weights for the two kinds of errors."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class TverskyLoss(PixelLoss):
         TP_k = \sum_{y_i = k} p_{ik},\ FP_k = \sum_{y_i \neq k} p_{ik},\
         FN_k = \sum_{y_i = k} 1 - p_{ik}
 
-    over all pixels i of the batch, not image by image. Every present class weighs the same. An
-    absent class has no overlap to gain: it is left out, and what it wrongly claims is missed by the
-    classes that are present. No smoothing term is needed, for a present class has pixels.
+    over all pixels i of the batch, not image by image. Every present class has the same weight.
+    Absent classes have no overlap and are left out; their false positives still count as misses of
+    the present classes. No smoothing term is needed, because a present class has pixels.
 
     Salehi, Erdogmus and Gholipour, "Tversky loss function for image segmentation using 3D fully
-    convolutional deep networks", 2017 (arXiv 1706.05721), there for one class against the rest.
+    convolutional deep networks", 2017 (arXiv 1706.05721), for one class against the rest.
 
     Args:
         num_classes: Number of classes K.
-        alpha: Price of a false positive, >= 0. 0.3, the best of those published.
-        beta: Price of a pixel missed, > 0. 0.7, likewise: above ``alpha`` it favours recall, which
-            rare classes lack.
+        alpha: Weight of false positives, >= 0. 0.3, the best published value.
+        beta: Weight of missed pixels, > 0. 0.7, the best published value; above ``alpha`` it
+            favours recall, which rare classes lack.
         ignore_index: Label value to leave out.
 
     Raises:
@@ -46,8 +46,8 @@ class TverskyLoss(PixelLoss):
         check_number("alpha", alpha, default=0.3)
         if not (is_number(beta) and 0 < beta < math.inf):
             raise ValueError(
-                f"beta must be a finite number > 0, got {beta!r}: without a price for missed "
-                "pixels a class is best left unpredicted; the default is 0.7"
+                f"beta must be a finite number > 0, got {beta!r}: without a weight for missed "
+                "pixels the best is never to predict a class; the default is 0.7"
             )
         self.alpha = alpha
         self.beta = beta
@@ -57,7 +57,7 @@ class TverskyLoss(PixelLoss):
         chances_BKP = logits_BKP.softmax(1)
         own_B1P = targets_BP.unsqueeze(1)
         ids_BP = torch.where(known_BP, targets_BP, self.num_classes)
-        # Mistakes are summed, not differences of large sums, which float32 would round away.
+        # Sum the errors themselves: in float32, a difference of large sums would lose them.
         missed_B1P = 1 - chances_BKP.gather(1, own_B1P)
         missed_K = row_sums(missed_B1P, ids_BP, self.num_classes).squeeze(1)
         known_BKP = torch.where(known_BP.unsqueeze(1), chances_BKP, 0)

@@ -16,11 +16,11 @@ class WeightedCrossEntropyLoss(PixelLoss):
 
     .. math:: L = \frac{\sum_p w_{y_p} \cdot -\log \mathrm{softmax}_{y_p}(z_p)}{\sum_p w_{y_p}}
 
-    Divided by the sum of the weights, as ``torch.nn.CrossEntropyLoss`` does: weights that all
-    classes share cancel, and the loss keeps its size from batch to batch.
+    Divided by the sum of the weights, as in ``torch.nn.CrossEntropyLoss``: a factor that all
+    weights share cancels, and the loss has the same scale in every batch.
 
-    Weights by published formulas (inverse, square root, Eigen & Fergus 2015, ENet, Cui et al. 2019)
-    are made from class counts by :func:`equiseg.class_weights`.
+    :func:`equiseg.class_weights` computes weights from class counts by published formulas (inverse,
+    square root, Eigen & Fergus 2015, ENet, Cui et al. 2019).
 
     Args:
         num_classes: Number of classes K.

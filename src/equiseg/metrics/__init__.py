@@ -1,4 +1,4 @@
-"""Metrics over a whole data set, as torchmetrics count them: batch by batch, over all ranks."""
+"""Metrics over a whole data set (torchmetrics): updated batch by batch, summed over all ranks."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""CalibrationError: whether confidence equals the share of right predictions."""
+"""CalibrationError: the gap between confidence and accuracy."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from equiseg.metrics.summed_metric import SummedMetric
 
 @dataclass(frozen=True)
 class Calibration:
-    """How sure predictions were and how often they were right, by predicted class and bin.
+    """Confidence and accuracy of predictions, by predicted class and confidence bin.
 
     Bin m of M holds the confidences in ((m - 1) / M, m / M].
 
     Attributes:
-        counts_KM: (K, M) int64 predictions.
+        counts_KM: (K, M) int64 number of predictions.
         confidences_KM: (K, M) float64 sums of their confidences.
-        correct_KM: (K, M) int64 predictions that were right.
-        groups: The classes of each group, if there are groups.
+        correct_KM: (K, M) int64 number of correct predictions.
+        groups: The classes of each group, or None.
     """
 
     counts_KM: Tensor
@@ -64,10 +64,11 @@ class Calibration:
         return self._error(self.groups.tail if self.groups else ())
 
     def bins(self) -> dict[str, list[float]]:
-        """What a reliability diagram needs, of all classes together.
+        """The numbers for a reliability diagram, over all classes.
 
         Returns:
-            For each bin the count, and the sums of the confidences and of what was right.
+            For each bin the count, the sum of the confidences and the number of correct
+            predictions.
         """
         return {
             "count": self.counts_KM.sum(0).tolist(),
@@ -79,7 +80,7 @@ class Calibration:
         rows = torch.tensor(list(classes), dtype=torch.int64, device=self.counts_KM.device)
         # |accuracy - confidence| of a bin, weighted by its share: the counts of the bins cancel.
         gaps_M = self.correct_KM[rows].sum(0) - self.confidences_KM[rows].sum(0)
-        return float(gaps_M.abs().sum() / self.counts_KM[rows].sum())  # 0 / 0 is the NaN meant
+        return float(gaps_M.abs().sum() / self.counts_KM[rows].sum())  # NaN without predictions
 
 
 class CalibrationError(SummedMetric[Calibration]):
@@ -91,15 +92,15 @@ class CalibrationError(SummedMetric[Calibration]):
         metric.compute().ece
 
     Confidence is the probability of the predicted class. Predictions are sorted into bins of equal
-    width by it, and the gaps between mean confidence and share of right predictions are averaged,
-    weighted by the predictions in each bin (Guo et al., "On Calibration of Modern Neural
-    Networks", ICML 2017, eq. 3). The states add up, over batches and ranks.
+    width by it, and the gaps between mean confidence and accuracy are averaged, weighted by the
+    predictions in each bin (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
+    eq. 3). The states are summed over batches and ranks.
 
     Args:
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
-        groups: Head, common and tail as in :class:`SegmentationScore`, for the error of what was
-            predicted to be one of them; None leaves the groups out.
+        groups: Head, common and tail as in :class:`SegmentationScore`, for the error of predictions
+            of their classes; None leaves the groups out.
         num_bins: Bins M; 15 as in the paper.
         **kwargs: Arguments of :class:`torchmetrics.Metric`, such as ``sync_on_compute``.
 
@@ -146,15 +147,15 @@ class CalibrationError(SummedMetric[Calibration]):
 
         Args:
             predictions: Logits (B, K, *spatial) or (N, K), resized to the labels (linearly,
-                corners not aligned) when their sizes differ; the logarithm of probabilities is as
-                good. Or class ids shaped as ``labels``, with their confidences.
+                corners not aligned) when their sizes differ; log-probabilities work too. Or class
+                ids of the shape of ``labels``, with their confidences.
             labels: (B, *spatial) or (N,) integer ids.
-            confidences: Probability of each class id, shaped as ``labels``; not with logits.
+            confidences: Probability of each class id, in the shape of ``labels``; not with logits.
 
         Raises:
             TypeError: If class ids or labels are not integers.
-            ValueError: If shapes disagree, confidences are missing or one too many, or (checked on
-                CPU tensors) a label, a class id or a confidence is out of range.
+            ValueError: If shapes disagree, confidences are missing or given with logits, or
+                (checked on CPU tensors) a label, a class id or a confidence is out of range.
         """
         check_prediction_pair(predictions, labels, self.num_classes)
         if predictions.is_floating_point():
@@ -181,7 +182,7 @@ class CalibrationError(SummedMetric[Calibration]):
         layer = torch.where(known, (predicted == truth).long(), 2)
         counts = torch.bincount(layer * cells + cell, minlength=3 * cells).view(3, *self._size)
         sums = sure.new_zeros(cells).index_add(0, cell, sure)
-        # Not in place: what inference mode made could not be added to outside of it.
+        # Not in place: outside of inference mode, tensors made in it cannot be changed.
         self.counts_KM = self.counts_KM + counts[0] + counts[1]
         self.correct_KM = self.correct_KM + counts[1]
         self.confidences_KM = self.confidences_KM + sums.view(self._size)

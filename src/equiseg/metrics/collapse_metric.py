@@ -1,4 +1,4 @@
-"""CollapseMetric: one pass over a data set, and how far its features are from neural collapse."""
+"""CollapseMetric: the distance of features from neural collapse, in one pass over a data set."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from equiseg.resize import LINEAR_MODES
 class CollapseMetric(SummedMetric[CollapseMeasures]):
     """Neural collapse of last-layer features, counted batch by batch and summed over ranks.
 
-    The states are those of :class:`equiseg.collapse.ClassMoments`: 8 K D^2 bytes, and as much again
-    for every rank while ranks are summed.
+    Its states are the moments of :class:`equiseg.collapse.ClassMoments`: 8 K D^2 bytes, plus the
+    same for every rank while ranks are summed.
 
     Args:
         num_classes: Number of classes K.
         in_features: Channels D of the features.
-        classifier: What turns the features into logits: a module with a weight of K rows of D (a
-            Linear or a 1x1 convolution), read whenever it is needed, so that it may go on
-            training; or those rows as a (K, D) tensor. It is neither moved nor saved with the
-            metric. None leaves self-duality and the classifier's geometry out.
+        classifier: The layer that maps features to logits: a module with a weight of K rows of D (a
+            Linear or a 1x1 convolution), read at each use, so that it may continue training; or the
+            rows as a (K, D) tensor. It is neither moved nor saved with the metric. None leaves out
+            self-duality and the geometry of the classifier.
         ignore_index: Label value to leave out.
         centers: (K, D) centers of an earlier pass (``metric.centers_KD``), absent rows zero, to
-            count the agreement of classifier and nearest center: that takes the resized scores,
-            and so K maps of the size of one image.
-        resolution: Which covariance is measured, as in :class:`equiseg.collapse.ClassMoments`.
+            count the agreement of classifier and nearest center. This resizes the scores, which
+            needs K maps of the size of one image.
+        resolution: Resolution of the covariance, as in :class:`equiseg.collapse.ClassMoments`.
         align_corners: The convention of the resize, as in :func:`equiseg.class_centers`.
         **kwargs: Arguments of :class:`torchmetrics.Metric`, such as ``sync_on_compute``.
 
@@ -78,11 +78,11 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
         self.ignore_index = ignore_index
         self.resolution: Resolution = resolution
         self.align_corners = align_corners
-        self._classifier = (classifier,)  # as an attribute of its own a module would be registered
+        self._classifier = (classifier,)  # in a tuple, so that torch does not register the module
         self._rows_and_bias()
         if centers is not None and classifier is None:
             raise ValueError(
-                "centers are there to be compared with a classifier, got none; pass classifier= too"
+                "centers need a classifier to compare with, got none; pass classifier= too"
             )
         if centers is not None and centers.shape != (num_classes, in_features):
             raise ValueError(
@@ -105,12 +105,12 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
 
     @property
     def moments(self) -> ClassMoments:
-        """What was counted so far, on this rank; in ``with metric.sync_context():`` on all."""
+        """Moments so far, of this rank; in ``with metric.sync_context():`` of all ranks."""
         return self._moments_of(self.counts_K, self.sums_KD, self.squares_KDD)
 
     @property
     def centers_KD(self) -> Tensor:
-        """(K, D) float64 centers counted so far, as :attr:`moments`; absent rows are zero."""
+        """(K, D) float64 centers so far, see :attr:`moments`; absent rows are zero."""
         return self.moments.centers_KD
 
     def update(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> None:
@@ -171,7 +171,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
         return weight.detach().flatten(1), bias if bias is None else bias.detach()
 
     def _count_agreeing(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> Tensor:
-        """How many labelled pixels the classifier gives to the class of the nearest center."""
+        """Number of labelled pixels where the prediction is the class of the nearest center."""
         rows_KD, bias_K = self._rows_and_bias()
         assert rows_KD is not None and self.centers is not None
         rows_KD = rows_KD.to(features.device, torch.promote_types(features.dtype, torch.float32))
@@ -184,7 +184,7 @@ class CollapseMetric(SummedMetric[CollapseMeasures]):
         for map_, truth in maps:
             size = map_.shape[1:] if inverse is not None else truth.shape
             chosen = self._largest(map_, size, rows_KD, bias_K)
-            # Of f.c - |c|^2 / 2, as of every score here, the resized one is that of the resized f.
+            # f.c - |c|^2 / 2 is affine in f, so its resized value is the value at the resized f.
             nearest = present[self._largest(map_, size, centers_KD, -squares_K / 2)]
             agrees = chosen == nearest
             if inverse is not None:

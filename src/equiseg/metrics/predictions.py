@@ -11,11 +11,11 @@ from equiseg.resize import LINEAR_MODES
 
 
 def check_prediction_pair(predictions: Tensor, labels: Tensor, num_classes: int) -> None:
-    """Refuse swapped arguments, labels that are not integers, and one-hot labels.
+    """Raise an error for swapped arguments, labels that are not integers, and one-hot labels.
 
     Raises:
         TypeError: If the arguments are swapped or labels are not integers.
-        ValueError: If the labels are one-hot: of K channels, with a single one in each place.
+        ValueError: If the labels are one-hot: K channels, with a single 1 at each place.
     """
     check_order(predictions, labels, "predictions")
     check_label_dtype(labels)
@@ -35,7 +35,7 @@ def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """Logits (B, K, *spatial) at the size of the labels, linearly, corners not aligned.
 
     Raises:
-        ValueError: If their shape is not that of K classes for these labels.
+        ValueError: If their shape does not fit K classes and these labels.
     """
     fits = logits.ndim == labels.ndim + 1 and labels.ndim <= 1 + max(LINEAR_MODES)
     if not fits or logits.shape[:2] != (len(labels), num_classes):
@@ -53,9 +53,9 @@ def checked_ids(ids: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """Predicted class ids as int64.
 
     Raises:
-        TypeError: If they are no integers.
-        ValueError: If they are not shaped as the labels, or (checked on CPU tensors) one is no
-            class.
+        TypeError: If they are not integers.
+        ValueError: If their shape differs from the labels, or (checked on CPU tensors) an id is
+            not a class.
     """
     if ids.shape != labels.shape:
         raise ValueError(

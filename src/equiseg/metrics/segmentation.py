@@ -1,4 +1,4 @@
-"""SegmentationScore: one confusion matrix over a data set, and what follows from it."""
+"""SegmentationScore: IoU and accuracy from one confusion matrix over a data set."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from equiseg.metrics.summed_metric import SummedMetric, named_ignore_index
 
 @dataclass(frozen=True)
 class Score:
-    """Scores of one data set, as fractions; NaN where nothing is covered.
+    """Scores of one data set, as fractions; NaN where there is nothing to score.
 
-    A class neither labelled nor predicted is NaN and left out of every mean; a class predicted
-    but never labelled has IoU 0 and no accuracy.
+    A class that is neither labelled nor predicted is NaN and left out of every mean. A class that
+    is predicted but never labelled has IoU 0 and no accuracy.
 
     Attributes:
         iou_K: (K,) float64 intersection over union.
-        accuracy_K: (K,) float64 recall: the share of a class's pixels that were found.
+        accuracy_K: (K,) float64 recall: the share of the pixels of a class that are predicted.
         miou: Mean of ``iou_K`` over ``num_iou`` classes.
         mean_accuracy: Mean of ``accuracy_K`` over ``num_accuracy`` classes.
-        pixel_accuracy: Share of all labelled pixels that are right.
+        pixel_accuracy: Share of all labelled pixels that are predicted correctly.
         head: Mean IoU of the head classes; ``common`` and ``tail`` likewise.
         common: See ``head``.
         tail: See ``head``.
@@ -98,7 +98,7 @@ class Score:
         )
 
     def miou_without(self, class_id: int) -> float:
-        """Mean IoU over the other classes, where one is only the background."""
+        """Mean IoU over all classes except one, such as the background."""
         others = torch.arange(len(self.iou_K)) != class_id
         return _mean(self.iou_K[others])[0]
 
@@ -106,15 +106,15 @@ class Score:
 class SegmentationScore(SummedMetric[Score]):
     """Dataset-level IoU and accuracy, for all classes and for head, common and tail.
 
-    Counts every labelled pixel of the data set into one (K, K) int64 matrix, summed over ranks:
-    the mean IoU is of the data set, not of its images.
+    It counts every labelled pixel of the data set in one (K, K) int64 matrix, summed over ranks:
+    the mean IoU belongs to the data set; it is not a mean over images.
 
     Args:
         num_classes: Number of classes K.
         ignore_index: Label value to leave out.
         groups: Head, common and tail: a :class:`FrequencyGroups`, a mapping of the three names to
-            class ids, or (K,) training class counts to cut into thirds. None takes thirds of
-            the label counts seen, which on a small test set need not be those of training.
+            class ids, or (K,) training class counts to split into thirds. None splits the label
+            counts seen by the metric, which on a small test set may differ from training.
         **kwargs: Arguments of :class:`torchmetrics.Metric`, such as ``sync_on_compute``.
 
     Raises:
@@ -181,7 +181,7 @@ class SegmentationScore(SummedMetric[Score]):
         cell = (truth * self.num_classes + predicted).flatten()
         cells = self.num_classes**2
         counts = torch.bincount(cell, minlength=cells + self.num_classes)[:cells]
-        # Not in place: what inference mode made could not be added to outside of it.
+        # Not in place: outside of inference mode, tensors made in it cannot be changed.
         self.confusion_KK = self.confusion_KK + counts.view(self.num_classes, self.num_classes)
 
     def result_of(self, *states: Tensor) -> Score:

@@ -19,10 +19,10 @@ Result = TypeVar("Result")
 
 
 def named_ignore_index(positional: Sequence[int]) -> int:
-    """The ignore_index of an older call that gave it without its name; says so once a place.
+    """The ignore_index of an older, positional call; warns once per calling line.
 
     Raises:
-        TypeError: If more was given without a name.
+        TypeError: If there is more than one positional argument.
     """
     if len(positional) > 1:
         raise TypeError(
@@ -54,7 +54,7 @@ class SummedMetric(Metric, Generic[Result]):
         return tuple(self.metric_state.values())
 
     def _wrap_compute(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        # torchmetrics synchronises and caches what `compute` returns by rebuilding its fields,
-        # which a frozen dataclass refuses: let it have the states.
+        # torchmetrics rebuilds the fields of the result of `compute` to synchronise and cache it,
+        # which fails for a frozen dataclass: give it the states instead.
         synchronised = super()._wrap_compute(self._states)
         return lambda: self.result_of(*synchronised())

@@ -1,4 +1,4 @@
-"""The architectures of transformers that we build by name, at their published sizes."""
+"""The architectures of the library transformers that have a name here, at published sizes."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ def _own_logits(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def _upernet_logits(network: Any, images: Tensor) -> Tensor:
-    # Not network(images): that resizes the logits to the image, and the caller resizes anyway.
+    # network(images) would resize the logits to the image, which the caller does anyway.
     logits: Tensor = network.decode_head(network.backbone(images).feature_maps)
     return logits
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One architecture of transformers at one size.
+    """An architecture of the library transformers at one size.
 
     Attributes:
-        network: Class of transformers that holds encoder and decoder.
+        network: Class of transformers with encoder and decoder.
         encoder: Dotted name of the encoder inside it.
         classifier: Dotted name of its pixel classifier.
-        multiple: What the sides of an image must be a multiple of.
-        sizes: Settings of the encoder that make it this size; pretrained weights must agree.
-        defaults: Settings of a random start; pretrained weights bring their own.
-        settings: Settings that we always make, over the settings of the weights.
-        backbone: Family ("Swin") of an encoder that is a model of its own; None if it is not.
-        logits: How network and normalised images give logits.
-        mean: Mean of each colour the published weights were trained with.
-        std: Deviation of each colour, likewise.
+        multiple: The sides of an image must be multiples of it.
+        sizes: Settings of the encoder that define its size; pretrained weights must agree.
+        defaults: Settings for a random start; pretrained weights have their own.
+        settings: Settings that always apply, also over settings of the weights.
+        backbone: Family ("Swin") of an encoder that is a separate model; None if it is not.
+        logits: Function from network and normalised images to logits.
+        mean: Mean of each colour for the published weights.
+        std: Standard deviation of each colour, likewise.
     """
 
     network: str
@@ -118,7 +118,7 @@ _MOBILENETV2 = Architecture(
     classifier="segmentation_head.classifier.convolution",
     multiple=8,
     sizes={"depth_multiplier": 1.0},
-    # transformers' default 0.8 was the share that TensorFlow keeps; DeepLab drops a tenth.
+    # DeepLab's dropout is 0.1; the default 0.8 in transformers was the keep rate of TensorFlow.
     settings={"output_stride": 8, "classifier_dropout_prob": 0.1},
     mean=_HALF,
     std=_HALF,

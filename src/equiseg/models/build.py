@@ -1,4 +1,4 @@
-"""Every model by its name."""
+"""Building models by name."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _SMP_FORM = "smp/<deeplabv3plus|upernet|fpn|unet>/<encoder>"
 
 
 def model_names() -> tuple[str, ...]:
-    """The names that `build_model` knows, besides ``smp/<architecture>/<encoder>``."""
+    """The names for `build_model`, except ``smp/<architecture>/<encoder>`` and own functions."""
     return (*_PYRAMIDS, *ARCHITECTURES, *SPARSE_MODELS)
 
 
 def is_own_model(name: str) -> bool:
-    """Whether a name means a function of a user's own: "my_module.build", "file.py:build"."""
+    """Whether a name means a user's function: "my_module.build", "file.py:build"."""
     return not name.startswith("smp/") and name not in model_names() and is_dotted(name)
 
 
@@ -57,15 +57,15 @@ def build_model(
     in_channels: int = 3,
     layer: str | None = None,
 ) -> nn.Module:
-    """A segmentation model by name.
+    """Build a segmentation model by name.
 
-    Those in `SPARSE_MODELS` take a `SparseTensor` of voxels and return logits (V, K). Every other
-    model takes RGB images (B, 3, H, W) in [0, 1], of any H and W from 32 up, normalises them
-    itself and returns logits (B, K, h, w) at its own stride, h <= H and w <= W. All have
+    The models in `SPARSE_MODELS` take a `SparseTensor` of voxels and return logits (V, K). Every
+    other model takes RGB images (B, 3, H, W) in [0, 1] with H and W of at least 32, normalises them
+    and returns logits (B, K, h, w) at its own stride, h <= H and w <= W. All models have
 
     - ``classifier_name``: dotted name of the final pixel classifier, for ``FeatureTap``;
-    - ``encoder`` and ``encoder_parameters()``: the part to freeze or to train more gently;
-    - no trainable parameter that the logits do not depend on (such ones are frozen), so
+    - ``encoder`` and ``encoder_parameters()``: the part to freeze or to train with a lower rate;
+    - no trainable parameter without effect on the logits (such parameters are frozen), so
       ``DistributedDataParallel`` needs no ``find_unused_parameters``.
 
     Args:
@@ -73,17 +73,18 @@ def build_model(
             segmentation_models_pytorch installed, as "smp/deeplabv3plus/resnet50", or a function of
             your own: "my_module.build", "file.py:build" (see `equiseg.models.own.build_own`).
         num_classes: Number of classes K, at least 2.
-        weights: Pretrained weights. For the names of transformers a local folder or a hub name; for
-            ``smp/`` the name of that library's encoder weights ("imagenet"). None starts at random,
-            except "fpn-lite0", which always has ImageNet weights from its package.
-        in_channels: Channels of the input: 3 for images, those of a voxel for sparse models, any
-            for a network of your own.
+        weights: Pretrained weights. For architectures of transformers, a local folder or a hub
+            name; for ``smp/``, the name of the encoder weights in that library ("imagenet"). None
+            starts at random, except "fpn-lite0", which always has ImageNet weights from its
+            package.
+        in_channels: Channels of the input: 3 for images, the channels of a voxel for sparse models,
+            any number for a network of your own.
         layer: Dotted name of the pixel classifier in a network of your own; None searches for it.
 
     Raises:
-        ValueError: Unknown name, too few classes, or weights that do not fit.
-        ImportError: The name needs a package that is not installed.
-        OSError: The weights could not be read.
+        ValueError: If the name is unknown, there are too few classes, or the weights do not fit.
+        ImportError: If the name needs a package that is not installed.
+        OSError: If the weights cannot be read.
     """
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}")
@@ -119,7 +120,7 @@ def build_model(
 
 
 def _instead_of_weights(name: str) -> str | None:
-    """What to do about pretrained weights where the name takes none; None where it does."""
+    """Advice for a name that takes no pretrained weights; None for a name that does."""
     if is_own_model(name):
         return "let your function load them"
     if name in SPARSE_MODELS:
@@ -132,15 +133,16 @@ def _instead_of_weights(name: str) -> str | None:
 def rebuild_model(
     name: str, num_classes: int, configuration: dict[str, Any] | None = None
 ) -> nn.Module:
-    """A model as it was built before, its weights still to be loaded.
+    """Build a model again, before its weights are loaded.
 
     Args:
-        name: The name it was built by.
+        name: The name of the model in `build_model`.
         num_classes: Number of classes K.
-        configuration: Its ``configuration``, where it has one: pretrained weights bring their own.
+        configuration: The ``configuration`` of the first model, if it has one: it can depend on
+            pretrained weights.
 
     Raises:
-        ValueError: Unknown name.
+        ValueError: If the name is unknown.
     """
     if is_own_model(name):
         try:

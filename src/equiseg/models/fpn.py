@@ -1,4 +1,4 @@
-"""A small feature pyramid network: trains from scratch in minutes on two cores."""
+"""A small feature pyramid network, which trains from scratch in minutes on two cores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 class Encoder(Protocol):
     """The encoder of a pyramid: maps at strides 4, 8, 16 and 32 from RGB images in [0, 1].
 
-    ``out_channels`` gives their channels in that order. Normalising the image is the encoder's
-    own business. Given the maps of its first stages instead of images, it continues from there.
+    ``out_channels`` has their channels in this order. The encoder normalises the images itself.
+    Given the maps of its first stages instead of images, it continues from these maps.
     """
 
     out_channels: tuple[int, ...]
@@ -28,14 +28,15 @@ class Encoder(Protocol):
 class FPN(nn.Module):
     """Encoder, top-down pathway with lateral connections, pixel classifier.
 
-    A lighter cut of the semantic branch of Lin et al. 2017 (arXiv 1612.03144): one 3x3 convolution
-    on the stride-4 map, whose output is what the classifier (and the center collapse branch) sees.
+    A lighter version of the semantic branch of Lin et al. 2017 (arXiv 1612.03144): one 3x3
+    convolution on the stride-4 map gives the input of the classifier (and of the center collapse
+    branch).
 
     Args:
         encoder: Module with ``out_channels`` for strides 4, 8, 16 and 32.
         num_classes: Number of classes K.
-        dim: Channels D of the last-layer features. 96 holds an exact simplex for up to 97 classes
-            at a cost two cores can pay.
+        dim: Channels D of the last-layer features. 96 is enough for an exact simplex of up to 97
+            classes, and still cheap on two cores.
 
     Shape:
         (B, 3, H, W) in [0, 1], H and W at least 32, to logits (B, K, ceil(H/4), ceil(W/4)).
@@ -61,12 +62,12 @@ class FPN(nn.Module):
         return logits
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the encoder, for a learning rate of their own."""
+        """Parameters of the encoder, for a separate learning rate."""
         return self.encoder.parameters()
 
 
 class SmallEncoder(nn.Module):
-    """Residual encoder of about 0.9 M parameters: most of its work at stride 8 and beyond.
+    """Residual encoder of about 0.9 M parameters, with most of its layers at stride 8 and more.
 
     Args:
         channels: Channels at strides 4, 8, 16 and 32.
@@ -78,7 +79,7 @@ class SmallEncoder(nn.Module):
     def __init__(self, channels: tuple[int, int, int, int] = (40, 64, 96, 128)) -> None:
         super().__init__()
         self.out_channels = channels
-        # The means and deviations of natural images, as everywhere since ImageNet.
+        # The usual means and standard deviations of ImageNet.
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
         self.stem = _conv(3, channels[0] // 2, stride=2)
@@ -104,7 +105,7 @@ class SmallEncoder(nn.Module):
 
 
 def run_stages(inputs: Tensor | list[Tensor], stages: list[list[nn.Module]]) -> list[Tensor]:
-    """Maps of all stages, from a normalised image or from the maps of the first of them."""
+    """Maps of all stages, from a normalised image or from the maps of the first stages."""
     maps = [] if isinstance(inputs, Tensor) else list(inputs)
     x = inputs if isinstance(inputs, Tensor) else maps[-1]
     for stage in stages[len(maps) :]:
@@ -115,7 +116,7 @@ def run_stages(inputs: Tensor | list[Tensor], stages: list[list[nn.Module]]) -> 
 
 
 class _Residual(nn.Module):
-    """Two 3x3 convolutions with a skip, zero at the start so that depth costs no stability."""
+    """Two 3x3 convolutions with a skip; they start at zero, which keeps deep networks stable."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Keeping an encoder, or its first stages, as it is."""
+"""Freezing an encoder or its first stages."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ _ALL_STAGES = 4
 def freeze_encoder(model: nn.Module, stages: int) -> list[nn.Module]:
     """Freeze the first stages of a model's encoder.
 
-    The early stages are the most general and, at their size, the most expensive to train.
+    The early stages are the most general, and the most expensive to train because of their large
+    maps.
 
     Args:
         model: A network of :func:`equiseg.models.build_model`.
-        stages: 0 to 4, the maps at strides 4, 8, 16 and 32 from the image on. Encoders without
-            separate stages (all but the FPN's) can only be frozen whole.
+        stages: 0 to 4, for the maps at strides 4, 8, 16 and 32. Encoders without separate stages
+            (all but the FPN's) can only be frozen whole.
 
     Returns:
-        The frozen modules; put them in eval mode in training, so that their batch statistics stay.
+        The frozen modules; keep them in eval mode during training, so that their batch statistics
+        do not change.
 
     Raises:
-        ValueError: If the number of stages cannot be frozen.
+        ValueError: If this number of stages cannot be frozen.
     """
     if not 0 <= stages <= _ALL_STAGES:
         raise ValueError(f"freeze must be 0 to {_ALL_STAGES} encoder stages, got {stages}")

@@ -1,4 +1,4 @@
-"""Networks of transformers behind our interface, at random or with pretrained weights."""
+"""Networks of the library transformers with our interface, random or with pretrained weights."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _STAGES = ["stage1", "stage2", "stage3", "stage4"]
 def build_huggingface(
     architecture: Architecture, num_classes: int, weights: str | Path | None = None
 ) -> WrappedNetwork:
-    """A network of transformers behind our interface.
+    """Build a network of the library transformers with our interface.
 
     Args:
         architecture: One of `ARCHITECTURES`.
         num_classes: Number of classes K.
         weights: None for a random start; else a local folder (as ``save_pretrained`` writes it) or
             a name on the hub, with a segmentation network of this architecture or with its encoder
-            alone. Only safetensors are read. What the weights do not cover starts at random, is
-            logged as a warning and listed in ``newly_initialised``.
+            alone. Only safetensors are read. Parameters that the weights do not cover start at
+            random, are logged as a warning and listed in ``newly_initialised``.
 
     Raises:
-        ImportError: transformers is missing.
-        FileNotFoundError: ``weights`` is a path where no folder lies.
-        OSError: The weights could not be read, or not be had from the hub.
-        ValueError: The weights belong to another architecture or size.
+        ImportError: If transformers is not installed.
+        FileNotFoundError: If ``weights`` is a path and there is no folder.
+        OSError: If the weights cannot be read or downloaded.
+        ValueError: If the weights belong to another architecture or size.
     """
     uncovered: list[str] = []
     if weights is None:
@@ -57,7 +57,7 @@ def build_huggingface(
 def rebuild_huggingface(
     architecture: Architecture, configuration: dict[str, Any]
 ) -> WrappedNetwork:
-    """A network from the configuration it once had, at random: weights come after."""
+    """Build a network again from its configuration; its weights are loaded later."""
     network_class = _network_class(architecture)
     return _wrapped(architecture, network_class(network_class.config_class(**configuration)))
 
@@ -98,7 +98,7 @@ def _configuration(architecture: Architecture, num_classes: int) -> Any:
 def _pretrained(
     architecture: Architecture, num_classes: int, weights: str
 ) -> tuple[nn.Module, list[str]]:
-    """The network with ``weights`` in it, and the names of all that they do not cover."""
+    """The network with ``weights``, and the names of parameters that they do not cover."""
     transformers = _library()
     source = _folder_or_hub_name(weights)
     with _explained(weights):
@@ -148,7 +148,7 @@ def _folder_or_hub_name(weights: str) -> str:
 
 @contextmanager
 def _explained(weights: str) -> Iterator[None]:
-    """Say what to do next when ``weights`` cannot be read."""
+    """Add advice to the error if ``weights`` cannot be read."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -161,7 +161,7 @@ def _explained(weights: str) -> Iterator[None]:
 
 
 def _check_fit(architecture: Architecture, own: Any, found: Any, weights: str) -> None:
-    """Refuse weights of another architecture or size, and name the one that they are for."""
+    """Refuse weights of another architecture or size, and name the one that fits."""
     whole = found.model_type == own.model_type
     encoder = found.backbone_config if whole and architecture.backbone is not None else found
     wanted = own.model_type if architecture.backbone is None else own.backbone_config.model_type
@@ -187,7 +187,7 @@ def _fitting(encoder: Any) -> str:
         if all(_plain(getattr(encoder, key, None)) == size for key, size in known.sizes.items())
     ]
     if not names:
-        return "no name of ours has that size: give other weights"
+        return "no architecture here has that size: give other weights"
     return f"build {' or '.join(map(repr, names))} with them instead"
 
 

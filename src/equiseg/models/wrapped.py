@@ -1,4 +1,4 @@
-"""One face for networks that other libraries build: RGB in [0, 1] in, logits out."""
+"""One interface for networks of other libraries: RGB images in [0, 1] to logits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The parts of a network that another library builds, and the images it takes.
+    """The parts of a network of another library, and the normalisation of its images.
 
     Attributes:
-        logits: Takes the network and normalised images, gives logits (B, K, h, w).
+        logits: Function from the network and normalised images to logits (B, K, h, w).
         encoder: Dotted name of the pretrained part.
         classifier: Dotted name of the final pixel classifier.
         multiple: The sides of an image must be multiples of it.
-        mean: Mean of each colour, in [0, 1], that the encoder's weights were trained with.
+        mean: Mean of each colour, in [0, 1], for the weights of the encoder.
         std: Standard deviation of each colour, likewise.
     """
 
@@ -35,19 +35,19 @@ class Anatomy:
 
 
 class WrappedNetwork(nn.Module):
-    """A segmentation network behind the interface of our own models.
+    """A segmentation network of another library with the interface of our models.
 
-    Images whose sides are no multiple of ``multiple`` are stretched up to the next one, not padded:
-    features and logits then cover the image exactly, which the centers and the caller's resize
-    rely on. Parameters that the logits do not depend on are frozen, so that
-    ``DistributedDataParallel`` needs no ``find_unused_parameters``.
+    Images are resized up to the next multiple of ``multiple``, not padded: features and logits then
+    cover the image exactly, as the centers and the caller's resize require. Parameters without
+    effect on the logits are frozen, so that ``DistributedDataParallel`` needs no
+    ``find_unused_parameters``.
 
     Args:
-        network: The network; its parameters live under the name ``network``.
-        anatomy: Its parts, and the images it takes.
-        newly_initialised: Names inside ``network`` that pretrained weights did not cover.
-        configuration: All that is needed to build ``network`` again, as JSON holds it; None where
-            the name of the model says it.
+        network: The network; its parameter names start with ``network``.
+        anatomy: Its parts, and the normalisation of its images.
+        newly_initialised: Parameters of ``network`` that the pretrained weights did not cover.
+        configuration: The configuration to build ``network`` again, as JSON values; None if the
+            name of the model is enough.
 
     Shape:
         (B, 3, H, W) in [0, 1], H and W at least 32, to logits (B, K, h, w), h <= H and w <= W.
@@ -89,25 +89,25 @@ class WrappedNetwork(nn.Module):
 
     @property
     def encoder(self) -> nn.Module:
-        """The part that pretrained weights are for."""
+        """The pretrained part of the network."""
         return self.network.get_submodule(self._encoder)
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the encoder, for a learning rate of their own."""
+        """Parameters of the encoder, for a separate learning rate."""
         return self.encoder.parameters()
 
 
 def _freeze_unreached(model: nn.Module) -> None:
-    """Freeze the parameters that no gradient of the logits reaches.
+    """Freeze the parameters without effect on the logits.
 
-    One forward and backward on the meta device finds them: shapes only, no memory, no arithmetic.
+    A forward and backward pass on the meta device finds them, without memory or arithmetic.
     """
     parameters = dict(model.named_parameters())
     ghosts = {name: torch.empty_like(p, device="meta") for name, p in parameters.items()}
     ghosts = {name: ghost.requires_grad_() for name, ghost in ghosts.items()}
     buffers = {name: torch.empty_like(b, device="meta") for name, b in model.named_buffers()}
     training = model.training
-    model.eval()  # batch norm with one cell per channel refuses to train
+    model.eval()  # batch norm cannot train on one cell per channel
     images = torch.empty(1, 3, 64, 64, device="meta")
     with torch.enable_grad():
         logits = torch.func.functional_call(model, (ghosts, buffers), images)

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, lock, weights, progress and provenance."""
+"""Files of a run on disk: folder, lock, weights, progress and provenance."""

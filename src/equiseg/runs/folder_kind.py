@@ -1,11 +1,11 @@
-"""What a folder of results holds, so that no command writes among the results of another."""
+"""The kind of results in a folder, so that no command writes into results of another kind."""
 
 from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
 
-_MARK = ".equiseg"  # files of ours have names that a folder may have for reasons of its own
+_MARK = ".equiseg"  # the other file names of equiseg may exist in any folder
 
 
 class Outcome(Enum):
@@ -18,14 +18,14 @@ class Outcome(Enum):
 
 
 def check_outcome(folder: Path, outcome: Outcome) -> None:
-    """Refuse a folder that was marked for results of another kind.
+    """Raise an error if a folder is marked for results of another kind.
 
     Args:
-        folder: Where results go; it need not be there.
-        outcome: Their kind.
+        folder: Folder for the results; it need not exist.
+        outcome: Kind of the results.
 
     Raises:
-        ValueError: Naming what is there.
+        ValueError: If it holds another kind; the message names that kind.
     """
     if folder.is_file():
         raise ValueError(f"out: {folder} is a file; give a folder")
@@ -35,11 +35,11 @@ def check_outcome(folder: Path, outcome: Outcome) -> None:
 
 
 def mark_outcome(folder: Path, outcome: Outcome) -> None:
-    """Say in a folder what it holds, before anything else is written there.
+    """Mark a folder with its kind of results, before anything else is written there.
 
     Args:
-        folder: Where results go; made if need be.
-        outcome: Their kind.
+        folder: Folder for the results; created if missing.
+        outcome: Kind of the results.
 
     Raises:
         ValueError: If it holds another kind.

@@ -1,4 +1,4 @@
-"""Holding a folder: two commands that write to the same one would spoil each other's work."""
+"""A lock on a folder: two commands must not write to the same folder at once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process; however it ends, the folder is free again.
+    """Lock a folder for this process; the lock ends with the process, even after a crash.
 
     Args:
-        folder: Made if need be; it gets a file ``.lock``.
+        folder: Created if missing; it gets a file ``.lock``.
 
     Raises:
         ValueError: If another process holds it.

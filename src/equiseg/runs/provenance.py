@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, machine, commit, date."""
+"""Provenance of results: versions, machine, commit, date."""
 
 from __future__ import annotations
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import torch
 
+from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT
 from equiseg.runs.lock import held
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, write_config
-from equiseg.training.run import PROGRESS
+from equiseg.training.fitting import PROGRESS
 
 LOG = "output.log"
 _POLL_SECONDS = 0.5
-_RANK_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")
 Report = Callable[[Path, float], None]
 
 
@@ -81,7 +81,7 @@ def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, sh
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
-    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, ranks, *_ = Launch.of_environment()
     ours = runs[rank::ranks]
     for run in ours:
         if not run.is_finished and run.folder.is_dir():
@@ -138,12 +138,13 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> int:
 
 def _environment(config: TrainConfig, jobs: int) -> dict[str, str]:
     """Environment of a run: its threads, and the GPU of its process of torchrun."""
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    launch = Launch.of_environment()
+    here = launch.local_ranks
     threads = config.threads or max(1, _cores() // (jobs * here))
-    environment = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
+    environment = Launch.environment_alone()
     environment["OMP_NUM_THREADS"] = str(threads)
     if here > 1 and (devices := _devices()):
-        environment["CUDA_VISIBLE_DEVICES"] = devices[int(os.environ["LOCAL_RANK"]) % len(devices)]
+        environment["CUDA_VISIBLE_DEVICES"] = devices[launch.local_rank % len(devices)]
     return environment
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from equiseg.data.title import data_title
+from equiseg.ranks import Launch
 from equiseg.records.history import CURVES, read_histories, save_histories
 from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.lock import held
@@ -43,7 +43,7 @@ def run_study(
         RuntimeError: If all settings of a method fail, or runs that are compared, with the reasons
             and where to read on, or runs were killed; the others are finished.
     """
-    first = int(os.environ.get("RANK", 0)) == 0  # under torchrun one process writes for all
+    first = Launch.of_environment().first  # under torchrun one process writes for all
     check_outcome(plan.out, Outcome.COMPARISON)
     with held(plan.out) if first else nullcontext():
         return _run(plan, jobs, report, command, first)

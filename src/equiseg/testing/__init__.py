@@ -1,4 +1,4 @@
-"""The judge of losses: ours in CI, and one of your own in a single call."""
+"""The contract suite of losses: CI runs it on ours, and one call runs it on your own loss."""
 
 from equiseg.testing.loss_case import IN_FEATURES, NUM_CLASSES, LossCase
 from equiseg.testing.loss_checks import LOSS_CHECKS, LossCheck, check_loss

@@ -1,4 +1,4 @@
-"""What every loss keeps, whatever it computes: one function a rule."""
+"""The contract of every loss: one function per rule."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def check_points(case: LossCase) -> None:
 
 
 def check_ignored(case: LossCase, size: str) -> None:
-    """Ignored places have no say and no gradient, whatever is there and whatever marks them."""
+    """Ignored places do not change the loss and have no gradient, for any value and marker."""
     loss = case.loss()
     inputs, labels = case.batch(size)
     ignored = (labels == 255).unsqueeze(1)

@@ -38,9 +38,10 @@ def drawn_shares(
         track: Shows the progress over the draws.
 
     Returns:
-        None where classes come as they are labelled. Else "labelled" and "drawn", each with
-        "pixels" (share of the labelled pixels or points) and "images" (share of the samples that
-        hold the class), a number a class; and "draws", how many were looked at, None where exact.
+        None if sampling and augmentation do not depend on classes. Else "labelled" and "drawn",
+        each with "pixels" (share of the labelled pixels or points) and "images" (share of the
+        samples with the class), one number per class; and "draws", the number of draws measured,
+        None if the shares are exact.
     """
     if training.counts_SK is None:
         return None

@@ -1,4 +1,4 @@
-"""What a run shows while it trains, how long its steps wait, and the memory it takes."""
+"""Callbacks of a run: validation table, progress file, step times and peak memory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ValidationTable(L.Callback):
 
 
 class ProgressFile(L.Callback):
-    """Leaves the share of the training that is done in a file, for whoever watches the run.
+    """Writes the share of finished epochs to a file, for other processes that watch the run.
 
     Args:
         path: The file.
@@ -107,11 +107,11 @@ class PeakMemory(L.Callback):
     """Measures the most memory that training took, validation included.
 
     Attributes:
-        peak_bytes: What ``of`` says; without processes that load data. None where it is not known.
+        peak_bytes: The memory named by ``of``, without data workers. None if it is not known.
         of: "cuda": the most that torch had allocated on the GPU during training, network included.
             "fit": the most that the process held during training, less what it held at its start
-            (Python, libraries, data in memory, network). "process", where the system tells no more:
-            the most that the process ever held, and maybe the one that started it.
+            (Python, libraries, data in memory, network). "process", on systems that report no more:
+            the most that the process ever held, and possibly the process that started it.
     """
 
     def __init__(self) -> None:

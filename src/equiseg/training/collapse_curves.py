@@ -15,7 +15,7 @@ from equiseg.tap import FeatureTap
 
 
 def labels_and_inverse(batch: Any) -> tuple[Tensor, Tensor | None]:
-    """What belongs to the features of a batch (inputs, labels): labels, and of voxels the map."""
+    """Labels of a batch (inputs, labels), and the inverse map for voxels (else None)."""
     inputs, labels = batch
     return labels, inverse_of(inputs)
 
@@ -59,9 +59,9 @@ class CollapseCurves(L.Callback):
         self._metric: CollapseMetric | None = None
 
     def on_validation_epoch_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Begin to listen to the classifier."""
+        """Tap the classifier."""
         self._tap = tap = FeatureTap(task, self.layer, self.num_classes)
-        # A classifier that looks at a neighbourhood has no single row to compare with a center.
+        # A classifier larger than 1x1 has no single row to compare with a center.
         weight: Any = getattr(tap.layer, "weight", torch.empty(0))
         single = weight.numel() == self.num_classes * tap.in_features
         self._metric = CollapseMetric(
@@ -87,7 +87,7 @@ class CollapseCurves(L.Callback):
         self._metric.update(within(self._tap.features, labels), labels, inverse=inverse)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Log the measures and let go of the classifier."""
+        """Log the measures and remove the tap."""
         if self._tap is None or self._metric is None:
             return
         numbers = self._metric.compute().numbers()

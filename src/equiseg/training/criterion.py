@@ -31,9 +31,9 @@ class Criterion(nn.Module):
 
     Args:
         losses: Each loss by name.
-        factors: How often each counts, in the same order.
-        over_features: Whether each is given the features, in the same order, or the logits.
-        statistics: Of the training labels, for losses that change their weights later on.
+        factors: Factor of each loss, in the same order.
+        over_features: Whether each loss takes features (or logits), in the same order.
+        statistics: Statistics of the training labels, for losses that change their weights later.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Criterion(nn.Module):
     def forward(
         self, logits: Tensor, features: Tensor, labels: Tensor, inverse: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The parts of the loss by name; their sum is what is minimised.
+        """The parts of the loss by name; training minimises their sum.
 
         Args:
             logits: (B, K, h, w), or (V, K) of voxels.
-            features: What the classifier was given, (B, C, h, w) or (V, C).
+            features: Input of the classifier, (B, C, h, w) or (V, C).
             labels: (B, H, W), or (N,) of points.
             inverse: (N,) voxel of every point.
 
@@ -89,13 +89,13 @@ class Criterion(nn.Module):
                 loss.begin_epoch(share_done, self.statistics)  # type: ignore[operator]
 
     def fix_classifier(self, classifier: nn.Module) -> None:
-        """Give the network the classifier that a loss brings, for good.
+        """Set the classifier to the rows that a loss provides, and freeze it.
 
         Args:
             classifier: The last layer, linear in its features.
 
         Raises:
-            ValueError: If the layer looks at more than one place.
+            ValueError: If the layer is larger than 1x1.
         """
         for name, loss in self.losses.items():
             rows_KD: Any = getattr(loss, "classifier_rows", None)
@@ -146,9 +146,9 @@ def build_criterion(
 
 
 def check_method(method: str, num_classes: int) -> None:
-    """Refuse a method that cannot be built, as far as that is known before data are read.
+    """Raise an error for a method that cannot be built, before any data are read.
 
-    Losses over features depend on the network, and are not looked at.
+    Losses over features depend on the network and are not checked.
 
     Args:
         method: As in :func:`build_criterion`.
@@ -166,7 +166,7 @@ def check_method(method: str, num_classes: int) -> None:
 def _build(
     term: Term, statistics: ClassStatistics, in_features: int, ignore_index: int
 ) -> nn.Module:
-    """The loss of a term, with what it needs to know of the training labels."""
+    """Build the loss of a term, with vectors from the training labels."""
     parameters = term.parameters
     arguments = dict(term.arguments)
     if "ignore_index" not in parameters:
@@ -236,6 +236,6 @@ def _weights(name: str, formula: str, statistics: ClassStatistics) -> Tensor:
         allowed = ", ".join(get_args(WeightFormula))
         raise ValueError(f"method: {name} must be one of {allowed}, or numbers, got {formula!r}")
     images_K = statistics.images_K if formula == "median_frequency" else None
-    # Of pixels there are so many that any customary beta sees the limit: its counts are of images.
+    # Pixel counts are beyond the limit of any usual beta, so effective_number counts images.
     counts_K = statistics.images_K if formula == "effective_number" else statistics.pixels_K
     return class_weights(counts_K, formula, images_K=images_K)  # type: ignore[arg-type]

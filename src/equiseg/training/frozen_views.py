@@ -15,9 +15,9 @@ KeptSample = tuple[tuple[Tensor, ...], Tensor]
 class KeptViews(Dataset[KeptSample]):
     """Maps of the frozen stages for a few augmented views of every training image.
 
-    Frozen stages give the same maps for the same view each time; keeping them leaves only the
-    rest of the network to run. The draw with number d of an image trains on view
-    ``d % num_views`` of it. Maps are held in bfloat16.
+    Frozen stages always give the same maps for the same view. With stored maps, training runs only
+    the rest of the network. Draw number d of an image trains on its view ``d % num_views``. Maps
+    are stored in bfloat16.
 
     Args:
         view: Augmented samples.
@@ -50,7 +50,7 @@ class KeptViews(Dataset[KeptSample]):
         encoder.train(was_training)
 
     def __len__(self) -> int:
-        """Images."""
+        """Number of images."""
         return self.num_images
 
     def __getitem__(self, key: int) -> KeptSample:

@@ -1,4 +1,4 @@
-"""Post-hoc logit adjustment: what a trained network predicts where every class counts the same."""
+"""Post-hoc logit adjustment of a trained network, for equal weight of all classes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ TAUS = tuple(step / 10 for step in range(11))
 
 @torch.no_grad()
 def adjust_classifier(classifier: nn.Module, prior_K: Tensor, tau: float) -> None:
-    """Take tau times the log-prior off the bias of the classifier.
+    """Subtract tau times the log-prior from the bias of the classifier.
 
-    Its logits are then those of :func:`equiseg.losses.adjusted_logits`, in whatever way the network
-    is used from here on: evaluated, saved, exported.
+    Its logits then equal :func:`equiseg.losses.adjusted_logits`, also when the network is
+    evaluated, saved or exported.
 
     Args:
         classifier: The last layer.
@@ -56,15 +56,15 @@ def adjust_run(
     select: str = "miou",
     track: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
 ) -> dict[float, float]:
-    """Adjust the network of a finished run and score it again, in a folder of its own.
+    """Adjust the network of a finished run, without training, and score it in a new folder.
 
-    The folder is that of a run trained with ``adjust``: nothing is trained for it.
+    The folder has the same content as a run trained with ``adjust``.
 
     Args:
         run: Folder of the finished run.
         out: Folder of the adjusted one.
         tau: Share of the adjustment; None takes the best of :data:`TAUS` on the validation split.
-        select: Validation score by which it is best.
+        select: Validation score that selects tau.
         track: Wraps (samples or taus, what is done), to show progress.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a finished run leaves: result.json."""
+"""Scores of a trained network on the validation and test splits, for result.json."""
 
 from __future__ import annotations
 

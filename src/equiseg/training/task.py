@@ -44,7 +44,7 @@ def _names(of_points: bool) -> list[str]:
 
 
 class SegmentationTask(L.LightningModule):
-    """A network, what it minimises, and its score on the validation images or scans.
+    """A network, its criterion, and its score on the validation images or scans.
 
     Args:
         config: The run.
@@ -85,7 +85,7 @@ class SegmentationTask(L.LightningModule):
         self.val_score: Score | None = None
 
     def on_train_epoch_start(self) -> None:
-        """Let the criterion know how far training is."""
+        """Tell the criterion the share of epochs that are done."""
         self.criterion.begin_epoch(self.current_epoch / max(self.config.epochs, 1))
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -146,13 +146,13 @@ class SegmentationTask(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random state: dropout goes on where it stopped."""
+        """Save the random state, so that a resumed run draws the same dropout."""
         checkpoint["rng_state"] = torch.get_rng_state()
         if torch.cuda.is_available():
             checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the random state back."""
+        """Restore the random state."""
         if "rng_state" in checkpoint:
             torch.set_rng_state(checkpoint["rng_state"].cpu())
         if "cuda_rng_state" in checkpoint and torch.cuda.is_available():

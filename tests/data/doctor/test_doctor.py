@@ -1,4 +1,4 @@
-"""Every finding is provoked on a small data set; a clean one yields none."""
+"""Every finding on a small data set with the problem, and none on a clean one."""
 
 import shutil
 
@@ -20,7 +20,7 @@ COUNTS = {"train": 4, "val": 2, "test": 2}
 
 
 def photo(seed, size=(SIDE, SIDE)):
-    """Smooth light and dark, unlike any other seed's."""
+    """A smooth grey picture, different for every seed."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
     return np.asarray(coarse.resize(size[::-1], Image.Resampling.BICUBIC))
@@ -37,7 +37,7 @@ def save_mask(values, root, name, split="train"):
 
 @pytest.fixture
 def root(tmp_path):
-    """Four, two and two photographs, train_0 ... test_1, that hold all classes."""
+    """Four, two and two photographs, train_0 ... test_1, with all classes."""
     seed = 0
     for split, count in COUNTS.items():
         for index in range(count):
@@ -63,13 +63,13 @@ def findings(a_card, **options):
 
 
 def only(found):
-    """The one finding, as text to search."""
+    """The only finding."""
     assert len(found) == 1, "\n".join(map(str, found))
     return found[0]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_nothing_is_found_in_a_clean_data_set(root, num_workers):
+def test_a_clean_data_set_has_no_findings(root, num_workers):
     assert findings(card(root), num_workers=num_workers) == []
 
 
@@ -78,7 +78,7 @@ def test_missing_splits(root):
     assert [(f.severity, f.subject) for f in found] == [("error", "val"), ("hint", "test")]
 
 
-def test_files_without_partner_are_named_and_the_others_examined(root):
+def test_images_without_mask_are_named_and_the_others_examined(root):
     (root / "annotations/train/train_0.png").unlink()
     save_mask(np.full((SIDE, SIDE), 9), root, "train_1")
     lonely, strange = findings(card(root))
@@ -122,7 +122,7 @@ def test_masks_of_colours(root):
     assert "one value a pixel" in found.advice
 
 
-def test_every_trouble_of_a_broken_pair_is_told_at_once(root):
+def test_all_problems_of_a_broken_pair_are_reported_together(root):
     (root / "images/train/train_0.png").write_bytes(b"no image")
     save_mask(np.full((SIDE, SIDE), 9), root, "train_0")
     assert [f.seen[:10] for f in findings(card(root))] == ["1 file tha", "values 9 a"]
@@ -146,14 +146,14 @@ def test_smooth_edges(root):
     assert "nearest-neighbour" in only(findings(card(root, classes=spread))).advice
 
 
-def test_masks_compressed_with_loss(root):
+def test_masks_with_lossy_compression_are_recognised(root):
     (root / "annotations/train/train_0.png").unlink()
     noisy = np.clip(VALUES * 60 + photo(0)[..., 0] // 9, 0, 255).astype(np.uint8)
     save(noisy, root / "annotations/train/train_0.jpg", quality=30)
     assert "compressed with loss" in only(findings(card(root))).advice
 
 
-def test_masks_that_count_from_1(root):
+def test_masks_that_count_from_1_are_recognised(root):
     for file in (root / "annotations").rglob("*.png"):
         save((VALUES + 1).astype(np.uint8), file)
     *values, absent = findings(card(root))
@@ -162,12 +162,12 @@ def test_masks_that_count_from_1(root):
     assert "no image holds 1 class (sky)" in absent.seen
 
 
-def test_masks_with_0_for_nothing(root):
+def test_masks_with_0_for_unlabelled_are_recognised(root):
     save_mask(np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // (SIDE * SIDE // 5), root, "train_0")
     assert "ignore_values: [0]" in only(findings(card(root))).advice
 
 
-def test_a_class_saved_as_255_is_ignored_in_silence(root):
+def test_a_class_saved_as_255_is_reported(root):
     for file in (root / "annotations").rglob("*.png"):
         save(np.where(VALUES > 1, 255, 0).astype(np.uint8), file)
     found = only([f for f in findings(card(root, classes=["sky", "road"])) if f.severity != "hint"])
@@ -205,7 +205,7 @@ def test_absent_classes(root):
     assert only(found).seen == "test lacks 1 class (sky)"
 
 
-def test_broken_masks_do_not_hide_their_other_classes(root):
+def test_other_classes_of_broken_masks_are_counted(root):
     for index in range(2):
         values = VALUES.copy()
         values[0, 0] = 99
@@ -256,7 +256,7 @@ def test_fewer_samples_than_a_batch(root):
     assert "--batch_size 4" in found.advice
 
 
-def test_leakage_by_content_whatever_the_name_and_the_file_form(root):
+def test_leaks_are_found_by_content_under_other_names_and_formats(root):
     save(photo(0), root / "images/test/test_1.png", compress_level=1)  # train_0
     found = only(findings(card(root)))
     assert (found.severity, found.subject) == ("error", "train and test")
@@ -271,13 +271,13 @@ def test_images_listed_in_two_splits(root):
     assert found[0].seen == "1 image of val also in train: train_2"
 
 
-def test_a_copy_of_one_name_saved_anew(root):
+def test_a_recompressed_copy_with_the_same_name_is_found(root):
     save(photo(0, (60, 60)), root / "images/val/train_0.jpg", quality=80)
     save_mask(np.resize(VALUES, (60, 60)), root, "train_0", "val")
     found = only(findings(card(root)))
     assert (found.severity, found.subject) == ("warning", "train and val")
     assert "of one name look the same" in found.seen
-    save(photo(99), root / "images/val/train_0.jpg")  # another picture may have its name
+    save(photo(99), root / "images/val/train_0.jpg")  # another picture may have the same name
     save_mask(VALUES, root, "train_0", "val")
     assert findings(card(root)) == []
 
@@ -308,7 +308,7 @@ def test_more_classes_than_dimensions(root, num_classes, dim, cosine):
 
 
 class Own:
-    """A data set that no card describes."""
+    """A data set without a card."""
 
     classes = ("a", "b")
     ignore_index = -1
@@ -325,7 +325,7 @@ class Own:
         return Sample(image, self.labels, f"own {index}")
 
 
-def test_data_sets_of_ones_own():
+def test_own_data_sets_are_examined():
     labels = (torch.arange(32 * 32) % 3 - 1).reshape(32, 32)
     assert examine({"train": Own(labels)}, SMALL) == []
     found = only(examine({"train": Own(labels + 1)}, SMALL))
@@ -370,7 +370,7 @@ def test_errors_come_first(root):
 
 
 @pytest.mark.parametrize("option", ["batch_size", "min_count"])
-def test_options_that_cannot_work(option):
+def test_invalid_options_are_refused(option):
     with pytest.raises(ValueError, match=f"{option} must be at least 1, got 0"):
         PlannedTraining(**{option: 0})
     with pytest.raises(ValueError, match="at least one data set"):

@@ -1,4 +1,4 @@
-"""Copy-paste: a thing of another image arrives whole, with its pixels and its labels."""
+"""Copy-paste: a region of another image is pasted completely, with pixels and labels."""
 
 import pytest
 import torch
@@ -13,9 +13,8 @@ COUNTS_SK = torch.tensor([[0, 0, 0], [2000, 0, 33], [0, 2400, 0]])
 
 
 class Shop:
-    """A street without anything, one with two things of class 2, and one that is all class 1.
-
-    Red tells the label, green the column; the things are an L and, apart from it, a bar.
+    """An empty street, one with two regions of class 2, and one that is all class 1. Red is the
+    label, green the column; the regions are an L and, separate from it, a bar.
     """
 
     classes = ("road", "sky", "sign")
@@ -37,7 +36,7 @@ class Shop:
 
 
 def paste(seed=0, size=(H, W), scale=(1.0, 1.0), flip=0.0, regions=1, power=4.0, data=None):
-    """What becomes of a black picture of class 0."""
+    """Paste into a black picture of class 0."""
     draw = ClassDraw(COUNTS_SK, power, (3, 3))
     image = torch.zeros(3, *size, dtype=torch.uint8)
     labels = torch.zeros(size, dtype=torch.int64)
@@ -47,7 +46,7 @@ def paste(seed=0, size=(H, W), scale=(1.0, 1.0), flip=0.0, regions=1, power=4.0,
 
 
 def shape_of(labels):
-    """The pasted pixels from their own corner."""
+    """The pasted pixels, relative to their corner."""
     places = (labels == 2).nonzero()
     return {tuple(p) for p in (places - places.amin(0)).tolist()}
 
@@ -56,17 +55,17 @@ BAR = {(y, x) for y in range(2) for x in range(6)}
 L = {(y, x) for y in range(6) for x in range(3)} | {(5, x) for x in range(3, 6)}
 
 
-def test_a_thing_arrives_whole_with_its_pixels():
+def test_a_region_is_pasted_completely_with_its_pixels():
     shapes, corners = [], set()
     for seed in range(150):
         image, labels = paste(seed)
         assert set(labels.unique().tolist()) == {0, 2}
-        assert torch.equal(image[0] == 2, labels == 2)  # its own pixels, and nothing around it
+        assert torch.equal(image[0] == 2, labels == 2)  # its pixels, and nothing around them
         assert not image[:, labels == 0].any()
         shapes.append(shape_of(labels))
         corners.add(tuple((labels == 2).nonzero().amin(0).tolist()))
     assert all(shape in (BAR, L) for shape in shapes)
-    # A pixel is drawn, so the larger region comes as much oftener as it is larger.
+    # A pixel is drawn, so the frequency of a region is proportional to its size.
     assert sum(shape == L for shape in shapes) / 150 == pytest.approx(21 / 33, abs=0.12)
     assert len(corners) > 120
     tops, lefts = zip(*corners, strict=True)
@@ -76,7 +75,7 @@ def test_a_thing_arrives_whole_with_its_pixels():
     assert max(lefts) > W - 14
 
 
-def test_a_flip_mirrors_the_thing():
+def test_a_flip_mirrors_the_region():
     mirrored = {(y, 5 - x) for y, x in L}
     shapes = [shape_of(paste(seed, flip=1.0)[1]) for seed in range(20)]
     assert mirrored in shapes
@@ -86,7 +85,7 @@ def test_a_flip_mirrors_the_thing():
     assert L in half
 
 
-def test_scale_resizes_the_thing_and_its_labels():
+def test_scale_resizes_the_region_and_its_labels():
     sizes = {len(shape_of(paste(seed, scale=(2.0, 2.0))[1])) for seed in range(20)}
     assert sizes == {4 * 21, 4 * 12}
     spread = [len(shape_of(paste(seed, scale=(0.6, 1.7))[1])) for seed in range(40)]
@@ -94,13 +93,13 @@ def test_scale_resizes_the_thing_and_its_labels():
     assert max(spread) > 30
 
 
-def test_up_to_so_many_regions_are_pasted():
+def test_the_number_of_pasted_regions_is_limited():
     pixels = [int((paste(seed, regions=4)[1] == 2).sum()) for seed in range(60)]
     assert min(pixels) in (12, 21)
     assert max(pixels) > 2 * 21
 
 
-def test_what_does_not_fit_is_left_out_before_it_is_resized(monkeypatch):
+def test_regions_that_do_not_fit_are_skipped_before_resizing(monkeypatch):
     found = [paste(seed, size=(5, 60))[1] for seed in range(20)]  # the L is 6 high; the bar fits
     assert {bool(labels.any()) for labels in found} == {True, False}
     assert all(shape_of(labels) == BAR for labels in found if labels.any())
@@ -113,13 +112,13 @@ def test_what_does_not_fit_is_left_out_before_it_is_resized(monkeypatch):
         paste(seed, scale=(30.0, 30.0))
 
 
-def test_a_thing_may_touch_the_border():
+def test_a_region_may_touch_the_border():
     found = [paste(seed, size=(40, 6))[1] for seed in range(20)]
     assert {frozenset(shape_of(labels)) for labels in found} == {frozenset(BAR), frozenset(L)}
 
 
-def test_what_hides_too_much_is_left_out():
-    # Class 1 covers its image: a quarter of the picture is the most.
+def test_regions_that_cover_too_much_are_skipped():
+    # Class 1 covers its image: at most a quarter of the picture is pasted.
     counts = ClassDraw(torch.tensor([[0, 0, 0], [0, 0, 0], [0, 2400, 0]]), 0.0, (3, 3))
     labels = torch.zeros(2 * H, 2 * W - 1, dtype=torch.int64)
     generator = torch.Generator().manual_seed(0)
@@ -131,7 +130,7 @@ def test_what_hides_too_much_is_left_out():
     assert int((wide == 1).sum()) == H * W
 
 
-def test_the_generator_alone_decides_and_the_source_is_left_as_it_was():
+def test_the_result_depends_only_on_the_generator_and_the_source_is_unchanged():
     kept = [Shop()[i] for i in range(3)]
 
     class Kept(Shop):

@@ -1,4 +1,4 @@
-"""Folders of images and masks: every form on disk, and everything that can be wrong with one."""
+"""Folders of images and masks: every file format, and all errors."""
 
 import os
 
@@ -175,7 +175,7 @@ def test_labels_larger_than_on_disk_repeat_their_pixels(root):
 
 
 def test_nearest_labels_and_smooth_images_keep_their_place(root):
-    """Labels that are the image, resized by the two ways, still say the same."""
+    """Labels that equal the image still equal it after both kinds of resizing."""
     ramp = np.arange(200).repeat(2)[None].repeat(100, 0).astype(np.uint8)
     for name in "ab":
         save(np.stack([ramp] * 3, -1), root / f"images/train/{name}.jpg", quality=95)
@@ -194,7 +194,7 @@ def test_a_split_may_list_its_images(root):
     assert [data[i].name for i in range(len(data))] == ["b"]
 
 
-def test_a_name_that_is_listed_but_absent_is_reported(root):
+def test_a_listed_name_without_a_file_is_reported(root):
     folders = {"images": "images/train", "annotations": "annotations/train"}
     with pytest.raises(DataError, match=r"\(2\):") as caught:
         opened(root, splits={"train": ["b", "c", "d"]}, **folders)
@@ -202,7 +202,7 @@ def test_a_name_that_is_listed_but_absent_is_reported(root):
     assert "images/train/d: no image" in str(caught.value)
 
 
-def test_missing_partners_are_listed_all_at_once(root):
+def test_all_missing_images_and_masks_are_listed(root):
     save(VALUES.astype(np.uint8), root / "images/train/c.png")
     save(VALUES.astype(np.uint8), root / "images/train/d.png")
     save(VALUES.astype(np.uint8), root / "annotations/train/e.png")
@@ -212,7 +212,7 @@ def test_missing_partners_are_listed_all_at_once(root):
         assert line in str(caught.value)
 
 
-def test_many_missing_partners_are_counted(root):
+def test_many_missing_masks_are_counted(root):
     for i in range(30):
         save(VALUES.astype(np.uint8), root / f"images/train/c{i:02}.png")
     with pytest.raises(DataError, match=r"\(30\):(.|\n)*c19\.png(.|\n)*\.\.\. and 10 more$"):
@@ -233,7 +233,7 @@ def test_absent_and_empty_folders_are_named(root):
         opened(root, images="empty", annotations="empty")
 
 
-def test_an_unknown_split_is_answered_with_the_known_ones(root):
+def test_an_unknown_split_names_the_known_ones(root):
     with pytest.raises(DataError, match=r"no split 'dev', only \['train'\]"):
         ImageFolder(card(root), "dev")
 
@@ -246,7 +246,7 @@ def test_an_unknown_split_is_answered_with_the_known_ones(root):
         ({"size": (0, 5)}, r"size must be a positive \(H, W\) or None, got \(0, 5\)"),
     ],
 )
-def test_what_cannot_work_is_said_on_opening(root, changes, message):
+def test_invalid_cards_and_sizes_are_refused_on_opening(root, changes, message):
     with pytest.raises(DataError, match=message):
         opened(root, **changes)
 
@@ -257,14 +257,14 @@ def test_colour_masks_are_refused(root):
         opened(root)[0]
 
 
-def test_a_mask_of_another_size_is_refused_also_when_both_are_resized(root):
+def test_a_mask_of_another_size_is_refused_even_if_both_are_resized(root):
     mask(root, np.zeros((W, H), np.uint8))
     for size in (None, (4, 4)):
         with pytest.raises(DataError, match=r"a\.png: mask is 6x8 .*a\.png 8x6; they must be"):
             opened(root, size=size)[0]
 
 
-def test_values_the_card_does_not_know_are_named(root):
+def test_values_that_are_not_in_the_card_are_named(root):
     mask(root, np.where(VALUES == 2, 77, VALUES).astype(np.uint8))
     with pytest.raises(DataError, match=r"a\.png: values \[77\] .* card toy; add them to classes"):
         opened(root)[0]
@@ -291,7 +291,7 @@ def test_truncated_files_are_named(root, folder, suffix):
             opened(root)[0]
 
 
-def test_a_file_far_too_large_is_named(root, monkeypatch):
+def test_a_far_too_large_file_is_named(root, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", H * W // 3)
     with pytest.raises(DataError, match=r"a\.png: not a readable image .*exceeds limit"):
         opened(root)[0]
@@ -326,7 +326,7 @@ def test_survey_reports_every_broken_file_at_once(root):
 
 def real(name, split, size=None):
     if not (REAL / name).is_dir():
-        pytest.skip(f"the {name} images are not beside the checkout, at {REAL / name}")
+        pytest.skip(f"the {name} images are not next to the checkout, at {REAL / name}")
     return ImageFolder(load_card(name, root=REAL / name), split, size)
 
 
@@ -345,17 +345,17 @@ def test_ccp_null_is_its_background():
     assert (data.classes[data.background], len(data.classes)) == ("null", 44)
 
 
-def test_camvid_is_as_uneven_as_it_is_known_to_be():
+def test_camvid_has_its_published_imbalance():
     statistics = ClassStatistics.from_counts(survey(real("camvid", "train", (180, 240)), "train"))
     assert statistics.num_images == 367
     assert statistics.pixel_imbalance == pytest.approx(108.5, abs=1)
 
 
-def test_turned_photographs_are_read_upright(tmp_path):
+def test_rotated_photographs_are_read_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned by a quarter
     pixels = np.zeros((40, 60, 3), np.uint8)
-    pixels[:, 30:] = 255  # the right half: the lower half when upright
+    pixels[:, 30:] = 255  # the right half, which is the lower half after the rotation
     Image.fromarray(pixels).save(tmp_path / "photo.jpg", exif=exif)
     image = read_image(tmp_path / "photo.jpg")
     assert image.shape == (3, 60, 40)

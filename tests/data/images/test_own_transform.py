@@ -1,4 +1,4 @@
-"""A transform of a user's own: last in the chain, seeded by the draw, checked."""
+"""A user's own transform: called last, seeded per draw, checked."""
 
 import pickle
 
@@ -63,7 +63,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(pictures):
     assert any((labels == 255).any() for _, labels in batches[0])
 
 
-def test_it_can_be_sent_to_a_process_that_is_started_anew():
+def test_it_can_be_pickled_for_a_spawned_process():
     change = pickle.loads(pickle.dumps(OwnTransform(EXAMPLE, 5, 255)))
     image, _ = change(IMAGE, LABELS, torch.Generator().manual_seed(0))
     assert (image == 0.5).any()
@@ -80,12 +80,12 @@ def test_it_can_be_sent_to_a_process_that_is_started_anew():
         ("raise KeyError('x')", "failed: KeyError: 'x'"),
     ],
 )
-def test_what_it_may_not_return(tmp_path, body, message):
+def test_invalid_results_are_refused(tmp_path, body, message):
     with pytest.raises(ValueError, match=rf"data\.augment\.extra=.*:transform: {message}"):
         written(tmp_path, body)(IMAGE, LABELS, torch.Generator())
 
 
-def test_a_name_that_is_no_function():
+def test_a_name_without_a_function_is_refused():
     with pytest.raises(ValueError, match="extra must be a dotted name"):
         AugmentConfig(extra="blur")
     with pytest.raises(ValueError, match=r"data\.augment\.extra: no 'blur' in"):

@@ -1,4 +1,4 @@
-"""Joint transforms: what happens to the image happens to its labels, and one generator decides."""
+"""Joint transforms: image and labels change together, and depend on one generator."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def run(sample, seed=0, ignore_index=IGNORE, **changes):
     return augment(sample, AugmentConfig(**changes), ignore_index, generator)
 
 
-def test_the_generator_alone_decides():
+def test_the_result_depends_only_on_the_generator():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     image, labels = run(noise(), seed=3)
@@ -43,7 +43,7 @@ def test_the_generator_alone_decides():
     assert len({run(noise(), seed=s)[0].sum().item() for s in range(20)}) == 20
 
 
-def test_the_sample_is_left_as_it_was():
+def test_the_sample_is_not_modified():
     sample, untouched = noise(), noise()
     for config in ({}, STILL):
         image, labels = run(sample, **config)
@@ -52,7 +52,7 @@ def test_the_sample_is_left_as_it_was():
     assert torch.equal(sample.labels, untouched.labels)
 
 
-def test_without_changes_the_sample_comes_through():
+def test_without_changes_the_sample_is_returned_as_it_is():
     for image, labels in (run(noise(), **STILL), to_tensors(noise())):
         torch.testing.assert_close(image, noise().image / 255)
         assert torch.equal(labels, noise().labels.long())
@@ -67,7 +67,7 @@ def test_labels_stay_on_their_pixels(crop, scale):
             self_describing(), seed, **STILL | {"crop": crop, "scale": scale, "flip": 0.5}
         )
         assert image.shape[1:] == labels.shape == (crop or (H, W))
-        # Where padding is mixed in by the resize, colours are no columns: stay off it.
+        # Near the padding, resized colours are not columns, so these pixels are left out.
         known = (labels != IGNORE).float()[None]
         inside = torch.nn.functional.avg_pool2d(known, 9, 1, 4, count_include_pad=False)[0] == 1
         seen, meant = (image[0] * 255)[inside], labels[inside].float()
@@ -113,7 +113,7 @@ def test_every_window_of_the_image_is_drawn():
     assert corners == {(column, row) for column in range(3) for row in range(3)}
 
 
-def test_beyond_the_image_is_unlabelled_and_grey():
+def test_pixels_beyond_the_image_are_unlabelled_and_grey():
     sample = noise(6, 5)
     places = set()
     for seed in range(200):
@@ -150,7 +150,7 @@ def test_values_stay_between_black_and_white():
 
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
-def test_a_colour_change_does_what_it_is_called(name):
+def test_each_colour_change_has_its_effect(name):
     generator = torch.Generator().manual_seed(0)
     dim = torch.randint(80, 150, (3, 8, 8), generator=generator, dtype=torch.uint8)
     sample = Sample(dim, torch.zeros(8, 8, dtype=torch.uint8), "dim")
@@ -170,7 +170,7 @@ def test_a_colour_change_does_what_it_is_called(name):
 
 
 def dotted(*places, height=H, width=W):
-    """Class 0 but for single pixels of class 1; red is the column, green the row."""
+    """Class 0 except for single pixels of class 1; red is the column, green the row."""
     sample = self_describing(height, width)
     labels = torch.zeros(height, width, dtype=torch.uint8)
     for place in places:
@@ -179,14 +179,14 @@ def dotted(*places, height=H, width=W):
 
 
 def centered(sample, seed=0, counts=(1000, 1), power=4.0, **changes):
-    """A crop by class; with this power class 1 is drawn wherever it is."""
+    """A crop by class; with this power, class 1 is drawn if it occurs."""
     generator = torch.Generator().manual_seed(seed)
     draw = ClassDraw(torch.tensor([counts]), power, (1, len(counts)))
     config = AugmentConfig(**STILL | {"rare": 1.0} | changes)
     return augment(sample, config, IGNORE, generator, rare=draw)
 
 
-def test_a_crop_by_class_holds_the_pixel_at_a_random_place():
+def test_a_crop_by_class_contains_the_pixel_at_a_random_place():
     places = set()
     for seed in range(300):
         _, labels = centered(dotted((30, 45)), seed, crop=(8, 5))
@@ -204,7 +204,7 @@ def test_a_crop_by_class_stays_inside_the_image(place):
         assert int((labels == 1).sum()) == 1
 
 
-def test_a_crop_by_class_larger_than_the_image_lies_anywhere_around_it():
+def test_a_crop_by_class_larger_than_the_image_is_placed_at_random():
     tops = set()
     for seed in range(60):
         _, labels = centered(dotted((5, 5), height=10, width=12), seed, crop=(14, 12))
@@ -213,20 +213,20 @@ def test_a_crop_by_class_larger_than_the_image_lies_anywhere_around_it():
     assert tops == set(range(5))
 
 
-def test_all_pixels_of_the_class_are_held_alike():
+def test_all_pixels_of_the_class_are_equally_likely():
     sample = dotted((2, 2), (50, 80))
     seen = [int(centered(sample, seed, crop=(4, 4))[0][1, 0, 0] * 255) > 25 for seed in range(200)]
     assert 70 <= sum(seen) <= 130
 
 
-def test_crops_by_class_come_as_often_as_asked_for():
+def test_crops_by_class_have_the_given_probability():
     sample = dotted((30, 45))
     for rare, low, high in ((0.5, 70, 130), (1.0, 200, 200)):
         held = [bool(centered(sample, s, crop=(3, 3), rare=rare)[1].any()) for s in range(200)]
         assert low <= sum(held) <= high
 
 
-def test_without_a_known_class_the_crop_lies_anywhere():
+def test_without_a_known_class_the_crop_is_placed_at_random():
     sample = noise()._replace(labels=torch.full((H, W), IGNORE, dtype=torch.uint8))
     image, labels = centered(sample, crop=(8, 8))
     assert image.shape == (3, 8, 8)
@@ -274,12 +274,12 @@ def test_pasting_happens_inside_the_image_and_before_the_resize():
         ({"saturation": 2}, r"saturation must be in \[0, 1\), got 2"),
     ],
 )
-def test_ranges_that_cannot_work_are_refused(changes, message):
+def test_invalid_ranges_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         AugmentConfig(**changes)
 
 
 @pytest.mark.parametrize("name", ["rare", "paste"])
-def test_what_draws_rare_things_must_be_given(name):
-    with pytest.raises(ValueError, match=rf"config\.{name}=0\.5 needs {name}, got None; give what"):
+def test_missing_arguments_for_rare_classes_are_refused(name):
+    with pytest.raises(ValueError, match=rf"config\.{name}=0\.5 needs {name}, got None; give it"):
         augment(noise(), AugmentConfig(**{name: 0.5}), IGNORE, torch.Generator())

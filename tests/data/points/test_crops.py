@@ -1,4 +1,4 @@
-"""Crops: the right points in their old order, never too many, never none."""
+"""Crops: the right points in their order, never too many, never none."""
 
 import math
 
@@ -37,7 +37,7 @@ CROPS = [
 @pytest.mark.parametrize(("crop", "far"), CROPS)
 @pytest.mark.parametrize("reach", [0.8, 3.0, 50.0])
 @pytest.mark.parametrize("most", [None, 1, 7, 500, 10_000])
-def test_a_crop_is_that_of_a_plain_loop(crop, far, reach, most):
+def test_a_crop_equals_a_plain_loop(crop, far, reach, most):
     sample, center_3 = scan(), torch.tensor([1.0, -2.0, 0.5])
     distances = [far(point, center_3.tolist()) for point in sample.xyz_N3.tolist()]
     inside = [row for row in range(500) if distances[row] <= reach]
@@ -57,7 +57,7 @@ def test_far_from_all_points_the_nearest_is_kept(crop, far):
 
 
 @pytest.mark.parametrize(("crop", "far"), CROPS)
-def test_of_equally_far_points_the_first_stay(crop, far):
+def test_at_equal_distance_the_first_points_are_kept(crop, far):
     xyz_N3 = torch.tensor([[2.0, 0, 0], [1, 0, 0], [-2, 0, 0], [0, 2, 0], [0, 0, 0]])
     sample = PointSample(xyz_N3, torch.zeros(5, 1), torch.arange(5), "ties")
     assert crop(sample, torch.zeros(3), 9.0, most=3).labels_N.tolist() == [0, 1, 4]
@@ -65,7 +65,7 @@ def test_of_equally_far_points_the_first_stay(crop, far):
     assert crop(same, torch.zeros(3), 9.0, most=2).labels_N.tolist() == [0, 1]
 
 
-def test_without_a_radius_the_number_decides():
+def test_without_a_radius_only_the_number_limits_the_crop():
     sample = scan()
     assert torch.equal(sphere_crop(sample, torch.zeros(3)).labels_N, sample.labels_N)
     distance_N = sample.xyz_N3.square().sum(1)
@@ -73,7 +73,7 @@ def test_without_a_radius_the_number_decides():
     assert torch.equal(sphere_crop(sample, torch.zeros(3), most=40).labels_N, nearest)
 
 
-def test_sizes_that_leave_nothing_are_refused():
+def test_sizes_without_points_are_refused():
     with pytest.raises(ValueError, match=r"radius must be above 0 m, got -1\.0"):
         sphere_crop(scan(), torch.zeros(3), -1.0)
     with pytest.raises(ValueError, match=r"side must be above 0 m, got 0"):

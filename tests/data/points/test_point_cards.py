@@ -1,4 +1,4 @@
-"""The cards of point clouds that come with equiseg, against what they describe."""
+"""The point cloud cards of the package, compared with the data they describe."""
 
 from pathlib import Path
 

@@ -87,7 +87,7 @@ def test_dealt_splits_share_all_blocks(root):
         assert np.array_equal(data.counts_SK, chosen)
 
 
-def test_all_that_is_wrong_is_told_at_once(root):
+def test_all_problems_are_listed_together(root):
     save(root, "s1", labels=False)
     (root / "s2.npz").write_bytes(b"PK")
     with pytest.raises(
@@ -102,7 +102,7 @@ def test_a_split_with_nothing_labelled_is_refused(root):
         PointFolder(card, "train", root / "cache")
 
 
-def test_a_cache_that_cannot_be_written_is_not_the_scans_fault(root, monkeypatch):
+def test_an_unusable_cache_folder_is_reported_as_such(root, monkeypatch):
     (root / "file").touch()
     monkeypatch.setenv("EQUISEG_CACHE", str(root / "file"))
     with pytest.raises(CacheError, match="EQUISEG_CACHE"):

@@ -1,4 +1,4 @@
-"""Joint transforms of points: each does what it is called, and labels stay on their points."""
+"""Joint transforms of points: each has its effect, and labels stay on their points."""
 
 import math
 
@@ -33,7 +33,7 @@ EVERYTHING = {
 
 
 def scan(num_points=300, seed=0, middle=(3.0, -1.0, 2.0)):
-    """Point i has the label i; normals point away from the middle; a channel holds the number."""
+    """Point i has the label i; normals point away from the middle; one channel has the number i."""
     generator = torch.Generator().manual_seed(seed)
     offsets_N3 = torch.rand(num_points, 3, generator=generator) * 4 - 2
     features_NC = torch.rand(num_points, len(CHANNELS), generator=generator)
@@ -56,7 +56,7 @@ def middle(xyz_N3):
 
 
 def fitted(before, after):
-    """The (3, 3) matrix that leads from one to the other, about their means."""
+    """The (3, 3) matrix from one to the other, about their means."""
     before, after = (
         before.double() - before.double().mean(0),
         after.double() - after.double().mean(0),
@@ -66,7 +66,7 @@ def fitted(before, after):
     return matrix
 
 
-def test_the_generator_alone_decides():
+def test_the_result_depends_only_on_the_generator():
     torch.manual_seed(1)
     state = torch.get_rng_state()
     one = run(seed=3, other=lambda: scan(seed=1), **EVERYTHING)
@@ -77,7 +77,7 @@ def test_the_generator_alone_decides():
     assert len({run(seed=s).xyz_N3.sum().item() for s in range(20)}) == 20
 
 
-def test_the_sample_is_left_as_it_was():
+def test_the_sample_is_not_modified():
     sample = scan()
     for config in (STILL, EVERYTHING):
         changed = run(sample, other=lambda: sample, **config)
@@ -86,7 +86,7 @@ def test_the_sample_is_left_as_it_was():
     assert all(torch.equal(a, b) for a, b in zip(sample[:3], scan()[:3], strict=True))
 
 
-def test_without_changes_the_sample_comes_through():
+def test_without_changes_the_sample_is_returned_as_it_is():
     still = run(**STILL)
     torch.testing.assert_close(still.xyz_N3, scan().xyz_N3)
     torch.testing.assert_close(still.features_NC, scan().features_NC)
@@ -109,7 +109,7 @@ def test_labels_stay_on_their_points(dtype):
         assert torch.equal(nearest, gentle.labels_N)
 
 
-def test_a_turn_keeps_up_and_takes_normals_along():
+def test_a_rotation_keeps_the_vertical_and_rotates_normals():
     angles = []
     for seed in range(100):
         turned = run(seed=seed, **STILL | {"rotate": 90.0})
@@ -127,7 +127,7 @@ def test_a_turn_keeps_up_and_takes_normals_along():
     assert abs(sum(angles) / 100) < 15
 
 
-def test_a_tilt_leans_at_most_as_far_as_it_says():
+def test_a_tilt_is_at_most_its_angle():
     leans = []
     for seed in range(100):
         tilted = run(seed=seed, **STILL | {"tilt": 5.0})
@@ -160,7 +160,7 @@ def test_a_flip_mirrors_each_horizontal_axis_on_its_own():
     assert len(set(seen)) == 4
 
 
-def test_scale_is_drawn_log_uniformly_and_height_goes_along():
+def test_scale_is_drawn_log_uniformly_and_scales_the_height():
     scales = []
     for seed in range(300):
         scaled = run(seed=seed, **STILL | {"scale": (0.5, 2.0)})
@@ -182,7 +182,7 @@ def test_turns_and_scales_leave_the_middle():
         assert corners.norm() < 0.5
 
 
-def test_jitter_has_the_size_it_says():
+def test_jitter_has_its_standard_deviation_and_limit():
     moved = run(scan(20_000), **STILL | {"jitter": (0.01, 0.015)}).xyz_N3 - scan(20_000).xyz_N3
     assert moved.abs().max() <= 0.015001
     free = run(scan(20_000), **STILL | {"jitter": (0.01, 1.0)}).xyz_N3 - scan(20_000).xyz_N3
@@ -278,7 +278,7 @@ def test_contrast_stretches_towards_the_full_range():
     assert colours(sample=flat, contrast=1.0).isfinite().all()
 
 
-def test_colours_are_dropped_as_often_as_it_says():
+def test_colours_are_dropped_with_the_given_probability():
     dropped = [not colours(seed, colour_drop=0.3).any() for seed in range(200)]
     assert 35 <= sum(dropped) <= 85
     assert not any(not colours(seed, colour_drop=0.0).any() for seed in range(20))
@@ -289,7 +289,7 @@ def test_colours_stay_between_none_and_full():
     assert (after.amin(), after.amax()) == (0, 1)
 
 
-def test_drop_takes_up_to_its_share_and_never_all():
+def test_drop_removes_at_most_its_share_and_never_all():
     sizes = []
     for seed in range(100):
         kept = run(seed=seed, **STILL | {"drop": 0.4})
@@ -379,6 +379,6 @@ def test_channels_that_do_not_fit_and_scans_without_points_are_refused():
         ({"drop": 1.0}, r"drop must be in \[0, 1\), got 1\.0"),
     ],
 )
-def test_ranges_that_cannot_work_are_refused(changes, message):
+def test_invalid_ranges_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         PointAugmentConfig(**changes)

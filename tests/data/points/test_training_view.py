@@ -1,4 +1,4 @@
-"""The training view: a pure function of seed and key, and rare classes as often as asked for."""
+"""The training view: it depends only on seed and key, and draws rare classes as configured."""
 
 from collections import Counter
 from functools import partial
@@ -71,7 +71,7 @@ def same(one, two):
     return all(torch.equal(a, b) for a, b in zip(one[:3], two[:3], strict=True))
 
 
-def test_a_draw_is_a_pure_function_of_seed_and_key():
+def test_a_draw_depends_only_on_seed_and_key():
     crop = {"shape": "sphere", "size": 4.0, "rare": 0.5}
     one, two = view(PURE, **crop), view(PURE, **crop)
     state = torch.get_rng_state()
@@ -106,7 +106,7 @@ def test_without_crop_and_changes_scans_come_in_turn():
 
 
 @pytest.mark.parametrize("shape", ["sphere", "block"])
-def test_a_crop_has_its_shape_and_its_place_moves(shape):
+def test_a_crop_has_its_shape_at_a_random_place(shape):
     middles = []
     for key in range(60):
         part = view(shape=shape, size=4.0)[key]
@@ -125,7 +125,7 @@ def test_most_bounds_every_shape(shape):
     assert {len(view(shape=shape, size=size, most=50)[key].labels_N) for key in range(12)} == {50}
 
 
-def test_centers_lie_on_labelled_points_unless_there_are_none():
+def test_centers_are_labelled_points_if_there_are_any():
     """A crop of one point is its center."""
     assert all(view(most=1)[key].labels_N.item() != IGNORE for key in range(100))
 
@@ -140,12 +140,12 @@ def test_centers_lie_on_labelled_points_unless_there_are_none():
 
 
 def centers(num_draws=600, **crop):
-    """How often each class lies at the center."""
+    """How often each class is at the center."""
     samples = view(most=1, **crop)
     return Counter(samples[key].labels_N.item() for key in range(num_draws))
 
 
-def test_rare_classes_are_at_the_center_as_often_as_asked_for():
+def test_rare_classes_are_at_the_center_with_the_given_probability():
     share_K = COUNTS_SK.sum(0) / COUNTS_SK.sum()
     assert share_K[2] < 0.005
     as_they_occur = centers()
@@ -226,6 +226,6 @@ def test_counts_that_do_not_belong_to_the_data_are_refused():
         ({"rare_power": -1.0}, r"rare_power must be 0 or more, got -1\.0; 0 draws all"),
     ],
 )
-def test_crops_that_cannot_be_are_refused(crop, message):
+def test_invalid_crops_are_refused(crop, message):
     with pytest.raises(ValueError, match=message):
         PointCropConfig(**crop)

@@ -39,7 +39,7 @@ def plain_cells(xyz_N3, size, origin=(0, 0, 0)):
 
 @pytest.mark.parametrize("size", [0.25, 0.1, 3.0])
 @pytest.mark.parametrize("origin", [None, (0.5, -100.25, 7.0)])
-def test_voxels_are_those_of_a_plain_loop(size, origin):
+def test_voxels_equal_a_plain_loop(size, origin):
     xyz_N3 = cloud()
     voxels = voxelize(xyz_N3, size, origin_3=None if origin is None else torch.tensor(origin))
     cells = plain_cells(xyz_N3, size, origin or (0, 0, 0))
@@ -67,7 +67,7 @@ def test_division_does_not_lose_the_voxel():
     assert [tuple(cell) for cell in cells] == plain_cells(xyz_N3, 0.02)
 
 
-def test_the_order_of_the_points_changes_the_inverse_alone():
+def test_the_order_of_the_points_changes_only_the_inverse():
     xyz_N3, values_NC = cloud(3000), torch.randn(3000, 4)
     labels_N = torch.randint(0, 5, (3000,))
     order_N = torch.randperm(3000)
@@ -98,7 +98,7 @@ def test_the_order_of_the_points_changes_the_inverse_alone():
         (torch.empty(0, 3).tolist(), 1.0, r"xyz_N3 holds no points; leave empty scans out"),
     ],
 )
-def test_places_that_have_no_voxel_are_refused(xyz, size, message):
+def test_invalid_coordinates_are_refused(xyz, size, message):
     with pytest.raises(ValueError, match=message):
         voxelize(torch.tensor(xyz, dtype=torch.float64), size)
 
@@ -155,7 +155,7 @@ def test_means_of_integers_and_of_other_points_are_refused():
 
 
 @pytest.mark.parametrize("ignore_index", [IGNORE, -1, 70000])
-def test_the_majority_is_that_of_a_plain_count(ignore_index):
+def test_the_majority_equals_a_plain_count(ignore_index):
     voxels = voxelize(cloud(600), 0.5)
     generator = torch.Generator().manual_seed(1)
     labels_N = torch.randint(0, 4, (600,), generator=generator)
@@ -235,7 +235,7 @@ def test_interpolation_has_gradients():
 
 
 @pytest.mark.parametrize("far", [(2.1, 0.0, 0.0), (0.0, -5.0, 0.0), (0.5, 0.5, 1e30), (1e12, 0, 0)])
-def test_a_point_beside_all_voxels_is_refused(far):
+def test_a_point_without_a_voxel_around_it_is_refused(far):
     cells = torch.tensor([[0, 0, 0], [0, 0, 1]], dtype=torch.int32)
     with pytest.raises(ValueError, match=r"every point of xyz_N3 must have .* got 1 of 2 without"):
         interpolate_voxels(torch.ones(2, 1), cells, torch.tensor([[0.5, 0.5, 0.5], far]), 1.0)
@@ -255,7 +255,7 @@ def scan(num_points, seed, channels=2, label_dtype=torch.uint8):
     return PointSample(cloud(num_points, seed), features_NC, labels_N, f"scan{seed}")
 
 
-def test_a_batch_holds_every_scan_as_it_is_alone():
+def test_scans_in_a_batch_equal_single_scans():
     scans = [scan(50, 0), scan(1, 1, label_dtype=torch.int64), scan(300, 2)]
     batch, labels_N = collate_points(scans, 0.3)
     assert batch.offsets_B.tolist() == [0, 50, 51, 351]
@@ -278,7 +278,7 @@ def test_a_batch_holds_every_scan_as_it_is_alone():
     )
 
 
-def test_batches_that_cannot_be_are_refused():
+def test_invalid_batches_are_refused():
     with pytest.raises(ValueError, match=r"samples must hold points, got none in \['scan1'\]"):
         collate_points([scan(5, 0), scan(0, 1)], 0.3)
     with pytest.raises(ValueError, match=r"same channels, got \{'scan0': 2, 'scan1': 3\}"):

@@ -1,4 +1,4 @@
-"""What a user may name to have it counted: masks and scans without a card, cards, built-in data."""
+"""Data to count by name: masks and scans without a card, cards, built-in data."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def masks(folder, *arrays):
         Image.fromarray(array).save(folder / "deeper" / f"{number}.png")
 
 
-def test_values_of_bare_masks_are_classes_that_occur(tmp_path):
+def test_without_a_card_the_values_of_masks_are_classes(tmp_path):
     masks(tmp_path / "m", np.array([[7, 7], [255, 0]], np.uint8), np.array([[9, 7]], np.uint16))
     named = open_named(str(tmp_path / "m"))
     profile = DataProfile.of(named, count_data(named.data))
@@ -32,7 +32,7 @@ def test_values_of_bare_masks_are_classes_that_occur(tmp_path):
     assert (profile.title, profile.split, profile.unlabelled) == ("m", "", pytest.approx(1 / 6))
 
 
-def test_other_values_of_bare_masks_can_be_ignored(tmp_path):
+def test_without_a_card_values_of_masks_can_be_ignored(tmp_path):
     masks(tmp_path / "m", np.array([[0, 1], [255, 2]], np.uint8))
     named = open_named(str(tmp_path / "m"), ignore_values=[0])
     assert DataProfile.of(named, count_data(named.data)).classes == ("1", "2", "255")
@@ -48,7 +48,7 @@ def test_other_values_of_bare_masks_can_be_ignored(tmp_path):
         (np.full((2, 2), 256, np.uint16), "write a card"),
     ],
 )
-def test_bare_masks_that_tell_no_classes(tmp_path, array, message):
+def test_masks_without_classes_are_refused(tmp_path, array, message):
     masks(tmp_path / "m", array)
     with pytest.raises(DataError, match=message) as error:
         MaskFolder(tmp_path / "m")[0]
@@ -69,7 +69,7 @@ def scan(tmp_path, monkeypatch):
     return file
 
 
-def test_codes_of_bare_scans_are_classes(scan):
+def test_without_a_card_the_codes_of_scans_are_classes(scan):
     for source in (scan, scan.parent):
         named = open_named(str(source))
         profile = DataProfile.of(named, count_data(named.data))
@@ -81,7 +81,7 @@ def test_codes_of_bare_scans_are_classes(scan):
         assert profile.counts.context.regions_K.tolist() == [1, 1]
 
 
-def test_scans_that_tell_no_classes(scan, tmp_path):
+def test_scans_without_classes_are_refused(scan, tmp_path):
     with pytest.raises(DataError, match="at least 2 classes"):
         card_of_scans(scan, ignore_values=[3])
     (tmp_path / "text").mkdir()
@@ -131,6 +131,6 @@ def test_points_around_a_block_are_not_counted():
         (".", {"split": "val"}, "split has no meaning"),
     ],
 )
-def test_what_cannot_be_opened(name, options, message):
+def test_data_that_cannot_be_opened_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         open_named(name, **options)

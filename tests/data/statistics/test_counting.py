@@ -1,4 +1,4 @@
-"""One pass over labels: what is counted, by how many processes, and what survives a stop."""
+"""One pass over labels: counts, worker processes and resuming."""
 
 import json
 from itertools import islice
@@ -46,7 +46,7 @@ class Masks:
         return torch.from_numpy(labels_HW)
 
 
-def test_counts_are_those_of_every_mask():
+def test_counts_equal_the_sum_over_all_masks():
     masks = [Masks().labels(index) for index in range(130)]
     counts = count_data(Masks())
     assert counts.statistics.to_dict() == ClassStatistics.from_labels(masks, 4).to_dict()
@@ -66,7 +66,7 @@ def test_context_can_be_left_out():
     assert counts.statistics.to_dict() == count_data(Masks(3)).statistics.to_dict()
 
 
-def test_parts_add_up_and_come_back_from_json():
+def test_parts_add_up_and_survive_json():
     first, second = count_data(Masks(5)), count_data(Masks(4, seed=1))
     both = first + second
     assert both.statistics.num_images == both.context.num_images == 9
@@ -75,7 +75,7 @@ def test_parts_add_up_and_come_back_from_json():
     assert Counts.from_dict(json.loads(json.dumps(both.to_dict()))).to_dict() == both.to_dict()
 
 
-def test_some_classes_only():
+def test_counts_can_be_reduced_to_some_classes():
     counts = count_data(Masks(5))
     chosen = counts.of_classes([2, 0])
     assert chosen.statistics.pixels_K.tolist() == counts.statistics.pixels_K[[2, 0]].tolist()
@@ -83,7 +83,7 @@ def test_some_classes_only():
     assert chosen.num_pixels == counts.num_pixels
 
 
-def test_an_interrupted_pass_goes_on(tmp_path):
+def test_an_interrupted_pass_resumes(tmp_path):
     file = tmp_path / "new" / "progress.json"
 
     def stopped(chunks, what):
@@ -98,7 +98,7 @@ def test_an_interrupted_pass_goes_on(tmp_path):
     )
     assert counts.to_dict() == count_data(Masks()).to_dict()
     assert min(left[0]) == 20 and len(left[0]) == 45  # 65 chunks of 2
-    assert len(rest.read) == 130 - 40 + 5  # and five that tell the data apart
+    assert len(rest.read) == 130 - 40 + 5  # and five that identify the data
 
 
 def test_progress_of_other_data_is_refused(tmp_path):
@@ -123,7 +123,7 @@ def test_all_broken_files_are_named_and_only_they_are_read_again(tmp_path):
     assert len(mended.read) == 2 * 2 + 5
 
 
-def test_labels_that_are_no_classes_are_named():
+def test_samples_with_invalid_labels_are_named():
     class Wrong(Masks):
         def labels(self, index):
             return torch.full((2, 2), 9 if index == 1 else 0)

@@ -1,4 +1,4 @@
-"""Profiles: levels, groups, rows, and the way to JSON and back."""
+"""Profiles: levels, groups, rows, saving and loading."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from equiseg.imbalance import ClassStatistics, ClassTable, ContextStatistics
 
 @pytest.fixture
 def profile():
-    """Four images of the classes wall and mug; a bird never comes."""
+    """Four images with the classes wall and mug; bird never occurs."""
     labels_HW = torch.zeros(4, 4, dtype=torch.int64)
     masks = [labels_HW, labels_HW, labels_HW, labels_HW.clone()]
     masks[3][1, 1] = 1
@@ -31,7 +31,7 @@ def profile():
 
 def test_levels_run_from_pixels_to_centers(profile):
     factors = {level.name: level.imbalance_factor for level in profile.levels}
-    # A batch of two of four images holds the one with the mug half the time.
+    # Half of the batches of two of four images contain the image with the mug.
     assert factors == {"pixels": 62, "regions": 4, "images": 4, "centers": pytest.approx(2)}
     assert profile.levels[0].relative().tolist() == [1, pytest.approx(1 / 62), 0]
 
@@ -50,7 +50,7 @@ def test_fixed_groups_are_kept(profile):
     assert dict(fixed.groups) == {"head": (1,), "common": (), "tail": (0, 2)}
 
 
-def test_saved_profiles_come_back(profile, tmp_path):
+def test_a_saved_profile_is_loaded_unchanged(profile, tmp_path):
     profile.save(tmp_path / "s.json")
     again = DataProfile.load(tmp_path / "s.json")
     assert again.summary() == profile.summary()

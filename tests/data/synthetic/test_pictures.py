@@ -1,4 +1,4 @@
-"""The built-in scenes: pure per index, and two dials that each move their own measure only."""
+"""The built-in pictures: a picture depends only on its index, and two dials are independent."""
 
 from functools import lru_cache
 
@@ -31,7 +31,7 @@ def measure(imbalance, context, num_classes=20, num_images=320):
         pairs_KK += np.bincount((a * K + b).ravel(), minlength=K * K).reshape(K, K)
     pairs_KK += pairs_KK.T
     np.fill_diagonal(pairs_KK, 0)
-    # Every thing's class counts alike, so that the imbalance itself is not measured.
+    # Every class has the same weight, so that the imbalance itself is not measured.
     seen = pairs_KK[CEILING + 1 :] / pairs_KK[CEILING + 1 :].sum(1, keepdims=True)
     mean = np.broadcast_to(seen.mean(0), seen.shape)
     on = seen > 0
@@ -42,7 +42,7 @@ def same(a, b):
     return torch.equal(a.image, b.image) and torch.equal(a.labels, b.labels) and a.name == b.name
 
 
-def test_an_image_depends_on_config_split_and_index_alone():
+def test_an_image_depends_only_on_config_split_and_index():
     config = PicturesConfig(image_size=SMALL)
     whole, other = RoomPictures(config, "train", 130), RoomPictures(config, "train", 70)
     forward = [whole[i] for i in (0, 1, 68, 69)]
@@ -93,7 +93,7 @@ def test_the_imbalance_dial_sets_the_frequencies_at_any_context(imbalance, conte
     np.testing.assert_allclose(shares_K, PicturesConfig(imbalance=imbalance).shares, rtol=0.4)
 
 
-def test_the_context_dial_sets_what_neighbours_tell_at_any_imbalance():
+def test_the_context_dial_sets_the_information_of_neighbours_at_any_imbalance():
     none, half, full = [[measure(i, c)[1] for i in IMBALANCES] for c in CONTEXTS]
     assert max(none) < 0.25
     assert max(none) < 0.7 * min(half)
@@ -108,7 +108,7 @@ def test_fewer_classes_keep_the_imbalance(num_classes):
 
 
 @pytest.mark.parametrize("context", [0.0, 1.0])
-def test_full_context_puts_every_guest_on_its_host(context):
+def test_with_full_context_every_object_is_at_its_host(context):
     rng = np.random.default_rng(0)
     shares = PicturesConfig(context=context).shares
     guests = hosted = 0

@@ -1,4 +1,4 @@
-"""The built-in rooms: pure per index, and two dials that each move their own measure only."""
+"""The built-in scans: a scan depends only on its index, and two dials are independent."""
 
 from functools import lru_cache
 
@@ -53,7 +53,7 @@ def same(a, b):
     return all(map(torch.equal, a[:3], b[:3])) and a.name == b.name
 
 
-def test_a_room_depends_on_config_split_and_index_alone():
+def test_a_room_depends_only_on_config_split_and_index():
     config = ScansConfig(points=FEW)
     whole, other = RoomScans(config, "train", 130), RoomScans(config, "train", 70)
     forward = [whole[i] for i in (0, 1, 68, 69)]
@@ -112,13 +112,13 @@ def test_the_imbalance_dial_sets_the_frequencies_at_any_context(imbalance, conte
     np.testing.assert_allclose(shares_K, ScansConfig(20, imbalance).shares, rtol=0.4)
 
 
-def test_the_context_dial_sets_what_neighbours_tell_at_any_imbalance():
+def test_the_context_dial_sets_the_information_of_neighbours_at_any_imbalance():
     none, half, full = [[measure(i, c)[1] for i in IMBALANCES] for c in CONTEXTS]
     assert max(none) < 0.8 * min(half)
     assert max(half) < 0.8 * min(full)
 
 
-def test_two_hundred_classes_keep_the_imbalance_and_the_rarest_are_there():
+def test_two_hundred_classes_keep_the_imbalance_and_the_rarest_classes_occur():
     data = RoomScans(ScansConfig(200, points=4000), "train", 192)
     counts_SK = np.stack([np.bincount(sample.labels_N, minlength=200) for sample in data])
     tail, wanted = counts_SK[:, 150:].sum() / counts_SK.sum(), data.config.shares[150:].sum()
@@ -128,7 +128,7 @@ def test_two_hundred_classes_keep_the_imbalance_and_the_rarest_are_there():
 
 
 @pytest.mark.parametrize("context", [0.0, 1.0])
-def test_full_context_puts_every_guest_on_its_host(context):
+def test_with_full_context_every_object_is_at_its_host(context):
     kinds = catalogue(60)
     plan = Plan.of(long_tail(60, 300), np.full(60, 0.5), kinds)
     guests = hosted = 0
@@ -137,7 +137,7 @@ def test_full_context_puts_every_guest_on_its_host(context):
         for t in np.flatnonzero(kinds.level_K[room.k_T] == 2):
             kind = kinds.kinds[room.k_T[t]]
             if kind.host == "window":
-                continue  # curtains hang beside it
+                continue  # curtains hang next to it
             guests += 1
             bottom_3 = room.center_T3[t] - [0, 0, room.size_T3[t, 2] / 2]
             for h in np.flatnonzero(kinds.family_K[room.k_T] == kinds.host_K[room.k_T[t]]):
@@ -151,8 +151,8 @@ def test_full_context_puts_every_guest_on_its_host(context):
     assert hosted == guests if context else hosted < 0.2 * guests
 
 
-def test_points_are_neither_inside_nor_under_other_things():
-    """A rug hides the floor below it, and nobody sees what faces the floor."""
+def test_no_points_are_inside_or_under_other_objects():
+    """A rug hides the floor below it, and surfaces that face the floor are invisible."""
     sample = RoomScans(ScansConfig(5, context=1.0, imbalance=10, points=8000), "train", 1)[0]
     xyz, labels = sample.xyz_N3.numpy(), sample.labels_N.numpy()
     floor, rug = xyz[labels == 1], xyz[labels == 4]
@@ -197,17 +197,17 @@ def test_areas_and_points_of_a_body(shape, taper, area):
     assert volume == pytest.approx(wanted, rel=0.02)
 
 
-def test_flattened_balls_are_covered_evenly():
+def test_points_on_flattened_balls_are_uniform():
     n = 50_000
     size_N3 = np.tile(np.array([0.4, 0.4, 0.1], np.float32), (n, 1))
     unit_N3, _ = surface_points(np.full(n, BALL), np.ones(n, np.float32), size_N3, generator(1))
     near_the_middle = (np.hypot(unit_N3[:, 0], unit_N3[:, 1]) < 0.25).mean()
-    # The flat face is all but a plane: a quarter of its area, on either side.
+    # The flat face is nearly a plane: a quarter of its area, on either side.
     area = PartTable.of([Part(BALL, (0, 0, 0), (1, 1, 1))]).areas(size_N3[:1])[0]
     assert near_the_middle == pytest.approx(2 * np.pi * 0.1**2 / area, rel=0.12)
 
 
-def test_variants_are_always_the_same_and_differ_from_one_another():
+def test_variants_are_deterministic_and_differ_from_one_another():
     chair = next(kind for kind in KINDS if kind.name == "chair")
     versions = [variant(chair, number) for number in range(2, 7)]
     assert [kind.name for kind in versions] == [f"chair {number}" for number in range(2, 7)]
@@ -221,7 +221,7 @@ def test_variants_are_always_the_same_and_differ_from_one_another():
 
 
 @pytest.mark.parametrize("num_classes", [4, 40, 41, 130, MOST_CLASSES])
-def test_hosts_come_first_and_variants_behind_the_forty(num_classes):
+def test_hosts_come_first_and_variants_after_the_forty(num_classes):
     kinds = catalogue(num_classes)
     assert [kind.name for kind in kinds.kinds[:40]] == [k.name for k in KINDS[:num_classes]]
     assert all(kind.base for kind in kinds.kinds[40:])

@@ -1,4 +1,4 @@
-"""Sparse layers against dense ones, in float64, and against themselves at other threads."""
+"""Sparse layers compared with dense ones in float64, and with other numbers of threads."""
 
 import pytest
 import torch
@@ -189,7 +189,7 @@ def test_gradcheck(layer):
     assert torch.autograd.gradcheck(run, (features, module.weight, module.bias))
 
 
-def test_gradients_only_where_they_are_wanted():
+def test_gradients_are_computed_only_if_required():
     x, layer = voxels_of("random"), SubmanifoldConv3d(3, 4).double()
     expected = torch.autograd.grad(layer(x).features.sum(), [x.features, layer.weight])
     layer.requires_grad_(False)
@@ -217,8 +217,8 @@ def test_order_of_rows_changes_nothing_else():
     torch.testing.assert_close(run(shuffled), run(x)[order], rtol=1e-12, atol=1e-12)
 
 
-def test_threads_change_no_bit_of_exact_products():
-    """Whole numbers add up exactly: a row lost, doubled or written by two threads would show."""
+def test_exact_products_are_bitwise_the_same_for_any_threads():
+    """Sums of whole numbers are exact, so a lost or doubled row changes the result."""
     generator = torch.Generator().manual_seed(0)
 
     def whole(*shape):
@@ -246,7 +246,7 @@ def test_threads_change_no_bit_of_exact_products():
         assert torch.equal(a, b) and torch.equal(a, c)
 
 
-def test_same_bits_from_run_to_run():
+def test_results_are_bitwise_the_same_from_run_to_run():
     torch.manual_seed(0)
     places = (torch.rand(1, 20, 20, 20) < 0.4).nonzero()
     features, layer = torch.randn(len(places), 8, requires_grad=True), SubmanifoldConv3d(8, 8)
@@ -348,6 +348,6 @@ def test_relu():
         ),
     ],
 )
-def test_what_does_not_fit(make, message):
+def test_invalid_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()

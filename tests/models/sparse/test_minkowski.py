@@ -1,4 +1,4 @@
-"""Checkpoints in MinkowskiEngine's layout, made up: no real one was at hand."""
+"""Synthetic checkpoints in MinkowskiEngine's layout; no real one was available."""
 
 import pytest
 import torch
@@ -144,8 +144,8 @@ def places():
     return occupied.nonzero() - torch.tensor([0, 3, 2, 4])
 
 
-def test_loaded_weights_compute_what_the_published_network_does(places):
-    """Weights differ by offset: any other order of offsets or of channels would show."""
+def test_loaded_weights_give_the_outputs_of_the_published_network(places):
+    """Weights differ by offset, so a wrong order of offsets or channels changes the result."""
     entries, model = res16unet(), MinkUNet34C(IN, K).eval().double()
     load_minkowski(model, entries)
     features = torch.randn(len(places), IN, dtype=torch.float64)
@@ -192,7 +192,7 @@ def test_for_other_classes():
     assert torch.equal(model.encoder.stem.conv.weight, res16unet()["conv0p1s1.kernel"])
 
 
-def test_what_does_not_fit_is_listed_and_nothing_loaded():
+def test_all_mismatches_are_listed_and_nothing_is_loaded():
     entries, model = res16unet(), MinkUNet34C(IN, K)
     del entries["bn3.bn.weight"]
     entries["block9.0.conv1.kernel"] = torch.zeros(1)
@@ -209,6 +209,6 @@ def test_what_does_not_fit_is_listed_and_nothing_loaded():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_another_network_says_so():
+def test_weights_of_another_network_are_refused():
     with pytest.raises(ValueError, match=r"MinkUNetSmall with \{'in_channels': 3\}"):
         load_minkowski(MinkUNetSmall(IN, K), res16unet())

@@ -1,4 +1,4 @@
-"""MinkUNets: published sizes, the interface of every model, and what becomes of the voxels."""
+"""MinkUNets: published sizes, the interface of all models, and kernel maps."""
 
 import pytest
 import torch
@@ -66,7 +66,7 @@ def test_samples_do_not_see_each_other(small):
 
 @pytest.mark.parametrize(("model", "maps"), [("minkunet-small", 9), ("minkunet-34c", 10)])
 def test_maps_are_made_once(monkeypatch, model, maps):
-    """One of 3x3x3 at each of five strides, four of 2x2x2 for both ways, and that of the stem."""
+    """Five maps of 3x3x3, one per stride, four of 2x2x2 for both directions, and the stem's."""
     found, find = [], VoxelSet._find
     monkeypatch.setattr(VoxelSet, "_find", lambda *args: found.append(args[1]) or find(*args))
     model, x = SPARSE_MODELS[model](3, K), scan(voxels=100)
@@ -77,7 +77,7 @@ def test_maps_are_made_once(monkeypatch, model, maps):
 
 @pytest.mark.parametrize("voxels", [0, 1, 2])
 @pytest.mark.parametrize("training", [True, False])
-def test_hardly_any_voxels(voxels, training):
+def test_very_few_voxels_work(voxels, training):
     model, x = MinkUNetSmall(3, K).train(training), scan(voxels=voxels)
     logits = model(x)
     logits.sum().backward()
@@ -111,8 +111,8 @@ def test_built_again_from_its_configuration(name):
     assert shapes[0] == shapes[1] and model.encoder.stem.conv.in_channels == 7
 
 
-def test_learns_a_place():
-    """Above or below: nothing that one voxel's features tell."""
+def test_it_learns_a_position():
+    """The label, above or below, is not in the features of a single voxel."""
     torch.manual_seed(0)
     model, x = MinkUNetSmall(1, 2), scan(channels=1)
     x = x.replace(torch.ones(len(x), 1))

@@ -1,4 +1,4 @@
-"""Coordinates: order, duplicates, far and negative places, coarser sets, maps made once."""
+"""Coordinates: order, duplicates, far and negative ones, coarser sets, cached maps."""
 
 import gc
 import weakref
@@ -86,7 +86,7 @@ def test_maps_are_made_once(monkeypatch):
 
 
 def test_maps_are_freed_with_their_last_user():
-    """By reference counts: waiting for the collector would keep the maps of many steps."""
+    """By reference counting: the garbage collector would keep the maps of many steps."""
     x = tensor_at((0, 0, 0, 0), (0, 1, 0, 0))
     gc.disable()
     try:
@@ -100,7 +100,7 @@ def test_maps_are_freed_with_their_last_user():
 
 
 def test_a_map_keeps_its_targets():
-    """They are told apart by their address, which another set must not get."""
+    """Targets are identified by their id, which another set must not get."""
     x, targets = tensor_at((0, 0, 0, 0), (0, 1, 0, 0)), VoxelSet(torch.zeros(1, 4).long(), 2)
     kept, pairs = weakref.ref(targets), x.voxels.kernel_map(2, targets)
     assert x.voxels.kernel_map(2, VoxelSet(torch.tensor([[0, 2, 0, 0]]), 2)) is not pairs
@@ -109,7 +109,7 @@ def test_a_map_keeps_its_targets():
 
 
 @pytest.mark.parametrize("far", [2**20, 2**31 - 2, -(2**31), 2**50])
-def test_far_places_are_as_good_as_near_ones(far):
+def test_far_coordinates_give_the_same_results(far):
     near = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 1], [3, 1, 1, 1], [0, -1, 0, 0]])
     features = torch.randn(4, 2)
     moved = near + torch.tensor([0, far, -far, 2 * (far // 2)])
@@ -127,7 +127,7 @@ def test_too_far_apart_for_a_key():
 
 
 def test_neighbors_across_the_border_of_the_box_are_none():
-    """The first voxel of a line stands right behind the last of the one before, in a naive key."""
+    """With naive keys, the first voxel of a line directly follows the last of the previous line."""
     size = 3
     places = torch.cartesian_prod(*[torch.tensor([0, 1])] + [torch.tensor([0, size - 1])] * 3)
     pairs = VoxelSet(places).kernel_map(3).there
@@ -180,7 +180,7 @@ def test_targets_beyond_the_voxels(size, reach):
         (torch.zeros(2, 4).long(), torch.zeros(2, 1), 0, "stride must be at least 1, got 0"),
     ],
 )
-def test_what_does_not_fit(coordinates, features, stride, message):
+def test_invalid_arguments_are_refused(coordinates, features, stride, message):
     with pytest.raises(ValueError, match=message):
         SparseTensor(coordinates, features, stride)
 

@@ -2,8 +2,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from test_browser import BROWSER, visit
 
+from browser import BROWSER, visit
 from diagnoses import Stripes, TinyNetwork, tiny_record
 from equiseg.diagnosis.examples import example_panels
 from equiseg.imbalance import FrequencyGroups

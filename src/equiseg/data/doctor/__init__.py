@@ -1,7 +1,7 @@
-"""The problems of a data set, found before training meets them.
+"""Checks of a data set before training.
 
-Every sample is read once, one at a time, and only counts and fingerprints are kept; then each check
-is a function from these records to findings. A new check is one more function in ``_CHECKS``.
+Every sample is read once, and only counts and fingerprints are kept. Each check is a function from
+these records to findings; a new check is one more function in ``_CHECKS``.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def examine(
     num_workers: int = 0,
     track: Track = untracked,
 ) -> list[Finding]:
-    """Read all samples once and report the problems that training would meet.
+    """Read all samples once and report problems for training.
 
     Args:
         splits: ``SegmentationData`` or ``PointData`` by the name of the split: train, val, test.
-            :func:`open_splits` opens those of a source.
-        planned: The training that the data are for.
-        num_workers: Worker processes that read; 0 reads in this one.
+            :func:`open_splits` opens the splits of a source.
+        planned: Options of the planned training.
+        num_workers: Worker processes that read samples; 0 reads in this process.
         track: Shows the progress over samples.
 
     Returns:

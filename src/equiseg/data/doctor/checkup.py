@@ -1,4 +1,4 @@
-"""Checkup: the records of all splits and the training they are for, as the checks see them."""
+"""Checkup: the input of the checks, records of all splits and the planned training."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from equiseg.data.sample import DataSpec
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """How the data will be trained on, as far as checks depend on it.
+    """The options of a planned training that checks depend on.
 
     Attributes:
-        batch_size: Images per step; 8 as in training.
-        min_count: Classes with fewer pixels in a batch have no center; as of
+        batch_size: Images per step; 8, the default of training.
+        min_count: Classes with fewer pixels in a batch have no center, see
             :class:`equiseg.CenterCollapseLoss`.
         min_images: Classes in fewer training images are called rare. With 10, a tenth of a class
             is one image.
-        dim: Channels of the features before the classifier; None leaves that check out.
+        dim: Channels of the features before the classifier; None skips the check of dimensions.
 
     Raises:
-        ValueError: If the batch size or the least count is below 1.
+        ValueError: If ``batch_size`` or ``min_count`` is below 1.
     """
 
     batch_size: int = 8
@@ -38,13 +38,13 @@ class PlannedTraining:
 
 @dataclass(frozen=True, eq=False)
 class Checkup:
-    """A data set that was read, and the options of the training it is for.
+    """The records of a data set, and the options of the planned training.
 
     Attributes:
         spec: Classes, channels and kind of the data.
-        records: Counts and fingerprints of each split that could be opened.
-        listed: Whether classes are a list, for the values 0, 1, ...
-        planned: The training that the data are for.
+        records: Counts and fingerprints of each opened split.
+        listed: Whether the classes are a list, for the values 0, 1, ...
+        planned: Options of the planned training.
     """
 
     spec: DataSpec
@@ -54,12 +54,12 @@ class Checkup:
 
     @property
     def sample(self) -> str:
-        """What a sample is called."""
+        """The word for a sample: "scan" or "image"."""
         return "scan" if self.spec.holds_points else "image"
 
     @property
     def place(self) -> str:
-        """What a labelled place is called."""
+        """The word for a labelled element: "point" or "pixel"."""
         return "point" if self.spec.holds_points else "pixel"
 
     def names(self, ids: list[int]) -> list[str]:

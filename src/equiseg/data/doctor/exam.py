@@ -1,4 +1,4 @@
-"""Exam: all that the checks need to know of one sample, also of one that cannot be used."""
+"""Exam: the facts of one sample that the checks need, even if the sample cannot be used."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
     from equiseg.data.images.folder import ImageFolder
 
-_THUMB = 8  # pixels a side: enough to distinguish pictures, blind to how they were compressed
+_THUMB = 8  # pixels a side: enough to distinguish pictures, unaffected by compression
 _ONE_CHANNEL = ("P", "L", "I", "I;16", "I;16B", "1")
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a file cannot be used.
+    """A reason why a file cannot be used.
 
     Attributes:
-        kind: "colour": a mask of colours; "values": labels that are no classes; "file": the rest.
-        file: Its path, or the sample's name.
-        message: What is wrong, the file named.
+        kind: "colour": a mask of colours; "values": labels that are no classes; "file": other
+            problems.
+        file: Path of the file, or name of the sample.
+        message: The problem, with the name of the file.
     """
 
     kind: Literal["colour", "values", "file"]
@@ -39,18 +40,18 @@ class Trouble:
 
 @dataclass(frozen=True, eq=False)
 class Exam:
-    """One sample, read once and forgotten.
+    """Counts and fingerprints of one sample, which is not kept itself.
 
     Attributes:
-        name: Of the sample.
+        name: Name of the sample.
         size: (H, W), or (N,) points; None if it could not be read.
-        counts: Pixels (points) by class id, of the classes that occur.
+        counts: Pixels (points) by class id, for the classes that occur.
         ignored: Pixels (points) that are ignored.
-        strange: Pixels (points) by value, of values that are neither classes nor ignored.
+        strange: Pixels (points) by value, for values that are neither classes nor ignored.
         content: Digest of the decoded image (the points); None if it could not be read.
         labels: Digest of the labels.
-        thumb: (8, 8) uint8 grey picture; None of points.
-        troubles: Why it cannot be used; empty if it can.
+        thumb: (8, 8) uint8 grey picture; None for points.
+        troubles: Reasons why it cannot be used; empty if it can.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Exam:
 
 
 class Exams(Dataset[Exam]):
-    """The exams of a data set by index; any number of worker processes can make them."""
+    """The exams of a data set by index, so that worker processes can make them."""
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -75,7 +76,7 @@ class Exams(Dataset[Exam]):
         return len(self.data)
 
     def __getitem__(self, index: int) -> Exam:
-        """The exam of one sample, whatever is wrong with it."""
+        """The exam of one sample, even if it is broken."""
         try:
             sample = self.data[index]
         except DataError as error:
@@ -108,7 +109,7 @@ class Exams(Dataset[Exam]):
 
 
 def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: DataError) -> Exam:
-    """What can still be seen of an image and a mask; every trouble, not only the first."""
+    """The exam of a broken image or mask, with all problems, not only the first."""
     from PIL import Image
 
     from equiseg.data.images.folder import read_image
@@ -167,11 +168,11 @@ def _value_counts(values: np.ndarray) -> dict[int, int]:
 def _sorted_out(
     found: Mapping[int, int], ids: Mapping[int, int | None]
 ) -> tuple[dict[int, int], int, dict[int, int]]:
-    """Pixels by class, ignored ones, and those by value that are neither.
+    """Pixels by class, ignored pixels, and pixels by value of all other values.
 
     Args:
         found: Pixels by value.
-        ids: The class of each known value; None where it is ignored.
+        ids: The class of each known value; None for ignored values.
     """
     counts: dict[int, int] = {}
     ignored, strange = 0, {}
@@ -194,7 +195,7 @@ def _digest(*arrays: np.ndarray) -> bytes:
 
 
 def _thumb(image: Tensor) -> np.ndarray:
-    """The image in 64 grey pixels, however it was compressed or resized."""
+    """The image in 64 grey pixels, nearly the same after compression or resizing."""
     cells, sides = image.numpy(), []
     for axis, side in enumerate(image.shape[1:], 1):
         bounds = np.arange(_THUMB + 1) * side // _THUMB

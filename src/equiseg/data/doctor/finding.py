@@ -1,4 +1,4 @@
-"""Finding: one thing that will go wrong, and what mends it."""
+"""Finding: a problem of a data set, and its remedy."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """A problem that a check found.
 
     Attributes:
-        severity: "error": training stops, or its scores cannot be believed; "warning": it runs,
-            and something will be worse than it need be; "hint": worth knowing.
-        subject: What it is about: splits, classes, a kind of file.
-        seen: What was seen, with numbers and file names.
-        advice: What it will do to training, and the option or command that mends it.
+        severity: "error": training stops, or its scores cannot be trusted; "warning": training
+            runs, but with avoidable losses; "hint": useful to know.
+        subject: Splits, classes or kind of file that have the problem.
+        seen: The observation, with numbers and file names.
+        advice: The effect on training, and the option or command that fixes the problem.
     """
 
     severity: Severity
@@ -30,12 +30,12 @@ class Finding:
 
 
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors first, each kind in the order given."""
+    """Errors first, then warnings and hints; otherwise in the order given."""
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def some(items: Sequence[object], separator: str = ", ") -> str:
-    """The first few of many."""
+    """The first items as text, and the number of the others."""
     shown = separator.join(map(str, items[:_MOST_SHOWN]))
     more = len(items) - _MOST_SHOWN
     return f"{shown}{separator}... ({more} more)" if more > 0 else shown

@@ -11,13 +11,13 @@ from equiseg.data.doctor.record import SplitRecord
 _MOSTLY_IGNORED = 0.5
 _SMEARED_VALUES = 6  # this many strange values ...
 _SMEARED_SHARE = 0.1  # ... on this share of the pixels at most: edges that were interpolated
-_CELL = 16  # pixels under a cell of a stride-4 map, at which most networks answer
+_CELL = 16  # pixels per cell of a stride-4 map, the output stride of most networks
 _LOSSY = (".jpg", ".jpeg", ".webp")
 _REFUSED = "training stops before its first step"
 
 
 def colour_masks(checkup: Checkup) -> Iterator[Finding]:
-    """Masks that hold colours where class values should be."""
+    """Masks of colours instead of class values."""
     for record in checkup.records.values():
         if masks := [t.message for t in record.troubles if t.kind == "colour"]:
             yield Finding(
@@ -30,7 +30,7 @@ def colour_masks(checkup: Checkup) -> Iterator[Finding]:
 
 
 def strange_values(checkup: Checkup) -> Iterator[Finding]:
-    """Labels that are neither classes nor ignored, and where they may come from."""
+    """Labels that are neither classes nor ignored, and their probable cause."""
     for record in checkup.records.values():
         troubles = [t for t in record.troubles if t.kind == "values"]
         if troubles:
@@ -69,11 +69,11 @@ def _cause(checkup: Checkup, record: SplitRecord, file: str) -> str:
             f"{num_classes}: {checkup.spec.classes[-1]}}} with ignore_values: [0]; otherwise "
             f"name class {num_classes} in the card"
         )
-    return "add them to classes of the card, or to ignore_values if they mean nothing"
+    return "add them to classes of the card, or to ignore_values if they are not labels"
 
 
 def ignored_pixels(checkup: Checkup) -> Iterator[Finding]:
-    """Samples that teach nothing, and splits that teach little."""
+    """Samples without labels, and splits that are mostly ignored."""
     for record in checkup.records.values():
         if record.blank:
             yield Finding(
@@ -81,7 +81,7 @@ def ignored_pixels(checkup: Checkup) -> Iterator[Finding]:
                 record.name,
                 f"{number_of(len(record.blank), checkup.sample)} without a labelled "
                 f"{checkup.place}: {some(record.blank)}",
-                "they cost time and teach nothing; label them or leave them out of the split",
+                "they cost time without effect; label them or leave them out of the split",
             )
         labelled = int(record.statistics.pixels_K.sum())
         share = record.ignored / max(labelled + record.ignored, 1)
@@ -90,14 +90,14 @@ def ignored_pixels(checkup: Checkup) -> Iterator[Finding]:
                 "hint",
                 record.name,
                 f"{share:.0%} of the {checkup.place}s are ignored",
-                "nothing is learned or scored there; if they do mean something, name their values "
+                "nothing is learned or scored there; if these values are classes, name them "
                 f"under classes of the card (value {checkup.spec.ignore_index} is always ignored "
                 "unless it is named, or ignore_index is another)",
             )
 
 
 def absent_classes(checkup: Checkup) -> Iterator[Finding]:
-    """Classes that a split lacks."""
+    """Classes that do not occur in a split."""
     present = {
         name: {k for k, images in enumerate(record.statistics.images_K.tolist()) if images}
         for name, record in checkup.records.items()
@@ -135,7 +135,7 @@ def absent_classes(checkup: Checkup) -> Iterator[Finding]:
             "warning",
             "val",
             f"val lacks {_classes(checkup, blind)}",
-            "the best weights are chosen by mIoU on val, blind to these; move some images that "
+            "the best weights are chosen by mIoU on val, which ignores them; move some images that "
             "hold them from train to val",
         )
     if unscored := sorted(train - present.get("test", train)):
@@ -143,7 +143,7 @@ def absent_classes(checkup: Checkup) -> Iterator[Finding]:
             "hint",
             "test",
             f"test lacks {_classes(checkup, unscored)}",
-            "its mIoU leaves them out, or counts them 0 where they are predicted",
+            "the mIoU on test leaves them out, or counts them as 0 if they are predicted",
         )
 
 
@@ -163,7 +163,7 @@ def rare_classes(checkup: Checkup) -> Iterator[Finding]:
         cure = "--data.points.crop.rare 0.5 chooses scans by class"
     else:
         cure = "--data.sampling.by rare_class draws them more often; or add images, or merge them "
-        cure += "with like classes (a mapping may repeat names)"
+        cure += "with similar classes (a mapping may repeat names)"
     share = float(centers_K[rare[0]])
     rarest = checkup.spec.classes[rare[0]]
     seldom = f"only {share:.0%} of batches of {checkup.planned.batch_size} hold {rarest!r}, and "
@@ -172,18 +172,18 @@ def rare_classes(checkup: Checkup) -> Iterator[Finding]:
         "train",
         f"{number_of(len(rare), 'class')} in fewer than {checkup.planned.min_images} training "
         f"{checkup.sample}s (in how many): {some(shown)}",
-        f"{seldom if share <= 0.5 else ''}scores hang on few {checkup.sample}s: "
+        f"{seldom if share <= 0.5 else ''}scores rest on few {checkup.sample}s: "
         f"{cure}; compare methods over several seeds",
     )
 
 
 def small_classes(checkup: Checkup) -> Iterator[Finding]:
-    """Classes that never have the pixels a center, or a cell of the features, needs."""
+    """Classes that never have enough pixels for a center or for a cell of the features."""
     record = checkup.records.get("train")
     if record is None:
         return
     largest = record.largest_K.tolist()
-    # The most that any batch could hold; augmentation that enlarges images is not counted.
+    # The most pixels in any batch, without augmentation that enlarges images.
     few = [
         k
         for k, n in enumerate(largest)

@@ -1,4 +1,4 @@
-"""Opening the splits of a card as far as that is possible."""
+"""Opening the splits of a data set, and findings for splits that cannot be opened."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _NEEDED = {
 
 
 def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any], list[Finding]]:
-    """The splits train, val and test of a data set, and the reasons why some cannot be opened.
+    """Open the splits train, val and test of a data set, with a finding for each failure.
 
-    Images and masks without partner are a finding, and the others are opened. Scans that cannot
-    be used are all named, and their split is left out.
+    Images without a mask and masks without an image are reported, and the other pairs are opened.
+    If scans cannot be used, all of them are named and their split is left out.
 
     Args:
         source: The data set.
         track: Shows the progress over scans.
 
     Returns:
-        The splits that could be opened, and errors for the rest.
+        The opened splits, and errors for the others.
     """
     known = source.all_splits()
     findings = _missing_splits(source.title, known)
@@ -59,12 +59,12 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
                 try:
                     opened[split] = ImageSource(source.config, card).open(split, track)
                 except (DataError, OSError):
-                    continue  # nothing more to see here
+                    continue  # nothing else to check here
     return opened, findings
 
 
 def _missing_splits(title: str, known: list[str]) -> list[Finding]:
-    """A finding for each of train, val and test that the data do not have."""
+    """A finding for each of train, val and test that is missing."""
     findings = [
         Finding(
             "error",
@@ -89,7 +89,7 @@ def _missing_splits(title: str, known: list[str]) -> list[Finding]:
 
 
 def _with_partners(card: ImageCard, split: str) -> ImageCard:
-    """The card with only those images of a split that have a mask."""
+    """The card with only the images of a split that have a mask."""
     from equiseg.data.images.folder import IMAGE_SUFFIXES
 
     chosen = card.splits[split]

@@ -1,4 +1,4 @@
-"""SplitRecord: counts and fingerprints of a split, taken as its samples stream by."""
+"""SplitRecord: counts and fingerprints of a split, collected sample by sample."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from equiseg.progress import Track
 
 
 class Fingerprint(NamedTuple):
-    """How a sample is known again; some hundred bytes.
+    """The features by which a copy of a sample is recognised; a few hundred bytes.
 
     Attributes:
-        name: Of the sample.
+        name: Name of the sample.
         content: Digest of the decoded image, or of the points.
         labels: Digest of the labels.
-        thumb: (8, 8) uint8 grey picture; None of points.
+        thumb: (8, 8) uint8 grey picture; None for points.
     """
 
     name: str
@@ -38,17 +38,17 @@ class SplitRecord:
     """One split: counts over its samples, and a fingerprint of each.
 
     Attributes:
-        name: Of the split.
-        statistics: Pixels (points) and images (scans) of each class; broken samples count with
-            what could be read.
-        largest_K: (K,) int64 most pixels of each class in any one sample.
+        name: Name of the split.
+        statistics: Pixels (points) and images (scans) of each class, including the readable part of
+            broken samples.
+        largest_K: (K,) int64 largest number of pixels of each class in one sample.
         ignored: Pixels that are ignored.
-        strange: Pixels by value that are neither classes nor ignored.
-        strange_beside: Usable pixels in the samples that hold strange ones.
-        blank: Names of samples without one labelled pixel.
-        sizes: How many samples have each size.
-        troubles: Why samples cannot be used.
-        fingerprints: Of all samples that could be read.
+        strange: Pixels by value, for values that are neither classes nor ignored.
+        strange_beside: Usable pixels in the samples with strange values.
+        blank: Names of samples without a labelled pixel.
+        sizes: Number of samples of each size.
+        troubles: Reasons why samples cannot be used.
+        fingerprints: Fingerprints of all readable samples.
     """
 
     name: str
@@ -63,7 +63,7 @@ class SplitRecord:
     fingerprints: list[Fingerprint] = field(default_factory=list)
 
     def add(self, exam: Exam) -> None:
-        """Remember one more sample."""
+        """Add one sample."""
         for k, pixels in exam.counts.items():
             self.statistics.pixels_K[k] += pixels
             self.statistics.images_K[k] += 1
@@ -83,12 +83,12 @@ class SplitRecord:
 
 
 def read_split(data: Any, name: str, num_workers: int, track: Track) -> SplitRecord:
-    """Read every sample of a split once, labels and image, and keep none.
+    """Read every sample of a split once, labels and image, without keeping it.
 
     Args:
         data: ``SegmentationData`` or ``PointData``.
-        name: Of the split.
-        num_workers: Worker processes; 0 reads in this one.
+        name: Name of the split.
+        num_workers: Worker processes; 0 reads in this process.
         track: Shows the progress over the samples.
     """
     num_classes = len(DataSpec.of(data).classes)

@@ -1,4 +1,4 @@
-"""Checks of samples: files, sizes, numbers, and the same picture twice."""
+"""Checks of samples: files, sizes, numbers, duplicates and leaks between splits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from equiseg.data.doctor.finding import Finding, number_of, some
 from equiseg.data.doctor.record import Fingerprint
 from equiseg.frames import frame, largest_cosine
 
-_SMALLEST = 32  # pixels: the least side that networks take
+_SMALLEST = 32  # pixels: the smallest side that networks accept
 _USUAL_CROP = 512
 _SAME_GREY = 2.0  # of 255: mean difference of thumbs that compression may cause
-_MOST_CLASSES = 1000  # beyond, a code in few dimensions takes many seconds to find
+_MOST_CLASSES = 1000  # above this, computing the frame takes many seconds
 
 
 def broken_files(checkup: Checkup) -> Iterator[Finding]:
-    """Files that cannot be read, or do not fit their partner."""
+    """Files that cannot be read, or images and masks that do not match."""
     for record in checkup.records.values():
         if messages := [t.message for t in record.troubles if t.kind == "file"]:
             yield Finding(
@@ -32,7 +32,7 @@ def broken_files(checkup: Checkup) -> Iterator[Finding]:
 
 
 def sizes(checkup: Checkup) -> Iterator[Finding]:
-    """Images too small for networks, and of several sizes in training."""
+    """Images that are too small for networks, and training images of several sizes."""
     if checkup.spec.holds_points:
         return
     for record in checkup.records.values():
@@ -62,7 +62,7 @@ def sizes(checkup: Checkup) -> Iterator[Finding]:
 
 
 def too_few(checkup: Checkup) -> Iterator[Finding]:
-    """Fewer samples than a batch."""
+    """Fewer training samples than a batch."""
     train = checkup.records.get("train")
     if train is not None and train.statistics.num_images < checkup.planned.batch_size:
         count = train.statistics.num_images
@@ -75,7 +75,7 @@ def too_few(checkup: Checkup) -> Iterator[Finding]:
 
 
 def leaks(checkup: Checkup) -> Iterator[Finding]:
-    """The same sample in two splits, by its content; and by its name, where it looks the same."""
+    """Samples in two splits: with the same content, or with the same name and a similar look."""
     for one, other in combinations(checkup.records.values(), 2):
         names = {print_.content: print_.name for print_ in one.fingerprints}
         same = [
@@ -104,15 +104,15 @@ def leaks(checkup: Checkup) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 f"{one.name} and {other.name}",
-                f"{number_of(len(alike), checkup.sample)} of one name look the same, though not "
-                f"one pixel for the other: {some(alike)}",
-                f"if they are copies, saved or resized anew, scores on {other.name} are too good "
+                f"{number_of(len(alike), checkup.sample)} of one name look the same, but not "
+                f"pixel by pixel: {some(alike)}",
+                f"if they are copies, saved again or resized, scores on {other.name} are too good "
                 "to be true; keep each in one split only",
             )
 
 
 def duplicates(checkup: Checkup) -> Iterator[Finding]:
-    """The same sample twice in a split, labelled alike or not."""
+    """Samples that occur twice in a split, with the same or different labels."""
     for record in checkup.records.values():
         groups: dict[bytes, list[Fingerprint]] = defaultdict(list)
         for print_ in record.fingerprints:
@@ -126,7 +126,7 @@ def duplicates(checkup: Checkup) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 record.name,
-                f"{number_of(len(torn), checkup.sample)} there more than once, with different "
+                f"{number_of(len(torn), checkup.sample)} found more than once, with different "
                 f"labels: {some(shown)}",
                 "no network can satisfy both; keep the better labels of each",
             )
@@ -135,13 +135,13 @@ def duplicates(checkup: Checkup) -> Iterator[Finding]:
             yield Finding(
                 "hint",
                 record.name,
-                f"{number_of(extra, checkup.sample)} more than once: {some(shown)}",
-                "they weigh double in training and scores; keep one of each",
+                f"{number_of(extra, checkup.sample)} found more than once: {some(shown)}",
+                "they count several times in training and scores; keep one of each",
             )
 
 
 def dimensions(checkup: Checkup) -> Iterator[Finding]:
-    """More classes than the features have room for at equal angles."""
+    """More classes than the features can separate at equal angles."""
     num_classes, dim = len(checkup.spec.classes), checkup.planned.dim
     if dim is None or num_classes <= dim + 1:
         return

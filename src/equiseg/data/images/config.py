@@ -1,4 +1,4 @@
-"""Random changes to training images, as options."""
+"""Options for random changes to training images."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ class AugmentConfig:
 
     Attributes:
         crop: (H, W) of the training crop; None takes the size of the images.
-        scale: Range of the random resize, drawn log-uniformly. [0.5, 2] is the field's habit for
-            large images; small ones keep their rare things with a narrower range.
+        scale: Range of the random resize, drawn log-uniformly. [0.5, 2] is usual for large images;
+            in small images, a narrower range keeps small rare objects visible.
         flip: Probability of a left-right flip.
-        brightness: Largest relative change of brightness; the next two likewise.
-        contrast: See ``brightness``.
-        saturation: See ``brightness``.
-        rare: Probability of choosing the place of the crop by class: one of the classes in the
-            image first, then a pixel of it, which the crop holds at a random place. 0 takes any
-            place, which shows classes as often as they occur.
-        rare_power: Classes are drawn in proportion to one over their number of training pixels, to
-            this power: 0 all alike, 1 in favour of the rarest.
-        paste: Probability of pasting things cut out of other images: a class is drawn, an image
-            that holds it, and a connected region of it there (see ``copy_paste.py``).
-            They are resized by ``scale``, against the image, and mirrored as ``flip`` says.
-        paste_power: As ``rare_power``. 0.5 brings mostly what is rare, and not the very rarest
-            alone.
-        paste_regions: Most regions to paste; from 1 to so many are drawn, all numbers alike, and
-            pasted where they fit.
+        brightness: Largest relative change of brightness.
+        contrast: Largest relative change of contrast.
+        saturation: Largest relative change of saturation.
+        rare: Probability of choosing the place of the crop by class: a class of the image is drawn,
+            then one of its pixels, and the crop contains this pixel at a random position. With 0,
+            every place is equally likely and classes appear as often as they occur.
+        rare_power: Classes are drawn with probability proportional to (1 / training pixels) **
+            power: 0 draws all equally often, 1 favours the rarest.
+        paste: Probability of pasting regions from other images: a class is drawn, an image that
+            contains it, and a connected region of the class (see ``copy_paste.py``). The region is
+            resized by ``scale`` relative to the image and mirrored with probability ``flip``.
+        paste_power: Like ``rare_power``. 0.5 pastes mostly rare classes, but not only the very
+            rarest.
+        paste_regions: Largest number of regions to paste; the number is drawn uniformly from 1 to
+            this one.
         extra: A transform of your own, "my_module.transform" or "file.py:transform", called last
             as ``transform(image, labels, generator)``: image float32 (C, H, W) in [0, 1], labels
-            int64 (H, W). It returns both in these shapes and draws from the generator alone.
+            int64 (H, W). It returns both in these shapes and uses no other source of random
+            numbers.
     """
 
     crop: tuple[int, int] | None = None

@@ -1,8 +1,8 @@
-"""CopyPaste: things of rare classes cut out of other images and laid into this one.
+"""CopyPaste: regions of rare classes from other images, pasted into the training image.
 
 Simple copy-paste (Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method for
-Instance Segmentation", CVPR 2021) for masks that know no instances: a thing is a connected region
-of one class. As there, pasted edges are not blended.
+Instance Segmentation", CVPR 2021) for masks without instances: an object is a connected region of
+one class. As in the paper, pasted edges are not blended.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from equiseg.data.class_draw import ClassDraw, below
 from equiseg.data.sample import Sample, SegmentationData
 from equiseg.imbalance.regions import region_at
 
-MOST_SHARE = 0.25  # of the picture: a larger region hides more than it shows
+MOST_SHARE = 0.25  # of the picture: a larger region hides too much of it
 
 
 class CopyPaste:
-    """Pastes regions of classes drawn by how rare they are.
+    """Pastes regions of randomly drawn classes, rare classes more often.
 
-    Each time: a class, an image that holds it, a pixel of it, and the connected region around that
-    pixel; resized and mirrored at random, then laid at a random place where it fits whole. A region
-    that does not fit, or would cover more than a quarter of the picture, is left out.
+    For each region, a class is drawn, an image that contains it, a pixel of the class, and the
+    connected region of this pixel. The region is resized and mirrored at random, then pasted at a
+    random place where it fits completely. A region that does not fit, or would cover more than a
+    quarter of the picture, is skipped.
 
     Args:
         data: The images to cut from.
         draw: Draws classes and images.
         scale: Range of the random resize, drawn log-uniformly.
         flip: Probability of a left-right flip.
-        regions: Most regions to paste; from 1 to so many are drawn, all numbers alike, and pasted
-            unless left out.
+        regions: Largest number of regions to paste; the number is drawn uniformly from 1 to this
+            one.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class CopyPaste:
 
         Args:
             image: uint8 or floating point in [0, 1], (C, H, W), or a part of one.
-            labels: Its labels (H, W); they change where something was pasted and nowhere else.
+            labels: Its labels (H, W); they change where a region is pasted and nowhere else.
             generator: The only source of randomness.
         """
         for _ in range(1 + below(self.regions, generator)):
@@ -81,10 +82,10 @@ class CopyPaste:
         most: float,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor] | None:
-        """The box around a region, (C, h, w), and where the region lies in it, bool (h, w).
+        """The box around a region, (C, h, w), and the mask of the region in it, bool (h, w).
 
-        None where it would be higher or wider than ``room`` (H, W), or have more than ``most``
-        pixels; that is known before anything is resized.
+        None if it would be larger than ``room`` (H, W) or have more than ``most`` pixels; this is
+        checked before anything is resized.
         """
         row, column = pixel_of(sample, class_id, generator)
         region = torch.from_numpy(region_at(sample.labels.numpy(), row, column))
@@ -109,15 +110,15 @@ class CopyPaste:
 
 
 def pixel_of(sample: Sample, class_id: int, generator: torch.Generator) -> tuple[int, int]:
-    """Row and column of a pixel of this class, all alike.
+    """Row and column of a random pixel of this class, all equally likely.
 
     Raises:
-        ValueError: If the image has none.
+        ValueError: If the image has no such pixel.
     """
     places = (sample.labels == class_id).flatten().nonzero().flatten()
     if not len(places):
         raise ValueError(
-            f"counts_SK must tell the classes of each sample, got pixels of class {class_id} for "
+            f"counts_SK must count the labels of each sample, got pixels of class {class_id} for "
             f"{sample.name!r}, which has none; count the images of this data set"
         )
     place = int(places[below(len(places), generator)])

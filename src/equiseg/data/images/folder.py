@@ -21,25 +21,26 @@ _ORIENTATION = 0x0112  # the EXIF tag
 _CAMERA_FORMATS = ("JPEG", "MPO", "TIFF", "WEBP")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _CURE = "repair it or leave it out of the split"
-# What Pillow raises on files that are broken, or far too large.
+# Exceptions of Pillow for files that are broken or far too large.
 _BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class ImageFolder:
     """One split of a data set of images and masks.
 
-    Masks are 8-bit, 16-bit or palette images whose pixel values the card names. Missing partners
-    are reported at once, all of them; what can only be seen in a file is reported when it is
-    read, by name (:func:`equiseg.data.survey` reads them all before training).
+    Masks are 8-bit, 16-bit or palette images; the card maps their pixel values to classes. All
+    missing images and masks are reported when the folder is opened. Problems inside a file are
+    reported when the file is read (:func:`equiseg.data.survey` reads all files before training).
 
     Args:
         card: The description of the data set.
-        split: Which of the card's splits.
+        split: Name of a split of the card.
         size: (H, W) to resize to when reading, images antialiased and labels to the nearest
             pixel. None keeps the size on disk.
 
     Raises:
-        DataError: If the split or a folder does not exist, is empty, or files lack partners.
+        DataError: If the split or a folder does not exist or is empty, or images or masks are
+            missing.
     """
 
     def __init__(self, card: ImageCard, split: str, size: tuple[int, int] | None = None) -> None:
@@ -53,7 +54,7 @@ class ImageFolder:
         self.ignore_index = card.ignore_index
         self.background = card.background_id()
         self._lookup = _lookup_table(card)
-        self.reading = [self._lookup.tolist(), size]  # how masks become labels
+        self.reading = [self._lookup.tolist(), size]  # identifies how masks become labels
         self.pairs = _find_pairs(card, split)
 
     def __len__(self) -> int:
@@ -64,7 +65,8 @@ class ImageFolder:
         """Read one image and its labels.
 
         Raises:
-            DataError: If a file cannot be read, sizes differ, or the mask holds an unknown value.
+            DataError: If a file cannot be read, sizes differ, or the mask contains an unknown
+                value.
         """
         image_file, mask_file = self.pairs[index]
         image = read_image(image_file, self.size)
@@ -72,10 +74,10 @@ class ImageFolder:
         return Sample(image, labels, image_file.stem)
 
     def labels(self, index: int) -> Tensor:
-        """The labels of one image, which is not decoded.
+        """The labels of one image, without decoding the image.
 
         Raises:
-            DataError: As reading the image and its labels does, save for damage to the image.
+            DataError: As for reading a sample, except for damage to the image.
         """
         image_file, mask_file = self.pairs[index]
         return self._read_labels(mask_file, image_file)
@@ -116,7 +118,7 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
     """
     with _opened(file) as image:
         if size is not None:
-            image.draft("RGB", (size[1], size[0]))  # lets the JPEG decoder skip unused detail
+            image.draft("RGB", (size[1], size[0]))  # the JPEG decoder then skips unused detail
         decoded = _decoded(image, file)
         if decoded.mode.startswith(("I", "F")):
             decoded = _eight_bit(decoded, file)
@@ -152,14 +154,14 @@ def read_mask(file: Path) -> np.ndarray:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image as cameras and viewers show it, where its EXIF data say it was turned."""
+    """The image turned as its EXIF data say, like viewers show it."""
     # Cameras write these formats; asking a PNG for EXIF data would decode it whole.
     if image.format not in _CAMERA_FORMATS:
         return image
     try:
         turned = image.getexif().get(_ORIENTATION, 1) != 1
         return ImageOps.exif_transpose(image) if turned else image
-    except _BROKEN:  # unreadable EXIF data say nothing about the picture
+    except _BROKEN:  # the picture can be fine despite unreadable EXIF data
         return image
 
 
@@ -198,10 +200,10 @@ def _nearest(source: int, target: int) -> np.ndarray:
 
 
 def _lookup_table(card: ImageCard) -> np.ndarray:
-    """Class id of every possible mask value; -1 where the card says nothing."""
+    """Class id of every possible mask value; -1 for values that are not in the card."""
     table = np.full(MOST_VALUES, -1, dtype=np.int64)
     for value, label in card.ids_by_value().items():
-        if value < MOST_VALUES:  # all but perhaps ignore_index, which is then no mask value
+        if value < MOST_VALUES:  # only ignore_index may be larger, and is then no mask value
             table[value] = label
     return table
 

@@ -1,4 +1,4 @@
-"""MaskFolder: masks without images and without a card, every value a class."""
+"""MaskFolder: masks without images and without a card; every value is a class."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _VALUES = 256
 
 
 class MaskFolder:
-    """The masks of a folder and of the folders in it, to be counted.
+    """The masks in a folder and its subfolders, for counting.
 
-    Values are class ids; which of the 256 occur is known when all were read. There
-    are no images: samples have black ones.
+    Values are class ids; only after reading all masks is it known which of the 256 occur. Samples
+    have black images.
 
     Args:
-        folder: Where the masks are.
+        folder: Folder of the masks.
         ignore_values: Values that mean "not labelled".
 
     Attributes:
         classes: The names "0" to "255".
-        ignore_index: 256, which no 8-bit mask holds.
+        ignore_index: 256, which is no value of an 8-bit mask.
         files: The masks, in the order of their names.
 
     Raises:
-        DataError: If the folder holds no mask.
+        DataError: If the folder contains no mask.
     """
 
     classes = tuple(str(value) for value in range(_VALUES))
@@ -55,7 +55,7 @@ class MaskFolder:
             )
         self._lookup = np.arange(_VALUES, dtype=np.int16)
         self._lookup[[value for value in ignore_values if 0 <= value < _VALUES]] = self.ignore_index
-        self.reading = self._lookup.tolist()  # how masks become labels
+        self.reading = self._lookup.tolist()  # identifies how masks become labels
 
     def __len__(self) -> int:
         """Number of masks."""

@@ -14,15 +14,16 @@ from equiseg.dotted_names import find_object
 class OwnTransform:
     """Calls a user's ``transform(image, labels, generator)`` and checks its result.
 
-    It comes last, after the changes of :func:`equiseg.data.images.transforms.augment`: the image
-    has its final size and colours, and networks normalise it afterwards. The generator is seeded
-    for each draw, so that results depend neither on the number of worker processes nor on an
-    interruption; global random numbers would.
+    The transform is called last, after the changes of
+    :func:`equiseg.data.images.transforms.augment`: the image has its final size and colours, and
+    networks normalise it afterwards. The generator is seeded for each draw, so results do not
+    depend on the number of worker processes or on an interruption, as they would with global random
+    numbers.
 
     Args:
         name: "my_module.transform" or "file.py:transform".
         num_classes: Number of classes K.
-        ignore_index: Label of what is not labelled.
+        ignore_index: Label of unlabelled pixels.
 
     Raises:
         ValueError: If there is no such function.
@@ -34,13 +35,13 @@ class OwnTransform:
         self._find()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the function: worker processes find it by its name."""
+        """The state without the function, which worker processes find by its name."""
         return self.__dict__ | {"_function": None}
 
     def __call__(
         self, image: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Image and labels changed at random.
+        """Call the transform on an image and its labels.
 
         Args:
             image: float32 (C, H, W) in [0, 1].
@@ -48,7 +49,7 @@ class OwnTransform:
             generator: The only source of randomness.
 
         Returns:
-            Both in the same shapes and types.
+            Image and labels in the same shapes and types.
 
         Raises:
             ValueError: If the function fails or returns anything else, NaN or infinite values, or

@@ -1,4 +1,4 @@
-"""Joint transforms of an image and its labels, in torch tensors, from one seeded generator."""
+"""Joint random transforms of an image and its labels, from one seeded generator."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from equiseg.data.images.config import AugmentConfig as AugmentConfig
 from equiseg.data.images.copy_paste import pixel_of
 from equiseg.data.sample import Sample
 
-# Grey of natural images: what lies beyond the border should surprise the network least.
+# The mean colour of natural images, for pixels beyond the border.
 _PADDING_RGB = (124, 116, 104)
-_PADDING_GREY = 116  # of images that are not RGB
+_PADDING_GREY = 116  # for images that are not RGB
 _GREY_RGB = (0.299, 0.587, 0.114)
 
 
@@ -31,7 +31,7 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """A random crop at a random scale, flipped and recoloured.
 
-    The window is cut from the image before resizing, so the work follows the crop and not the
+    The window is cut from the image before resizing, so the cost depends on the crop, not on the
     scale.
 
     Args:
@@ -39,9 +39,9 @@ def augment(
         config: Ranges of the changes.
         ignore_index: Label of pixels beyond the image.
         generator: The only source of randomness.
-        rare: Draws the class the crop is to hold; needed where ``config.rare`` is above 0.
-        paste: Pastes into image and labels, in place (``CopyPaste``);
-            needed where ``config.paste`` is above 0.
+        rare: Draws a class that the crop contains; needed if ``config.rare`` is above 0.
+        paste: Pastes regions into image and labels, in place (``CopyPaste``); needed if
+            ``config.paste`` is above 0.
 
     Returns:
         Image float32 in [0, 1], (C, h, w), and labels int64 (h, w).
@@ -49,15 +49,8 @@ def augment(
     Raises:
         ValueError: If ``rare`` or ``paste`` is needed and not given.
     """
-    for name, probability, given in (
-        ("rare", config.rare, rare),
-        ("paste", config.paste, paste),
-    ):
-        if probability and given is None:
-            raise ValueError(
-                f"config.{name}={probability} needs {name}, got None; give what draws it (as "
-                f"equiseg.data.loading.TrainingView does), or set config.{name} to 0"
-            )
+    _check_given("rare", config.rare, rare)
+    _check_given("paste", config.paste, paste)
     low, high = config.scale
     height, width = config.crop or tuple(sample.labels.shape)
     scale = low * (high / low) ** _uniform(generator)
@@ -85,7 +78,7 @@ def to_tensors(sample: Sample) -> tuple[Tensor, Tensor]:
 
 
 def resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Image (bilinear, antialiased) and labels (nearest) at another size, their types kept.
+    """Image (bilinear, antialiased) and labels (nearest) at another size, in the same types.
 
     Args:
         image: (C, H, W), uint8 or floating point in [0, 1].
@@ -99,14 +92,23 @@ def resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor
 
 
 def as_rgb(image: Tensor) -> Tensor:
-    """An image of any number of channels as uint8 RGB, to be looked at.
+    """An image with any number of channels as uint8 RGB, for display.
 
     Args:
         image: (C, H, W), uint8 or floating point in [0, 1]. The first three channels are shown;
-            of one or two, the first in grey.
+            with one or two channels, the first in grey.
     """
     shown = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
     return shown if shown.dtype == torch.uint8 else (255 * shown).round().to(torch.uint8)
+
+
+def _check_given(name: str, probability: float, given: object) -> None:
+    """Refuse a change that needs an argument which is not given."""
+    if probability and given is None:
+        raise ValueError(
+            f"config.{name}={probability} needs {name}, got None; give it (as "
+            f"equiseg.data.loading.TrainingView does), or set config.{name} to 0"
+        )
 
 
 def _unit(image: Tensor) -> Tensor:
@@ -119,12 +121,12 @@ def _uniform(generator: torch.Generator) -> float:
 
 
 def _start(have: int, want: int, held: int | None, generator: torch.Generator) -> int:
-    """Where a window of ``want`` pixels begins along a side of ``have``, all places alike.
+    """Draw the start of a window of ``want`` pixels along a side of ``have``, uniformly.
 
     Args:
         have: Pixels of the image.
-        want: Pixels of the window; a larger one holds the whole image.
-        held: A pixel the window must hold, if any.
+        want: Pixels of the window; a window larger than the image contains all of it.
+        held: A pixel that the window must contain, if any.
         generator: The only source of randomness.
     """
     first, last = sorted((0, have - want))
@@ -137,7 +139,7 @@ def _start(have: int, want: int, held: int | None, generator: torch.Generator) -
 def _cut(
     sample: Sample, top: int, left: int, window: tuple[int, int], ignore_index: int
 ) -> tuple[Tensor, Tensor, tuple[slice, slice]]:
-    """A window that may reach over the border, and the part of it that lies in the image.
+    """A window that may extend beyond the border, and the part of it inside the image.
 
     Outside is grey and unlabelled.
     """
@@ -169,9 +171,9 @@ def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tenso
 
 
 def _recolour(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation, each a blend with black, mean grey and grey.
+    """Change brightness, contrast and saturation: blend with black, mean grey and grey.
 
-    Images that are not RGB have no saturation, and their grey is the mean of the channels.
+    Images that are not RGB have no saturation; their grey is the mean of the channels.
     """
     factors = [
         1 + strength * (2 * _uniform(generator) - 1)

@@ -1,1 +1,1 @@
-"""Point clouds: files by form, scans on disk, built-in rooms, voxels, transforms and crops."""
+"""Point clouds: scan formats, scans on disk, voxels, transforms and crops."""

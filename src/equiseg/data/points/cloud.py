@@ -1,4 +1,4 @@
-"""PointCloud: the points of a scan, or of a part of it, as a file holds them."""
+"""PointCloud: the points of a scan, or of a part of it, as read from a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-# The attributes that have a meaning of their own, and how many channels each has. Any other name
-# is a scalar of the file's own, taken as it is.
+# The attributes with a defined meaning, and their numbers of channels. Any other name is a scalar
+# of the file, used unchanged.
 CHANNELS = {"rgb": 3, "nir": 1, "intensity": 1, "returns": 2, "normal": 3, "height": 1}
 
 
@@ -17,12 +17,12 @@ class PointCloud:
     """Points with attributes and class codes, in the units of the file's coordinate system.
 
     Attributes:
-        xyz_N3: (N, 3) float64. Projected coordinates reach 1e7 m, where float32 knows whole
-            meters only.
+        xyz_N3: (N, 3) float64. Projected coordinates reach 1e7 m, where float32 only resolves whole
+            meters.
         attributes: (N, C) float32 by name. Colours and near infrared lie in [0, 1], and so does
             intensity stored as unsigned 8 or 16 bit; "returns" is (return number, number of
             returns) over 7, "normal" a unit vector.
-        codes_N: (N,) int64 class codes as the file has them, not class ids; None without labels.
+        codes_N: (N,) int64 class codes of the file, not class ids; None without labels.
     """
 
     xyz_N3: np.ndarray

@@ -1,4 +1,4 @@
-"""Random changes to training scans and the parts a step sees, as options."""
+"""Options for random changes and crops of training scans."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from equiseg.data.rare_options import check_rare
 class PointAugmentConfig:
     """Random changes to a training scan.
 
-    The defaults are what Pointcept's MinkUNet-like baselines share between ScanNet and
-    SemanticKITTI; where the two differ, the milder. What only rooms use there is off: ``elastic``
-    (for rooms ``((0.2, 0.4), (0.8, 1.6))``, which also MinkowskiEngine's ScanNet training and
-    Mix3D use, bends a street or a roof as well) and ``mix`` (0.8 in rooms; it nearly doubles the
-    points of a step).
+    The defaults are the settings that Pointcept's MinkUNet-like baselines share between ScanNet and
+    SemanticKITTI; where the two differ, the milder one. Two changes that they use for rooms only
+    are off: ``elastic`` (``((0.2, 0.4), (0.8, 1.6))`` for rooms, also in MinkowskiEngine's ScanNet
+    training and Mix3D; it would also bend streets and roofs) and ``mix`` (0.8 for rooms; it nearly
+    doubles the points of a step).
 
     Attributes:
-        rotate: Largest turn about the vertical, degrees either way. 180 is any direction: scans
-            have no preferred one.
-        tilt: Largest turn about each horizontal axis, degrees either way. 2.8 (pi / 64) is a
-            floor that slopes a little; more would take "up" away.
-        scale: Range of the resize, drawn log-uniformly; also of the channel "height".
+        rotate: Largest rotation about the vertical, degrees either way. 180 allows any direction,
+            because scans have no preferred one.
+        tilt: Largest rotation about each horizontal axis, degrees either way. 2.8 (pi / 64) is a
+            slightly sloping floor; with more, "up" would lose its meaning.
+        scale: Range of the resize, drawn log-uniformly; it also scales the channel "height".
         flip: Probability of mirroring along x, and again along y.
         jitter: Standard deviation and largest size, in meters, of the noise on each coordinate;
-            (0, 0) leaves it. 5 mm and 2 cm in rooms and on the road alike.
-        elastic: (granularity, magnitude) in meters, one after the other: noise at the nodes of a
-            grid, smoothed twice and interpolated (Simard et al. 2003, in 3D). Each coordinate
-            moves by about a ninth of the magnitude.
-        colour_shift: Largest change of a colour channel over the whole scan, of colours in
-            [0, 1]: another lamp.
+            (0, 0) adds none. The default, 5 mm and 2 cm, is used for rooms and roads.
+        elastic: Pairs (granularity, magnitude) in meters, applied in turn: noise at the nodes of a
+            grid, smoothed twice and interpolated (Simard et al. 2003, in 3D). Each coordinate moves
+            by about a ninth of the magnitude.
+        colour_shift: Largest change of a colour channel over the whole scan, for colours in [0, 1],
+            like another lamp.
         colour_jitter: Standard deviation of the noise on each point's colours.
         contrast: Probability of stretching the colours towards the full range, by a random share.
-        colour_drop: Probability of setting all colours to 0, so that shape alone has to do. Off;
-            0.2 is the habit where it is used.
-        drop: Largest share of points taken away. 0.1 takes a twentieth on average, about as many
-            as Pointcept's a fifth, one time in five.
-        mix: Probability of laying a second scan over the first (Mix3D, Nekrasov et al. 2021),
-            where one is at hand.
+        colour_drop: Probability of setting all colours to 0, so that only the shape remains. Off by
+            default; 0.2 is usual.
+        drop: Largest share of points to remove. 0.1 removes 5 % on average, about as many as
+            Pointcept's 20 % in one of five scans.
+        mix: Probability of overlaying a second scan (Mix3D, Nekrasov et al. 2021), if the data set
+            has one.
     """
 
     rotate: float = 180.0
@@ -93,18 +93,18 @@ class PointAugmentConfig:
 
 @dataclass(frozen=True)
 class PointCropConfig:
-    """The part of a scan that a training step sees.
+    """Options for the part of a scan in a training step.
 
     Attributes:
         shape: "sphere" (rooms), "block" (a square column, for scans from the air) or "none".
-        size: Radius of the sphere or side of the block in meters; None without a shape.
-        most: Points kept at most, the nearest to the center, which bounds the memory of a step;
-            None keeps all. 100 000 is Pointcept's for rooms of 2 cm voxels.
-        rare: Probability of choosing scan and center by class: a class first, then a scan that
-            has it, then a point of it. 0 takes scans in turn and any labelled point, which shows
-            classes as often as they occur.
-        rare_power: Classes are drawn in proportion to one over their number of points, to this
-            power: 0 all alike, 1 in favour of the rarest.
+        size: Radius of the sphere or side of the block in meters; None for shape "none".
+        most: Largest number of points; the nearest to the center are kept, which bounds the memory
+            of a step. None keeps all. Pointcept uses 100 000 for rooms with voxels of 2 cm.
+        rare: Probability of choosing scan and center by class: a class is drawn, then a scan that
+            contains it, then a point of the class. With 0, scans come in turn and any labelled
+            point is the center, so classes appear as often as they occur.
+        rare_power: Classes are drawn with probability proportional to (1 / number of points) **
+            power: 0 draws all equally often, 1 favours the rarest.
     """
 
     shape: Literal["none", "sphere", "block"] = "none"

@@ -1,4 +1,4 @@
-"""Crops of a scan around a place: balls and square columns, never empty."""
+"""Crops of a scan around a point: spheres and square columns, never empty."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def sphere_crop(
 
     Args:
         sample: A scan.
-        center_3: (3,) place in meters.
-        radius: In meters; infinite by default, so that ``most`` alone decides.
-        most: Keep at most this many, the nearest; None keeps all.
+        center_3: (3,) center in meters.
+        radius: Radius in meters; infinite by default, so that ``most`` alone limits the crop.
+        most: Largest number of points, the nearest are kept; None keeps all.
 
     Returns:
-        Points in their old order; the nearest point alone where none is within the radius.
+        The points in their order; only the nearest point if none is within the radius.
 
     Raises:
         ValueError: If the radius or ``most`` is not positive, or the scan has no points.
@@ -33,17 +33,17 @@ def sphere_crop(
 def block_crop(
     sample: PointSample, center_3: Tensor, side: float, *, most: int | None = None
 ) -> PointSample:
-    """The points in a square column, at any height: the shape for scans from the air.
+    """The points in a square column, at any height, for airborne scans.
 
     Args:
         sample: A scan.
-        center_3: (3,) place in meters; its height does not matter.
-        side: Of the square, in meters.
-        most: Keep at most this many, the points of the smaller square around the same place; None
-            keeps all.
+        center_3: (3,) center in meters; its height does not matter.
+        side: Side of the square, in meters.
+        most: Largest number of points, those of the smaller square around the same center are kept;
+            None keeps all.
 
     Returns:
-        Points in their old order; the nearest point alone where none is in the square.
+        The points in their order; only the nearest point if none is in the square.
 
     Raises:
         ValueError: If the side or ``most`` is not positive, or the scan has no points.
@@ -65,7 +65,7 @@ def _nearest(
     if most is not None and most < len(distance_N):
         reach = min(reach, distance_N.kthvalue(most).values.item())
     rows = (distance_N <= max(reach, distance_N.min().item())).nonzero().flatten()
-    if most is not None and len(rows) > most:  # equally far: the first ones stay
+    if most is not None and len(rows) > most:  # at equal distance, the first points are kept
         rows = rows[distance_N[rows].argsort(stable=True)[:most]].sort().values
     return PointSample(
         sample.xyz_N3[rows], sample.features_NC[rows], sample.labels_N[rows], sample.name

@@ -1,4 +1,4 @@
-"""PointFolder: the labelled point clouds of a data card, block by block."""
+"""PointFolder: one split of the labelled point clouds of a data card, block by block."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ _NO_LABELS = (
 
 
 class PointFolder:
-    """One split of a data set of point clouds; a sample is a block, or a scan where none is cut.
+    """One split of a data set of point clouds; a sample is a block, or a whole scan without blocks.
 
-    A sample holds the block's points and, labelled ``ignore_index``, those within ``card.margin``
-    of them. Blocks without one labelled point are left out. The first time, every scan is read
-    from its file once and kept on disk, sorted by block (``ScanStore``): some 30 bytes a point.
+    A sample contains the points of the block and, labelled ``ignore_index``, the points within
+    ``card.margin`` around it. Blocks without a labelled point are skipped. The first time, every
+    scan is read from its file and stored on disk, sorted by block (``ScanStore``), with about 30
+    bytes per point.
 
     Args:
         card: The description of the data set.
-        split: Which of the card's splits. Where the card deals blocks, all its scans are read and
-            the blocks dealt to this split taken (``deal_blocks``).
-        folder: Where scans are kept; None takes ``cache_folder()``.
+        split: Name of a split of the card. If the card deals blocks to the splits, all its scans
+            are read and the blocks of this split are used (``deal_blocks``).
+        folder: Folder of the stored scans; None takes ``cache_folder()``.
         track: Shows the progress while scans are opened.
 
     Attributes:
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
         background: The class for "nothing named", if there is one.
-        groups: Names of the classes in head, common and tail where the card fixes them.
+        groups: Names of the classes in head, common and tail, if the card defines them.
         channels: Names of the C feature channels.
         voxel_size: Side of a voxel in meters.
         scans: Stores of the scans.
@@ -49,8 +50,8 @@ class PointFolder:
         counts_SK: (S, K) int64 labelled points of each class in each of the S samples.
 
     Raises:
-        DataError: If the card has no such split, it has no labelled points, or scans cannot be
-            used: all of them, by name.
+        DataError: If the card has no such split, the split has no labelled points, or scans cannot
+            be used; the message lists all of them.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class PointFolder:
 
 
 def _opened(card: PointCard, split: str, scans: Iterable[Scan], folder: Path) -> list[ScanStore]:
-    """The stores of all scans, or an error that lists every problem."""
+    """The stores of all scans; an error lists every problem."""
     stores, problems = [], []
     for scan in scans:
         try:

@@ -13,10 +13,11 @@ class PointSample(NamedTuple):
 
     Attributes:
         xyz_N3: (N, 3) float32, meters from an origin near the points.
-        features_NC: (N, C) float32, the network's input at each point, in addition to its place.
-        labels_N: (N,) uint8 or int64 class ids; ``ignore_index`` where nothing is known, and on
-            the points around a block that are there for context only.
-        name: Unique in its data set.
+        features_NC: (N, C) float32, the network's input at each point, in addition to its
+            coordinates.
+        labels_N: (N,) uint8 or int64 class ids; ``ignore_index`` where the label is unknown, and
+            for the points of the context around a block.
+        name: Name of the sample, unique in its data set.
     """
 
     xyz_N3: Tensor
@@ -26,7 +27,7 @@ class PointSample(NamedTuple):
 
     @property
     def labels(self) -> Tensor:
-        """The labels, as samples of any kind name them."""
+        """The labels under the name that all kinds of samples share."""
         return self.labels_N
 
 
@@ -37,9 +38,9 @@ class PointData(Protocol):
         classes: Names of the classes.
         ignore_index: Label of what is not labelled.
         background: The class for "nothing named", if there is one.
-        groups: Names of the classes in head, common and tail where a benchmark fixes them.
+        groups: Names of the classes in head, common and tail, if a benchmark defines them.
         channels: Names of the C feature channels.
-        voxel_size: Side of a voxel in meters that suits the data.
+        voxel_size: Side of a voxel in meters.
     """
 
     classes: tuple[str, ...]

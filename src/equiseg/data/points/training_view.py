@@ -1,4 +1,4 @@
-"""Training scans: which one, which part of it, and changed at random."""
+"""Training scans: drawn, cropped and augmented."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from equiseg.data.seeds import mixed_seed
 
 
 class PointTrainingView(Dataset[PointSample]):
-    """Cropped and augmented scans, each a pure function of seed and key.
+    """Cropped and augmented scans; each depends on seed and key alone.
 
     Key ``draw * n + index`` names the draw (see :class:`equiseg.data.loading.EpochSampler`), so a
     resumed run or another number of workers sees the same scans.
 
     Args:
-        data: Scans or blocks of them.
+        data: Scans or blocks of scans.
         augment: Random changes.
-        crop: The part of a scan, and how often rare classes choose it.
-        seed: Of the run.
-        counts_SK: (S, K) labelled points of each class in each of the S scans; needed where
+        crop: The part of a scan, and how often it is chosen by class.
+        seed: Seed of the run.
+        counts_SK: (S, K) labelled points of each class in each of the S scans; needed if
             ``crop.rare`` is above 0.
-        draws_S: (S,) how often a sampler draws each scan (:class:`EpochSampler`); a second scan
-            that is mixed in is drawn as often. None takes any, all alike.
+        draws_S: (S,) how often the sampler draws each scan (:class:`EpochSampler`); the second scan
+            of ``mix`` is drawn with the same frequencies. None draws all equally often.
 
     Raises:
         ValueError: If the counts are missing, of another shape, or all 0.
@@ -71,13 +71,13 @@ class PointTrainingView(Dataset[PointSample]):
         return augment_points(sample, self.augment, generator, self.data.channels, other)
 
     def _any(self, generator: torch.Generator) -> int:
-        """A scan, as likely as the sampler draws it."""
+        """Index of a random scan, drawn like the sampler draws scans."""
         if self.draws_S is None:
             return below(len(self.data), generator)
         return int(torch.multinomial(self.draws_S, 1, generator=generator))
 
     def _part(self, index: int, generator: torch.Generator) -> PointSample:
-        """Part of this scan, or of one with a class that has been drawn."""
+        """Part of this scan, or of a scan chosen by class."""
         class_id = None
         if self.by_class and torch.rand((), generator=generator).item() < self.crop.rare:
             index, class_id = self.by_class(generator)
@@ -90,17 +90,17 @@ class PointTrainingView(Dataset[PointSample]):
     def _center(
         self, sample: PointSample, class_id: int | None, generator: torch.Generator
     ) -> Tensor:
-        """Row of the center: of the class, else labelled, else any."""
+        """Row of the center: a point of the class, else a labelled point, else any point."""
         labels_N = sample.labels_N.long()
         if class_id is not None:
             rows = (labels_N == class_id).nonzero().flatten()
             if not len(rows):
                 raise ValueError(
-                    f"counts_SK must tell the classes of each scan, got points of class {class_id} "
+                    f"counts_SK must count the labels of each scan, got points of class {class_id} "
                     f"for {sample.name!r}, which has none; count the scans of this data set"
                 )
         else:
-            # Around a block lie points without labels, for context: a center there teaches little.
+            # Points around a block have no labels: a crop centered there would have few.
             rows = (labels_N != self.data.ignore_index).nonzero().flatten()
             if not len(rows):
                 rows = torch.arange(len(labels_N))

@@ -1,4 +1,4 @@
-"""Joint transforms of points, their features and labels, from one seeded generator."""
+"""Joint random transforms of points, features and labels, from one seeded generator."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from equiseg.data.points.sample import PointSample
 
 _COLOURS = ("red", "green", "blue")
 _NORMAL = ("normal_x", "normal_y", "normal_z")
-_NOISE_NODES = 48  # a side of the elastic noise, which repeats beyond: cost does not follow extent
-_FLOOR = 0.01  # share of points below the "floor": a few stray returns lie under the ground
+_NOISE_NODES = 48  # nodes per side of the elastic noise, which repeats
+_FLOOR = 0.01  # share of points below the "floor", because of stray returns under the ground
 
 
 def augment_points(
@@ -24,19 +24,19 @@ def augment_points(
     channels: Sequence[str],
     other: Callable[[], PointSample] | None = None,
 ) -> PointSample:
-    """A scan thinned, turned, bent and recoloured, every label on its point.
+    """Thin, rotate, bend and recolour a scan; every label stays with its point.
 
     Args:
-        sample: A scan; it is left as it is.
+        sample: A scan; it is not changed.
         config: Ranges of the changes.
         generator: The only source of randomness.
         channels: Names of the C feature channels. "red", "green", "blue" are recoloured,
-            "normal_x", "normal_y", "normal_z" turn with the scan, "height" scales with it; all
-            others stay.
-        other: Gives the second scan; called where one is mixed in, as ``config.mix`` has it.
+            "normal_x", "normal_y", "normal_z" rotate with the scan, "height" scales with it; all
+            others stay unchanged.
+        other: Returns a second scan; called with probability ``config.mix``.
 
     Returns:
-        The scan about its old middle, with at least one point.
+        The changed scan around the same middle, with at least one point.
 
     Raises:
         ValueError: If the scan has no points or the channels do not fit its features.
@@ -49,7 +49,7 @@ def augment_points(
 
 
 def mix_points(first: PointSample, second: PointSample) -> PointSample:
-    """Both scans as one, the second moved so that middle and floor coincide with the first's."""
+    """Both scans as one; the second is moved to the middle and the floor of the first."""
     shift_3 = _foot(first.xyz_N3) - _foot(second.xyz_N3)
     return PointSample(
         torch.cat([first.xyz_N3, second.xyz_N3 + shift_3]),
@@ -94,7 +94,7 @@ def _augment(
 
 
 def _kept(num_points: int, drop: float, generator: torch.Generator) -> Tensor:
-    """Rows of the points that stay, in their old order."""
+    """Rows of the points to keep, in their order."""
     gone = int(_between(0, drop, generator) * num_points)
     stays_N = torch.ones(num_points, dtype=torch.bool)
     stays_N[torch.randperm(num_points, generator=generator)[:gone]] = False
@@ -102,7 +102,7 @@ def _kept(num_points: int, drop: float, generator: torch.Generator) -> Tensor:
 
 
 def _turn(config: PointAugmentConfig, generator: torch.Generator) -> Tensor:
-    """Mirror, then turn about the vertical, then tilt: orthogonal, (3, 3) float64."""
+    """Orthogonal (3, 3) float64 matrix: mirror, rotate about the vertical, then tilt."""
     mirrored = torch.rand(2, generator=generator) < config.flip
     matrix_33 = torch.eye(3, dtype=torch.float64)
     matrix_33[[0, 1], [0, 1]] -= 2 * mirrored.double()
@@ -122,7 +122,7 @@ def _rotation(axis: int, angle: float) -> Tensor:
 
 
 def _smooth_noise(places_N3: Tensor, generator: torch.Generator) -> Tensor:
-    """Smoothed unit noise on the whole numbers of the axes, interpolated at places: (N, 3)."""
+    """Smoothed unit noise at integer coordinates, interpolated at the places: (N, 3)."""
     side = _NOISE_NODES
     noise = torch.randn(side, side, side, 3, generator=generator)
     for axis in (0, 1, 2) * 2:
@@ -146,7 +146,7 @@ def _smooth_noise(places_N3: Tensor, generator: torch.Generator) -> Tensor:
 def _recoloured(
     colours_NC: Tensor, config: PointAugmentConfig, generator: torch.Generator
 ) -> Tensor:
-    """Contrast, then one shift for all points, then noise on each; or no colours at all."""
+    """Colours with more contrast, a common shift and noise on each point, or all 0."""
     if _between(0, 1, generator) < config.contrast:
         low_C, high_C = colours_NC.aminmax(dim=0)
         stretched_NC = (colours_NC - low_C) / (high_C - low_C).clamp_min(1e-6)

@@ -1,8 +1,8 @@
-"""Voxels: points to voxels, means and labels of a voxel, and back to the points.
+"""Voxels: from points to voxels, their means and labels, and back to the points.
 
 A voxel (x, y, z) is the half-open cube ``[x, x + 1) * size``, and likewise along y and z. The grid
-hangs on the origin of the coordinates, so a point has the same voxel whatever points are around
-it. Shapes: N points, V voxels, C channels, B scans.
+starts at the origin of the coordinates, so the voxel of a point does not depend on the other
+points. Shapes: N points, V voxels, C channels, B scans.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Voxels(NamedTuple):
 
     Attributes:
         coordinates_V3: (V, 3) int32.
-        inverse_N: (N,) int64, the row of every point's voxel.
-        counts_V: (V,) int64, points in each voxel, at least 1.
+        inverse_N: (N,) int64, the row of the voxel of every point.
+        counts_V: (V,) int64, number of points in each voxel, at least 1.
     """
 
     coordinates_V3: Tensor
@@ -38,14 +38,13 @@ class Voxels(NamedTuple):
 
 
 class VoxelBatch(NamedTuple):
-    """The voxels of a few scans, one scan after the other, the input of a sparse network.
+    """The voxels of several scans, one scan after the other; the input of a sparse network.
 
     Attributes:
-        coordinates_V4: (V, 4) int32, scan of the batch, x, y, z.
-        features_VC: (V, C) float32 means of the points' features.
-        inverse_N: (N,) int64, the row of every point's voxel.
-        offsets_B: (B + 1,) int64; scan b has the points from ``offsets_B[b]`` to
-            ``offsets_B[b + 1]``.
+        coordinates_V4: (V, 4) int32: index of the scan in the batch, x, y, z.
+        features_VC: (V, C) float32 means of the features of the points.
+        inverse_N: (N,) int64, the row of the voxel of every point.
+        offsets_B: (B + 1,) int64; scan b has the points ``offsets_B[b]:offsets_B[b + 1]``.
     """
 
     coordinates_V4: Tensor
@@ -57,7 +56,7 @@ class VoxelBatch(NamedTuple):
 def voxelize(xyz_N3: Tensor, size: float, *, origin_3: Tensor | None = None) -> Voxels:
     """The voxels that hold points.
 
-    They come sorted, so another order of the points changes nothing but ``inverse_N``.
+    The voxels are sorted, so the order of the points affects only ``inverse_N``.
 
     Args:
         xyz_N3: (N, 3) coordinates in meters; the division is done in float64.
@@ -92,18 +91,18 @@ def voxelize(xyz_N3: Tensor, size: float, *, origin_3: Tensor | None = None) -> 
 def voxel_means(values_NC: Tensor, voxels: Voxels) -> Tensor:
     """Mean of the points' values in each voxel: (V, C), in the dtype of the values.
 
-    Added up in float64, because in float32 a voxel with many points goes wrong in the last digits,
-    and differently for every order of the points. Differentiable.
+    Sums are in float64, because float32 sums over many points have rounding errors that depend on
+    the order of the points. Differentiable.
 
     Args:
         values_NC: (N, C) floating-point values of the points.
-        voxels: Of the same points.
+        voxels: Voxels of the same points.
     """
     _check_rows("values_NC", values_NC, voxels.inverse_N)
     if not values_NC.is_floating_point():
         raise TypeError(
-            f"values_NC must be floating point, got {values_NC.dtype}; a mean of colours in 0..255 "
-            "is taken of values_NC.float() / 255"
+            f"values_NC must be floating point, got {values_NC.dtype}; for colours in "
+            "0..255 use values_NC.float() / 255"
         )
     sums_VC = values_NC.new_zeros(
         len(voxels.counts_V), values_NC.shape[1], dtype=torch.float64
@@ -114,17 +113,17 @@ def voxel_means(values_NC: Tensor, voxels: Voxels) -> Tensor:
 def majority_labels(
     labels_N: Tensor, voxels: Voxels, num_classes: int, ignore_index: int
 ) -> Tensor:
-    """The commonest class of each voxel: (V,) int64.
+    """The most common class of each voxel: (V,) int64.
 
-    For networks that learn one label a voxel; losses here take the labels of the points
-    themselves. Unlabelled points have no vote. A tie goes to the lower class id, and a voxel
-    without a labelled point to ``ignore_index``.
+    For networks that learn one label per voxel; the losses of equiseg can also take the labels of
+    the points. Unlabelled points do not count. In a tie, the lower class id wins; a voxel without a
+    labelled point gets ``ignore_index``.
 
     Args:
         labels_N: (N,) class ids of the points.
-        voxels: Of the same points.
+        voxels: Voxels of the same points.
         num_classes: Number of classes K.
-        ignore_index: Label of what is not labelled.
+        ignore_index: Label of unlabelled points.
 
     Raises:
         ValueError: If a label is neither a class nor ``ignore_index``.
@@ -134,7 +133,7 @@ def majority_labels(
     known_N = labels_N.long() != ignore_index
     votes_N = voxels.inverse_N[known_N] * num_classes + labels_N[known_N].long()
     pairs, counts = torch.unique(votes_N, return_counts=True)
-    # One number that orders by count and, at equal counts, by falling class id.
+    # One number that sorts by count and, at equal counts, by descending class id.
     ranks = counts * num_classes + (num_classes - 1 - pairs % num_classes)
     best_V = torch.full_like(voxels.counts_V, -1)
     best_V.scatter_reduce_(0, pairs // num_classes, ranks, "amax")
@@ -142,7 +141,7 @@ def majority_labels(
 
 
 def points_from_voxels(features_VC: Tensor, voxels: Voxels | VoxelBatch) -> Tensor:
-    """Every point takes the features of its voxel: (N, C), differentiable."""
+    """The features of the voxel of every point: (N, C), differentiable."""
     return features_VC.index_select(0, voxels.inverse_N)
 
 
@@ -151,26 +150,42 @@ def interpolate_voxels(
 ) -> Tensor:
     """Trilinear features at points: (N, C), differentiable in the features.
 
-    Features sit at the centers of their voxels. Of the eight centers around a point those count
-    whose voxel exists, their weights scaled to sum to 1: a point in an existing voxel always has a
-    value, and constant features stay constant.
+    Features are located at the centers of their voxels. Of the eight centers around a point, only
+    existing voxels count, with weights scaled to sum to 1: a point in an existing voxel always has
+    a value, and constant features stay constant.
 
     Args:
         features_VC: (V, C) features.
-        coordinates_V3: (V, 3) voxels of one scan, in any order, none twice.
-        xyz_N3: (N, 3) points in meters, of that scan or others.
+        coordinates_V3: (V, 3) voxels of one scan, in any order, without duplicates.
+        xyz_N3: (N, 3) points in meters, of the same or another scan.
         size: Side of a voxel in meters.
 
     Raises:
-        ValueError: If a point has no voxel around it, or the sizes disagree.
+        ValueError: If a point has no voxel around it, or the numbers of rows differ.
     """
     _check_rows("coordinates_V3", coordinates_V3, features_VC)
     if not len(coordinates_V3):
         raise ValueError("coordinates_V3 holds no voxels to interpolate between")
-    cells_V3 = coordinates_V3.long()
+    rows_N8, weights_N8 = _corners(coordinates_V3.long(), _places(xyz_N3, size, None) - 0.5)
+    total_N1 = weights_N8.sum(1, keepdim=True)
+    if missing := int((~(total_N1 > 0)).sum()):
+        raise ValueError(
+            f"every point of xyz_N3 must have a voxel around it, got {missing} of "
+            f"{len(xyz_N3)} without; interpolate at points near those that were voxelised, "
+            "with the same size"
+        )
+    return F.embedding_bag(  # gathers and sums without a row for every corner
+        rows_N8,
+        features_VC,
+        mode="sum",
+        per_sample_weights=(weights_N8 / total_N1).to(features_VC.dtype),
+    )
+
+
+def _corners(cells_V3: Tensor, places_N3: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and trilinear weights (N, 8) of the voxels around places; weight 0 if there is none."""
     lower_3, extent_3 = _extent(cells_V3, margin=1)
     keys_V, order_V = _packed(cells_V3 - lower_3, extent_3).sort()
-    places_N3 = _places(xyz_N3, size, None) - 0.5
     share_N3 = places_N3 - places_N3.floor()
     corner_N3 = places_N3.floor() - lower_3
     near_N = ((corner_N3 >= 0) & (corner_N3 <= extent_3 - 2)).all(1)
@@ -180,27 +195,14 @@ def interpolate_voxels(
     for x, y in itertools.product((0, 1), repeat=2):
         share_N = _linear(share_N3[:, 0], x) * _linear(share_N3[:, 1], y) * near_N
         wanted_N = key_N + (x * extent_3[1] + y) * extent_3[2]
-        row_N = torch.searchsorted(keys_V, wanted_N)  # of z; z + 1 can only come right after it
+        row_N = torch.searchsorted(keys_V, wanted_N)  # of z; z + 1 can only be the next row
         for z in (0, 1):
             row_N = row_N.clamp(max=len(keys_V) - 1)
             exists_N = keys_V[row_N] == wanted_N + z
             rows.append(order_V[row_N])
             weights.append(share_N * _linear(share_N3[:, 2], z) * exists_N)
             row_N = row_N + exists_N
-    weights_N8 = torch.stack(weights, 1)
-    total_N1 = weights_N8.sum(1, keepdim=True)
-    if missing := int((~(total_N1 > 0)).sum()):
-        raise ValueError(
-            f"every point of xyz_N3 must have a voxel around it, got {missing} of "
-            f"{len(xyz_N3)} without; interpolate at points near those that were voxelised, "
-            "with the same size"
-        )
-    return F.embedding_bag(  # gather and weighted sum in one, without a row for every corner
-        torch.stack(rows, 1),
-        features_VC,
-        mode="sum",
-        per_sample_weights=(weights_N8 / total_N1).to(features_VC.dtype),
-    )
+    return torch.stack(rows, 1), torch.stack(weights, 1)
 
 
 def collate_points(samples: Sequence[PointSample], voxel_size: float) -> tuple[VoxelBatch, Tensor]:
@@ -237,7 +239,7 @@ def collate_points(samples: Sequence[PointSample], voxel_size: float) -> tuple[V
 
 
 def _places(xyz_N3: Tensor, size: float, origin_3: Tensor | None) -> Tensor:
-    """Coordinates in voxels; in float64, where float32 would put points outside their voxel."""
+    """Coordinates in voxels, in float64; float32 would put points outside their voxel."""
     if not 0 < size < math.inf:
         raise ValueError(f"size must be the side of a voxel in meters, above 0, got {size}")
     if xyz_N3.ndim != 2 or xyz_N3.shape[1] != 3:
@@ -266,7 +268,7 @@ def _packed(cells_N3: Tensor, extent_3: Tensor) -> Tensor:
 
 
 def _linear(share_N: Tensor, upper: int) -> Tensor:
-    """Weight of the lower or the upper of two neighbours."""
+    """Linear weight of the lower or the upper of two neighbours."""
     return share_N if upper else 1 - share_N
 
 

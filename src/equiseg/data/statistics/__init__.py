@@ -1,1 +1,1 @@
-"""Counting the classes of whatever DATA names."""
+"""Counts of the classes of a data set, and their profile."""

@@ -1,4 +1,4 @@
-"""Open labelled data by name, to count them: a card, built-in data, masks or scans."""
+"""Opening labelled data by name for counting: a card, built-in data, masks or scans."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Named(NamedTuple):
     Attributes:
         data: ``SegmentationData`` or ``PointData``.
         title: Name of the data.
-        split: Which split; empty where there is none.
+        split: Name of the split; empty if there are no splits.
         sample: Kind of a sample: "image", "scan" or "block".
-        bare: Whether classes are the values of files: those that occur, named by their number.
+        bare: Whether there is no card, so that the values in the files are the classes.
     """
 
     data: Any
@@ -44,17 +44,18 @@ def open_named(
     """Open labelled data by the name a user gives; no image is read yet.
 
     Args:
-        name: A folder of masks, a scan, a folder of scans, or anything that a training's card may
-            name. A path that exists means masks or scans, unless ``root`` says that a card is
-            meant; for folders called "pictures" or "scans" give the path ("./scans").
-        split: Of a card or of built-in data; None takes train, or the card's first.
+        name: A folder of masks, a scan, a folder of scans, or any value of ``data.card``. An
+            existing path means masks or scans, unless ``root`` is given, which only cards have; for
+            folders called "pictures" or "scans" give the path ("./scans").
+        split: Split of a card or of built-in data; None takes train, or the first split of the
+            card.
         root: Folder of the data of a card.
-        ignore_values: Values that mean "not labelled", of data without a card; None is 255 alone.
-        synthetic: The built-in data; None takes the defaults.
+        ignore_values: Values that mean "not labelled", for data without a card; None is 255 alone.
+        synthetic: Options of the built-in data; None takes the defaults.
         track: Shows the progress over scans.
 
     Raises:
-        DataError: If there are no such data, or they cannot be used.
+        DataError: If the data do not exist or cannot be used.
         ValueError: If an option does not apply to these data.
     """
     path = Path(name)

@@ -1,4 +1,4 @@
-"""One pass over the labels of a data set: by worker processes, resumable, in constant memory."""
+"""Counting the labels of a data set in one pass: parallel, resumable, in constant memory."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from equiseg.data.sample import DataSpec, SegmentationData
 from equiseg.imbalance import ClassStatistics, ContextStatistics
 from equiseg.progress import Track, untracked
 
-_CHUNK = 16  # samples between two answers of a worker; an answer is some K x K numbers
-_SECONDS = 20.0  # between two writings of the progress
-_PROBES = 5  # samples that tell one data set from another
+_CHUNK = 16  # samples per result of a worker; a result is a few K x K tables
+_SECONDS = 20.0  # seconds between two saves of the progress
+_PROBES = 5  # samples that identify a data set
 
 
 @dataclass(eq=False)
 class Counts:
-    """What one pass over a data set counts; counts of parts add up with ``+``.
+    """Counts of one pass over a data set; ``+`` adds the counts of parts.
 
     Attributes:
         statistics: Pixels (points) and images (scans, blocks) of each class.
-        context: Regions, neighbours and company of each class; None if not counted. Of point
-            clouds, voxels are counted, each as the class of most of its points.
+        context: Regions, neighbours and co-occurrence of each class; None if not counted. For point
+            clouds, voxels are counted, each with the class of most of its points.
         num_pixels: All pixels (points), labelled or not.
-        smallest: Least height and least width of an image; of point clouds, least number of
-            points. Empty where nothing was counted.
-        largest: The most of each.
+        smallest: Smallest height and smallest width of an image; for point clouds, smallest number
+            of points. Empty if nothing was counted.
+        largest: The largest, likewise.
     """
 
     statistics: ClassStatistics
@@ -51,7 +51,7 @@ class Counts:
 
     @classmethod
     def zeros(cls, num_classes: int, *, context: bool = True) -> Counts:
-        """Counts of nothing."""
+        """Counts before any sample was counted."""
         statistics = ClassStatistics.zeros(num_classes)
         return cls(statistics, ContextStatistics.zeros(num_classes) if context else None)
 
@@ -93,7 +93,7 @@ class Counts:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as lists and integers, ready for JSON; :meth:`from_dict` takes it back."""
+        """The counts as lists and integers for JSON; :meth:`from_dict` reads them."""
         return {
             "statistics": self.statistics.to_dict(),
             "context": None if self.context is None else self.context.to_dict(),
@@ -104,7 +104,7 @@ class Counts:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Counts:
-        """Counts from what :meth:`to_dict` gave.
+        """Counts from the result of :meth:`to_dict`.
 
         Raises:
             KeyError: If a field is missing.
@@ -120,7 +120,7 @@ class Counts:
         )
 
     def _add(self, data: Any, index: int, voxel: float | None) -> None:
-        """Count one sample, in place; of images the labels alone are read, where that is possible.
+        """Add the counts of one sample; of an image only the labels are read, if possible.
 
         Raises:
             DataError: If it cannot be read.
@@ -152,22 +152,23 @@ def count_data(
 ) -> Counts:
     """Count the labels of a data set in one pass.
 
-    Memory: one image (scan, block) per process and a few tables of K x K numbers, however
-    many images there are. Where ``data`` has a method ``labels(index)``, as image folders have,
+    Memory does not depend on the number of images: one image (scan, block) per process and a few
+    tables of K x K numbers. If ``data`` has a method ``labels(index)``, as image folders have,
     images are not decoded.
 
     Args:
         data: Images with masks, or labelled points.
         num_workers: Worker processes that read and count; 0 counts in this process.
-        context: Whether to count regions, neighbours and company too, some milliseconds an image.
-        progress_file: Where to save the counts so far, some times a minute and when the pass is
-            interrupted; a pass over the same data resumes from there. None saves nothing.
-        track: Shows the progress over the parts that are left to count.
+        context: Whether to also count regions, neighbours and co-occurrence, a few milliseconds per
+            image.
+        progress_file: File for the counts so far, saved every 20 seconds and on interruption; a
+            pass over the same data resumes from it. None saves nothing.
+        track: Shows the progress over the remaining parts.
 
     Raises:
-        DataError: Listing every file that cannot be used, once all were read; those that can are
-            kept in the progress.
-        ValueError: If ``progress_file`` is of other data.
+        DataError: If files cannot be used; raised after the pass with all of them listed. The
+            counts of the others are in ``progress_file``.
+        ValueError: If ``progress_file`` belongs to other data.
     """
     chunks = _Chunks(data, context)
     done, counts = set[int](), Counts.zeros(len(data.classes), context=context)
@@ -181,7 +182,7 @@ def count_data(
         for chunk, answer in zip(track(left, "counting classes"), loader, strict=True):
             part, broken = pickle.loads(answer)
             problems += broken
-            if not broken:  # in one step: an interrupt between two would count a chunk twice
+            if not broken:  # one statement: an interrupt counts no chunk twice
                 counts, done = counts + part, done | {chunk}
             if progress_file is not None and time.monotonic() - written > _SECONDS:
                 _keep(progress_file, chunks, done, counts)
@@ -195,23 +196,23 @@ def count_data(
 
 
 class _Chunks(Dataset[bytes]):
-    """Samples in chunks, each counted where it is read.
+    """Chunks of samples, counted in the worker that reads them.
 
-    An answer is pickled here: as tensors it would go through shared memory, of which containers
-    often have little.
+    A result is pickled here, because tensors would go through shared memory, which is often small
+    in containers.
     """
 
     def __init__(self, data: SegmentationData | PointData, context: bool) -> None:
         self.data = data
         self.context = context
         self.voxel = DataSpec.of(data).voxel_size
-        self.size = max(1, min(_CHUNK, len(data) // 64))  # small sets too are shared among workers
+        self.size = max(1, min(_CHUNK, len(data) // 64))  # also small sets use all workers
 
     def __len__(self) -> int:
         return math.ceil(len(self.data) / self.size)
 
     def __getitem__(self, chunk: int) -> bytes:
-        """Counts of one chunk, and the problems of its files."""
+        """Pickled counts of one chunk, and the problems of its files."""
         counts = Counts.zeros(len(self.data.classes), context=self.context)
         problems = []
         last = min((chunk + 1) * self.size, len(self.data))
@@ -226,10 +227,10 @@ class _Chunks(Dataset[bytes]):
 
     @cached_property
     def fingerprint(self) -> list[str | None]:
-        """What is counted and how, and a few samples; None for those that cannot be read."""
+        """Digests of the options and of a few samples; None for samples that cannot be read."""
         data = self.data
         described = [data.classes, data.ignore_index, len(data), self.size, self.context]
-        described.append(getattr(data, "reading", None))  # how values become labels
+        described.append(getattr(data, "reading", None))  # identifies how values become labels
         digests: list[str | None] = [_digest(json.dumps([*described, self.voxel]).encode())]
         for probe in range(_PROBES):
             try:
@@ -246,35 +247,35 @@ def _digest(content: bytes) -> str:
 
 
 def _labels(data: SegmentationData | PointData, index: int) -> Tensor:
-    """The labels of a sample, without its image where the data allow it."""
+    """The labels of a sample, without reading its image if possible."""
     read = getattr(data, "labels", None)
     labels: Tensor = data[index].labels if read is None else read(index)
     return labels
 
 
 def _resumed(file: Path, chunks: _Chunks) -> tuple[set[int], Counts]:
-    """The chunks that an earlier pass has done, and their counts."""
+    """The finished chunks of an earlier pass, and their counts."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        # A file that could not be read may have been repaired since: it is not remembered.
+        # Files that could not be read are not compared: they may have been repaired since.
         pairs = zip(kept["data"], chunks.fingerprint, strict=True)
         same = all(before == now for before, now in pairs if before and now)
         done, counts = set(kept["done"]), Counts.from_dict(kept["counts"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{file}: cannot go on from this progress of a count ({error}); delete the file to "
+            f"{file}: cannot resume from this file of counts ({error}); delete the file to "
             "start anew"
         ) from error
     if not same:
         raise ValueError(
-            f"{file}: holds the progress of a pass over other data, or over these before they "
-            "changed; delete the file to start anew, or name another one"
+            f"{file}: contains counts of other data, or of these data before they "
+            "changed; delete the file to start again, or name another one"
         )
     return done, counts
 
 
 def _keep(file: Path, chunks: _Chunks, done: set[int], counts: Counts) -> None:
-    """Write the progress; a write that is cut short leaves the last one."""
+    """Save the progress; an interrupted write leaves the previous file."""
     kept = {"data": chunks.fingerprint, "done": sorted(done), "counts": counts.to_dict()}
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(file.name + ".part")
@@ -285,7 +286,7 @@ def _keep(file: Path, chunks: _Chunks, done: set[int], counts: Counts) -> None:
 def _by_side(
     choose: Callable[[int, int], int], first: tuple[int, ...], second: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """The least or most of each side; nothing was counted where there is no side."""
+    """The smallest or largest of each side; an empty tuple means nothing was counted."""
     if not first or not second:
         return first or second
     return tuple(choose(a, b) for a, b in zip(first, second, strict=True))

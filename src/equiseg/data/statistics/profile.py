@@ -1,4 +1,4 @@
-"""DataProfile: how uneven the classes of a data set are, and how they lie together."""
+"""DataProfile: class frequencies, imbalance and context of a data set."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from equiseg.records.json_values import without_nan
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """The classes counted in one unit.
+    """Counts of the classes in one unit.
 
     Attributes:
         name: pixels (points), regions, images (scans, blocks) or centers.
-        counts_K: (K,) counts of each class; of centers the expected number in a batch.
+        counts_K: (K,) counts of each class; for centers, the expected number in a batch.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Level:
 
     @property
     def imbalance_factor(self) -> float:
-        """Commonest over rarest class that occurs."""
+        """Count of the most common class over the count of the rarest class that occurs."""
         return imbalance_factor(self.counts_K)
 
     @property
     def gini(self) -> float:
-        """0 where all classes are as frequent, towards 1 where one holds everything."""
+        """Gini coefficient: 0 if all classes are equally frequent, near 1 if one has everything."""
         return gini(self.counts_K)
 
     @property
@@ -54,25 +54,25 @@ class Level:
         return effective_num_classes(self.counts_K)
 
     def relative(self) -> Tensor:
-        """(K,) counts over those of the commonest class."""
+        """(K,) counts over the count of the most common class."""
         return self.counts_K.double() / max(float(self.counts_K.max()), 1e-300)
 
 
 @dataclass(frozen=True, eq=False)
 class DataProfile:
-    """Counts of the classes of a data set, with the facts a reader needs.
+    """Counts of the classes of a data set, with the names and units to show them.
 
     Attributes:
         title: Name of the data.
         classes: Names of the K classes.
-        counts: What was counted.
+        counts: Counts of one pass over the data.
         batch_size: Images in a batch, for the centers.
-        split: Name of the split, empty where there are none.
+        split: Name of the split; empty if there are no splits.
         unit: "pixel" or "point".
-        sample: What a batch is made of: "image", "scan" or "block".
+        sample: Kind of sample: "image", "scan" or "block".
         voxel_size: Side of the voxels whose neighbours were counted, in meters; None for images.
-        fixed_groups: Names of the classes in head, common and tail where a benchmark fixes them.
-        table_regions_K: (K,) regions where a table tells them without their context.
+        fixed_groups: Names of the classes in head, common and tail, if a benchmark defines them.
+        table_regions_K: (K,) regions, if a table of published counts lists them.
     """
 
     title: str
@@ -88,14 +88,14 @@ class DataProfile:
 
     @classmethod
     def of(cls, named: Named, counts: Counts, batch_size: int = 8) -> DataProfile:
-        """Profile of data that were counted; where values are classes, of those that occur."""
+        """Profile of counted data; without a card, only of the values that occur."""
         spec = DataSpec.of(named.data)
         classes = spec.classes
         if named.bare:
             found = counts.statistics.pixels_K.nonzero().flatten().tolist()
             if not found:
                 raise DataError(
-                    f"{named.title}: nothing is labelled, every value is ignored; name other "
+                    f"{named.title}: nothing is labelled, every value is ignored; choose other "
                     "--ignore_values"
                 )
             classes, counts = tuple(classes[k] for k in found), counts.of_classes(found)
@@ -113,7 +113,7 @@ class DataProfile:
 
     @classmethod
     def of_table(cls, title: str, table: ClassTable, batch_size: int = 8) -> DataProfile:
-        """Profile of published counts: without context, and without sizes."""
+        """Profile of published counts, without context and sizes."""
         counts = Counts(table.statistics, None)
         return cls(title, table.names, counts, batch_size, table_regions_K=table.regions_K)
 
@@ -124,7 +124,7 @@ class DataProfile:
         return self.table_regions_K if context is None else context.regions_K
 
     def table(self) -> ClassTable:
-        """Names and counts, to be written as CSV."""
+        """Names and counts as a table, for CSV."""
         return ClassTable(self.classes, self.statistics, self.regions_K)
 
     @property
@@ -134,7 +134,7 @@ class DataProfile:
 
     @property
     def groups(self) -> FrequencyGroups:
-        """Head, common and tail: the benchmark's own, or thirds by frequency in these data."""
+        """Head, common and tail: fixed by the benchmark, or thirds by frequency in these data."""
         pixels_K = self.statistics.pixels_K
         if self.fixed_groups is None:
             return FrequencyGroups.from_counts(pixels_K)
@@ -148,9 +148,9 @@ class DataProfile:
 
     @property
     def levels(self) -> list[Level]:
-        """Pixels, regions where counted, images and centers.
+        """Pixels, regions if counted, images and centers.
 
-        The first is what a loss over pixels sees, the last what one over class centers sees.
+        Pixels are the unit of a loss over pixels, centers of a loss over class centers.
         """
         statistics, regions_K = self.statistics, self.regions_K
         return [
@@ -167,12 +167,12 @@ class DataProfile:
 
     @property
     def unlabelled(self) -> float:
-        """Share of pixels without a class; NaN where all pixels were not counted."""
+        """Share of pixels without a class; NaN if the number of all pixels is unknown."""
         total = self.counts.num_pixels
         return 1 - int(self.statistics.pixels_K.sum()) / total if total else math.nan
 
     def class_rows(self) -> list[dict[str, Any]]:
-        """One row a class, by group, the most frequent first: counts, and shares of their sums."""
+        """One row per class, by group, the most frequent first: counts and shares."""
         statistics = self.statistics
         total = max(1, int(statistics.pixels_K.sum()))
         by_level = {level.name: level.counts_K.tolist() for level in self.levels}
@@ -189,7 +189,7 @@ class DataProfile:
         ]
 
     def level_rows(self) -> list[dict[str, Any]]:
-        """One row a level: its measures of imbalance."""
+        """One row per level: its measures of imbalance."""
         return [
             {
                 "level": level.name,
@@ -201,7 +201,7 @@ class DataProfile:
         ]
 
     def context_numbers(self) -> dict[str, float]:
-        """How classes lie together, by name; entropies in bits. Empty where not counted."""
+        """Measures of context by name; entropies in bits. Empty if not counted."""
         context = self.counts.context
         if context is None:
             return {}
@@ -214,7 +214,7 @@ class DataProfile:
         }
 
     def summary(self) -> dict[str, Any]:
-        """What a machine may want to read, ready for JSON: None where there is no number."""
+        """The numbers of the profile for JSON; None for undefined numbers."""
         numbers: dict[str, Any] = without_nan(
             {
                 "title": self.title,
@@ -257,10 +257,10 @@ class DataProfile:
 
         Args:
             path: The file.
-            batch_size: Other images in a batch; None keeps those of the file.
+            batch_size: Images in a batch; None takes the number in the file.
 
         Raises:
-            DataError: If it is not such a file.
+            DataError: If it is no file of statistics.
         """
         try:
             values = read_record(path, "data set", ("classes", "counts"), "equiseg stats")

@@ -1,4 +1,4 @@
-"""Scans without a card: classes and density from the files themselves."""
+"""A card for scans that have none: classes and density are read from the files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from equiseg.data.points.formats.table import FORMATS
 from equiseg.progress import Track, untracked
 
 ALL = "all"  # the one split
-# Labels of other formats lie in files of their own: those need their cards.
+# Other formats keep labels in separate files, so they need a card.
 _FORMS = {row.pattern: row.name for row in FORMATS.values() if row.pattern}
 
 
@@ -25,20 +25,20 @@ def card_of_scans(
     ignore_values: Sequence[int] = (),
     track: Track = untracked,
 ) -> PointCard:
-    """A card for scans that have none: every code a class, one split named "all".
+    """Make a card for scans that have none: every code is a class, one split named "all".
 
-    Reads every scan once. A voxel is made twice as wide as points lie apart where they are spread
-    evenly over the ground, to one digit: neighbouring points then share voxels or touch.
+    Reads every scan once. The voxel is twice the mean distance of points over the ground, rounded
+    to one digit, so that neighbouring points share a voxel or have adjacent ones.
 
     Args:
         source: A LAS, LAZ, PLY or NPZ file, a folder of files of one of these kinds, or a folder
             with the NPY files of one scan.
-        ignore_values: Codes that mean "not labelled"; negative ones do in any case.
+        ignore_values: Codes that mean "not labelled"; negative codes always do.
         track: Shows the progress over the scans.
 
     Raises:
-        DataError: If there is no such scan, one cannot be read or has no labels, or there are
-            fewer than two classes.
+        DataError: If a scan does not exist, cannot be read or has no labels, or there are fewer
+            than two classes.
     """
     look = _card(source, {0: "0", 1: "1"}, (), voxel=1.0)
     codes: set[int] = set()
@@ -70,7 +70,7 @@ def _card(
     if source.is_dir() and not any(source.glob("*.npy")):
         root, kinds = source, [pattern for pattern in _FORMS if any(source.glob(pattern))]
         points = "".join(kinds)
-    else:  # a file, or a folder that is one scan
+    else:  # a file, or a folder with one scan
         root, points = source.parent, glob.escape(source.name)
         kinds = [pattern for pattern in _FORMS if source.match(pattern)]
         kinds = ["*.npz"] if source.is_dir() else kinds

@@ -1,4 +1,4 @@
-"""The built-in data, as options: seeded pictures and scans of rooms with a long tail."""
+"""Options of the built-in data: seeded pictures and scans of rooms with a long tail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from equiseg.data.synthetic.pictures.config import PicturesConfig
 from equiseg.data.synthetic.scans.config import ScansConfig
 
-OLD_NAMES = {"scenes": "pictures", "rooms": "scans"}  # cards of runs made before the new words
+OLD_NAMES = {"scenes": "pictures", "rooms": "scans"}  # in config files of older runs
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class SyntheticConfig:
     Attributes:
         pictures: The built-in pictures, when the card is "pictures".
         scans: The built-in scans, when the card is "scans".
-        num_samples: Pictures or scans in train, val and test.
+        num_samples: Numbers of pictures or scans in train, val and test.
 
     Raises:
         ValueError: If a split would be empty.

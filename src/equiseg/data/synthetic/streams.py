@@ -1,16 +1,16 @@
-"""Random numbers of the built-in data, pictures and scans alike: streams, strata, shares."""
+"""Random numbers of the built-in data: streams, strata and shares, for pictures and scans."""
 
 from functools import lru_cache
 
 import numpy as np
 
 SPLITS = ("train", "val", "test")
-CALIBRATION = len(SPLITS)  # a stream of its own: no split is tuned on itself
+CALIBRATION = len(SPLITS)  # a separate stream, so that no split is calibrated on itself
 BLOCK = 64
 
 
 def check_dials(imbalance: float, context: float, seed: int) -> None:
-    """Refuse dials that pictures and rooms share and neither can follow.
+    """Check the dials that pictures and scans share.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -30,16 +30,16 @@ def check_dials(imbalance: float, context: float, seed: int) -> None:
 
 
 def generator(*key: int) -> np.random.Generator:
-    """The random numbers that belong to a key of non-negative integers."""
+    """The random generator for a key of non-negative integers."""
     return np.random.Generator(np.random.SFC64(key))
 
 
 @lru_cache(maxsize=64)
 def strata(num_kinds: int, seed: int, stream: int, block: int) -> np.ndarray:
-    """Numbers in [0, 1) for a block of scenes, (64, 2, num_kinds): a Latin hypercube.
+    """Numbers in [0, 1) for a block of samples, (64, 2, num_kinds): a Latin hypercube.
 
     They are even in every column, so counts rounded by them keep the planned rates within the
-    block, where independent numbers would leave a rare class to luck.
+    block; with independent numbers, the counts of rare classes would depend on luck.
     """
     rng = generator(seed, stream, block, 0)
     order = rng.permuted(np.tile(np.arange(BLOCK)[:, None], 2 * num_kinds), axis=0)
@@ -47,6 +47,6 @@ def strata(num_kinds: int, seed: int, stream: int, block: int) -> np.ndarray:
 
 
 def long_tail(num_classes: int, imbalance: float) -> np.ndarray:
-    """Shares (K,) of a geometric series, float64, the first `imbalance` times the last, sum 1."""
+    """Shares (K,) of a geometric series, float64, sum 1; the first over the last is `imbalance`."""
     series = imbalance ** (-np.arange(num_classes) / (num_classes - 1))
     return np.asarray(series / series.sum())

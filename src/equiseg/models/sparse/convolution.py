@@ -1,4 +1,4 @@
-"""Sparse convolution in pure torch: gather, multiply, add up, one tile of rows at a time."""
+"""Sparse convolution in pure torch: gather, multiply and sum, one tile of rows at a time."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from equiseg.models.sparse.kernel_maps import Tile, Walk
 def convolve(features_NC: Tensor, weight: Tensor, there: Walk, back: Walk) -> Tensor:
     """Sum over the pairs (source, target) of each offset v: ``features[source] @ weight[v]``.
 
-    For a tile of target rows, the source rows of all its pairs are gathered, each offset's block is
-    multiplied, and each target adds up its own products, in the order of the offsets. Nothing is
-    scattered: no atomic adds, no row that two threads write. So results and gradients are the same
-    bit for bit from run to run, on any device. They are at any number of threads as well wherever
-    the matrix products are: exact ones always, others as far as the BLAS keeps its order (MKL takes
-    another kernel for blocks of a few rows).
+    For a tile of target rows, the source rows of all its pairs are gathered, the block of each
+    offset is multiplied by its weight, and each target sums its products in the order of the
+    offsets. There are no scatters or atomic adds, and no two threads write the same row. Results
+    and gradients are therefore bitwise the same from run to run, on any device. They do not depend
+    on the number of threads either if the matrix products do not: exact products never do, others
+    if the BLAS keeps its order of summation (MKL uses another kernel for blocks of a few rows).
 
-    Under autocast the products run in half precision; each target, and each weight's gradient over
-    the tiles, adds up in float32. The result is half, as in torch's convolutions.
+    Under autocast the products are in half precision, and the sums of each target and of each
+    weight's gradient are in float32. The result is in half precision, as in torch's convolutions.
 
     Args:
         features_NC: (N, C) rows of the sources.
         weight: (V, C, D).
-        there: Walk of the targets.
-        back: Walk of the sources over the same pairs.
+        there: Pairs by target.
+        back: The same pairs by source.
 
     Returns:
-        (M, D), a row for each target.
+        (M, D), one row per target.
     """
     device = features_NC.device.type
     half = torch.is_autocast_enabled(device) and features_NC.dtype != torch.float64
@@ -41,7 +41,7 @@ def convolve(features_NC: Tensor, weight: Tensor, there: Walk, back: Walk) -> Te
 
 
 class _Convolution(torch.autograd.Function):
-    """Backward walks the pairs the other way; what it gathers serves both gradients."""
+    """The convolution with its backward pass, which gathers rows once for both gradients."""
 
     @staticmethod
     def forward(
@@ -89,7 +89,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _buffers(walk: Walk, like: Tensor, channels: int) -> tuple[Tensor, Tensor]:
-    """Room for the gathered rows and the products of the largest tile."""
+    """Buffers for the gathered rows and the products of the largest tile."""
     most = max((len(tile.source_P) for tile in walk.tiles), default=0)
     return like.new_empty(most, like.shape[1]), like.new_empty(most, channels)
 
@@ -99,7 +99,7 @@ def _gather(values: Tensor, rows_P: Tensor, buffer: Tensor) -> None:
 
 
 def _blocks(tile: Tile, walk: Walk) -> list[tuple[int, slice]]:
-    """The weights that have pairs in the tile, and where those are."""
+    """The weights with pairs in the tile, and the slices of their pairs."""
     blocks, start = [], 0
     for v, size in zip(walk.offsets, tile.sizes, strict=True):
         if size:
@@ -116,7 +116,7 @@ def _add_up(
     center: int | None,
     output: Tensor,
 ) -> None:
-    """Sum the products of each target, and that of the offset that pairs rows with themselves."""
+    """Sum the products of each target, including the center offset."""
     sums = tile.sums.reduce(products[: len(tile.source_P)], "sum")
     if center is None:
         output[tile.rows] = sums

@@ -1,4 +1,4 @@
-"""KernelMap: which voxel meets which under which offset of a kernel, cut into tiles of rows."""
+"""KernelMap: the pairs of voxels under each offset of a kernel, in tiles of rows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Rows of a tile. On a CPU what is gathered for a tile stays in the shared cache: measured at 47k
-# voxels of 8 neighbors, 1024 to 16384 rows are within a tenth, all rows at once take up to 3 times
-# as long (32 channels). An accelerator wants few large launches.
+# Rows of a tile. On a CPU, the gathered rows of a tile stay in the shared cache: at 47k voxels of 8
+# neighbors, times with 1024 to 16384 rows differ by at most 10 %, and all rows at once take up to 3
+# times as long (32 channels). An accelerator is faster with few large launches.
 _TILE_ROWS = {"cpu": 2**12}
 _TILE_ROWS_ELSEWHERE = 2**16
 
 
 class Groups(NamedTuple):
-    """Rows in groups: group g holds ``members[starts[g] : starts[g + 1]]``.
+    """Rows in groups: group g has the rows ``members[starts[g] : starts[g + 1]]``.
 
     Attributes:
         members: (P,) int32 row numbers, in ascending order within a group.
@@ -30,7 +30,7 @@ class Groups(NamedTuple):
     def reduce(self, values_NC: Tensor, mode: str) -> Tensor:
         """(G, C) sum, mean or max of each group, zero where it is empty.
 
-        Each group is added up in float32 or better, in its own order whatever the threads.
+        Each group is summed in float32 or better, in an order that does not depend on the threads.
         """
         if not len(self.members):  # embedding_bag refuses a table without rows
             return values_NC.new_zeros(len(self.starts) - 1, values_NC.shape[1]) + values_NC.sum(0)
@@ -55,8 +55,8 @@ class Tile(NamedTuple):
         rows: The targets.
         source_P: (P,) int32 rows of the sources; sorted by offset, then by target.
         target_P: (P,) int32 rows of the targets.
-        sizes: Number of pairs of each offset, its block.
-        sums: Pairs of each target row.
+        sizes: Number of pairs of each offset, the size of its block.
+        sums: The pairs of each target row.
     """
 
     rows: slice
@@ -67,14 +67,14 @@ class Tile(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """How each row of one side collects what its pairs on the other side hold.
+    """The pairs by target row: each row sums over its pairs with rows of the other side.
 
     Attributes:
-        rows: Number of rows that collect.
-        tiles: Where from.
-        offsets: Number of the weight that belongs to each block of a tile.
-        center: Number of the weight under which every row is paired with itself, if there is one:
-            that needs no gathering and stands in no tile.
+        rows: Number of target rows.
+        tiles: The pairs, in tiles of target rows.
+        offsets: Number of the weight of each block of a tile.
+        center: Number of the weight that pairs every row with itself, if there is one; it needs no
+            gathering and is in no tile.
     """
 
     rows: int
@@ -87,13 +87,14 @@ class KernelMap:
     """Pairs of a source and a target voxel for each offset of a kernel.
 
     Args:
-        table_VN: (V, N) int32, the source of each target under each of the V offsets; -1 if none.
+        table_VN: (V, N) int32, the source of each target under each of the V offsets; -1 if there
+            is none.
         num_sources: Number of source rows.
-        submanifold: Whether sources and targets are the same voxels. The table then leaves out the
-            offset in the middle.
+        submanifold: Whether sources and targets are the same voxels. The table is then without the
+            middle offset.
 
     Attributes:
-        there: The walk of the targets.
+        there: The pairs by target.
     """
 
     def __init__(self, table_VN: Tensor, num_sources: int, *, submanifold: bool = False) -> None:
@@ -105,9 +106,9 @@ class KernelMap:
 
     @cached_property
     def back(self) -> Walk:
-        """The walk of the sources: of gradients, and of a transposed convolution."""
+        """The pairs by source, for gradients and transposed convolutions."""
         if self._table_VN is None:
-            # Offset v pairs a with b where V - 1 - v pairs b with a.
+            # If offset v pairs a with b, then V - 1 - v pairs b with a.
             return self.there._replace(offsets=self.there.offsets[::-1])
         table_VN = self._table_VN.new_full((len(self._table_VN), self._num_sources), -1)
         offset_P, target_P = (self._table_VN >= 0).nonzero().unbind(1)
@@ -119,7 +120,7 @@ def _cut(table_VN: Tensor) -> list[Tile]:
     found_VN = table_VN >= 0
     step = _TILE_ROWS.get(table_VN.device.type, _TILE_ROWS_ELSEWHERE)
     starts = range(0, table_VN.shape[1], step)
-    # All sizes in one transfer, so that an accelerator is waited for once.
+    # One transfer for all sizes, so that there is one wait for an accelerator.
     sizes = [found_VN[:, start : start + step].sum(1) for start in starts]
     all_sizes = torch.stack(sizes).tolist() if sizes else []
     tiles = []

@@ -18,7 +18,7 @@ from equiseg.models.sparse.voxel_set import MAX_KERNEL, MAX_STRIDE, VoxelSet
 class _SparseConvolution(nn.Module):
     """A weight for each offset, and a bias.
 
-    The weight of ``torch.nn.Conv3d`` with its axes reversed: ``weight.view(k, k, k, C_in,
+    The weight has the axes of ``torch.nn.Conv3d`` in reverse order: ``weight.view(k, k, k, C_in,
     C_out).permute(4, 3, 2, 1, 0)`` is (C_out, C_in, x, y, z). MinkowskiEngine's kernels have the
     same layout.
     """
@@ -38,7 +38,7 @@ class _SparseConvolution(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def extra_repr(self) -> str:
-        """Shown by ``print``."""
+        """The arguments that ``print`` shows."""
         return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
 
     def _checked(self, x: SparseTensor) -> Tensor:
@@ -57,7 +57,7 @@ class _SparseConvolution(nn.Module):
 
 
 class SubmanifoldConv3d(_SparseConvolution):
-    """Convolution whose output has the voxels of its input (Graham et al. 2018, arXiv 1711.10275).
+    """Convolution onto the voxels of its input (Graham et al. 2018, arXiv 1711.10275).
 
     Equal to a dense ``Conv3d`` with padding ``kernel_size // 2`` at the occupied voxels. Kernel
     size 1 is a linear layer.
@@ -66,7 +66,7 @@ class SubmanifoldConv3d(_SparseConvolution):
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Odd side of the kernel in voxels of the input, at most 9.
-        bias: Whether there is one.
+        bias: Whether the layer has a bias.
 
     Raises:
         ValueError: If the kernel size is even or too large, or the input has other channels.
@@ -91,7 +91,7 @@ class SubmanifoldConv3d(_SparseConvolution):
 
 
 class SparseConv3d(_SparseConvolution):
-    """Convolution onto the voxels of ``stride`` times the side that hold any of the input.
+    """Convolution onto the coarser voxels, of ``stride`` times the side, that contain input voxels.
 
     An even kernel starts at the first corner of the coarse voxel, an odd one is centered on it, as
     a dense ``Conv3d`` with padding 0 or ``kernel_size // 2`` does.
@@ -101,7 +101,7 @@ class SparseConv3d(_SparseConvolution):
         out_channels: Channels of the output.
         kernel_size: Side of the kernel in voxels of the input, at most 9.
         stride: Ratio of the sides, 1 to 8.
-        bias: Whether there is one.
+        bias: Whether the layer has a bias.
 
     Raises:
         ValueError: If a size is out of range, or the input has other channels.
@@ -128,16 +128,16 @@ class SparseConv3d(_SparseConvolution):
 
 
 class SparseConvTranspose3d(_SparseConvolution):
-    """Transpose of :class:`SparseConv3d`: from coarse voxels back onto finer ones that are given.
+    """Transpose of :class:`SparseConv3d`: from coarse voxels onto given finer voxels.
 
-    Fine voxels that no coarse one reaches get zero (or the bias).
+    Fine voxels that no coarse voxel reaches get zero (or the bias).
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Side of the kernel in fine voxels, at most 9.
         stride: Ratio of the sides, 1 to 8.
-        bias: Whether there is one.
+        bias: Whether the layer has a bias.
 
     Raises:
         ValueError: If a size is out of range, the input has other channels, or ``onto`` has another
@@ -153,7 +153,7 @@ class SparseConvTranspose3d(_SparseConvolution):
         *,
         bias: bool = True,
     ) -> None:
-        fan_in = max(1, in_channels * kernel_size**3 // stride**3)  # that reach one fine voxel
+        fan_in = max(1, in_channels * kernel_size**3 // stride**3)  # products per fine voxel
         super().__init__(in_channels, out_channels, kernel_size, bias=bias, fan_in=fan_in)
         self.stride = _checked_stride(stride)
 
@@ -172,7 +172,7 @@ class SparsePool3d(nn.Module):
     """Maximum, mean or sum over the occupied voxels in each voxel of ``stride`` times the side.
 
     Args:
-        mode: "max", "mean" or "sum". Empty voxels do not count: a mean is over what is there.
+        mode: "max", "mean" or "sum". Empty voxels do not count: a mean is over the occupied voxels.
         stride: Ratio of the sides.
     """
 
@@ -198,7 +198,7 @@ class GlobalPool(nn.Module):
         self.mode = _checked_mode(mode)
 
     def forward(self, x: SparseTensor, batch_size: int) -> Tensor:
-        """(B, C), zero for samples without voxels."""
+        """Pooled features (B, C), zero for samples without voxels."""
         batch_N = x.coordinates[:, 0]
         ends_B = torch.bincount(batch_N, minlength=batch_size).cumsum(0).int()
         if len(ends_B) > batch_size:
@@ -213,9 +213,9 @@ class GlobalPool(nn.Module):
 class BatchNorm(nn.Module):
     """Batch normalisation over all voxels of the batch.
 
-    Trained on less than two voxels, which have no variance, it uses its running statistics: the
-    coarse levels of a small crop may come to that. (``SyncBatchNorm``, into which torch converts
-    ``bn``, counts the voxels of all ranks instead.)
+    In training with less than two voxels, which have no variance, it uses its running statistics: a
+    coarse level of a small crop may have a single voxel. (``SyncBatchNorm``, into which torch
+    converts ``bn``, counts the voxels of all ranks instead.)
 
     Args:
         channels: Channels.
@@ -241,7 +241,7 @@ class ReLU(nn.Module):
     """Rectifier.
 
     Args:
-        inplace: Whether it writes over its input.
+        inplace: Whether it overwrites its input.
     """
 
     def __init__(self, *, inplace: bool = False) -> None:

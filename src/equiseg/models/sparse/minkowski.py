@@ -1,4 +1,4 @@
-"""Published MinkowskiEngine checkpoints, read into our networks."""
+"""Loading published MinkowskiEngine checkpoints into our networks."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def load_minkowski(
     ``*.kernel``                     ``*.weight``
     ===============================  =====================================================
 
-    A kernel is (V, C_in, C_out) there and here, of a 1x1x1 convolution (C_in, C_out) or (1, C_in,
-    C_out). Its offsets are numbered with the first axis (x) fastest there and here: their
-    ``kernel_region`` counts axis 0 up first, from the lower end of an odd kernel and from 0 of an
-    even one, and a transposed convolution reads the pairs of the strided one backwards. A prefix
-    of all names ("module.", "model.") is dropped.
+    Kernels are (V, C_in, C_out) in both, and for a 1x1x1 convolution (C_in, C_out) or (1, C_in,
+    C_out). Both number the offsets with the first axis (x) fastest: their ``kernel_region`` counts
+    axis 0 up first, from the lower end of an odd kernel and from 0 for an even one, and a
+    transposed convolution uses the pairs of the strided one in reverse. A common prefix of all
+    names ("module.", "model.") is dropped.
 
-    This was written after the published code and is tested on state dicts made up to its layout;
-    no real checkpoint was at hand. Read the file with ``torch.load(file, weights_only=True)`` and
-    pass the entry that holds the weights (often "state_dict").
+    The function follows the published code and is tested on synthetic state dicts of this layout;
+    no real checkpoint was available. Read the file with ``torch.load(file, weights_only=True)`` and
+    pass the entry with the weights (often "state_dict").
 
     Args:
-        model: The network that they are for.
-        state_dict: Theirs.
-        classifier: Whether to load ``final`` too; False keeps the model's own classifier, for
-            other classes.
+        model: The network to load into.
+        state_dict: The state dict of the MinkowskiEngine network.
+        classifier: Whether to load ``final`` too; False keeps the model's classifier, for other
+            classes.
 
     Raises:
-        ValueError: If names are missing or unexpected or shapes do not fit; all are listed, and
-            the model is left as it was.
+        ValueError: If names are missing or unexpected or shapes do not fit; all are listed, and the
+            model is not changed.
     """
     stems = [name for name in state_dict if name.endswith(_STEM)]
     prefix = stems[0].removesuffix(_STEM) if len(stems) == 1 else ""
@@ -66,13 +66,7 @@ def load_minkowski(
     loaded = {}
     for theirs in wanted.keys() & given.keys():
         ours, own = wanted[theirs]
-        value = given[theirs]
-        if theirs.startswith("final."):  # (C, K), (1, C, K); (1, K)
-            value = (
-                value.reshape(value.shape[-2:]).T if ours.endswith("weight") else value.flatten()
-            )
-        elif own.ndim == 3 and len(own) == 1 and value.ndim == 2:
-            value = value.unsqueeze(0)
+        value = _in_our_form(theirs, given[theirs], own)
         if value.shape != own.shape:
             shapes = f"{tuple(given[theirs].shape)} for {tuple(own.shape)}"
             problems.append(f"misshapen {theirs}: {shapes} of {ours}")
@@ -84,7 +78,18 @@ def load_minkowski(
             "other classes:\n  " + "\n  ".join(sorted(problems))
         )
     with torch.no_grad():
-        model.load_state_dict(loaded, strict=False)  # what may be missing was settled above
+        model.load_state_dict(loaded, strict=False)  # missing names were checked above
+
+
+def _in_our_form(theirs: str, value: Tensor, own: Tensor) -> Tensor:
+    """An entry of their state dict in the shape of ours, if the number of axes differs."""
+    if theirs == "final.kernel":  # (C, K) or (1, C, K)
+        return value.reshape(value.shape[-2:]).T
+    if theirs == "final.bias":  # (1, K)
+        return value.flatten()
+    if own.ndim == 3 and len(own) == 1 and value.ndim == 2:
+        return value.unsqueeze(0)
+    return value
 
 
 def _their_name(name: str) -> str:

@@ -24,14 +24,14 @@ class MinkUNet(nn.Module):
     The layout of MinkUNet in MinkowskiEngine's examples and of Res16UNet in its authors'
     SpatioTemporalSegmentation: a stem; four times a 2x2x2 convolution of stride 2 and residual
     blocks; four times its transpose, the features of the same stride concatenated, and residual
-    blocks. Subclasses say how wide and how deep.
+    blocks. Subclasses define width and depth.
 
     Args:
         in_channels: Channels of the input.
         num_classes: Number of classes K.
 
     Attributes:
-        configuration: What is needed besides the name and K to build the network again.
+        configuration: The arguments to build the network again, in addition to the name and K.
 
     Shape:
         A :class:`SparseTensor` of N voxels at stride 1 to logits (N, K), in the order of its rows.
@@ -39,7 +39,7 @@ class MinkUNet(nn.Module):
 
     classifier_name = "classifier"
     planes: tuple[int, ...]  # channels at strides 2, 4, 8, 16, then 8, 4, 2, 1
-    layers: tuple[int, ...]  # residual blocks there
+    layers: tuple[int, ...]  # residual blocks at each of these
     stem = 32
     stem_kernel = 5
 
@@ -67,19 +67,19 @@ class MinkUNet(nn.Module):
         return logits
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the encoder, for a learning rate of their own."""
+        """Parameters of the encoder, for a separate learning rate."""
         return self.encoder.parameters()
 
 
 class MinkUNet14A(MinkUNet):
-    """One block a level; 96-channel features."""
+    """One block per level; 96-channel features."""
 
     planes = (32, 64, 128, 256, 128, 128, 96, 96)
     layers = (1, 1, 1, 1, 1, 1, 1, 1)
 
 
 class MinkUNet18A(MinkUNet14A):
-    """Two blocks a level; 96-channel features."""
+    """Two blocks per level; 96-channel features."""
 
     layers = (2, 2, 2, 2, 2, 2, 2, 2)
 
@@ -107,10 +107,10 @@ class MinkUNetSmall(MinkUNet):
 
 
 class Standardize(nn.Module):
-    """Channels to mean 0 and deviation 1, as measured once on the training data.
+    """Scales channels to mean 0 and standard deviation 1, measured once on the training data.
 
-    Intensities near 0.02 next to heights of 40 m would not be seen: the stem mixes the channels
-    before anything is normalised. Untouched, it changes nothing.
+    The stem mixes the channels before the first normalisation, so intensities near 0.02 would have
+    no effect next to heights of 40 m. Before ``measure``, the module changes nothing.
     """
 
     mean_C: Tensor
@@ -122,9 +122,9 @@ class Standardize(nn.Module):
         self.register_buffer("std_C", torch.ones(channels))
 
     def measure(self, samples: Iterable[Tensor]) -> None:
-        """Take mean and deviation over all rows of the samples, (N, C) each.
+        """Measure mean and standard deviation over all rows of the samples, (N, C) each.
 
-        A constant channel stays as it is: it says where there is something at all.
+        A constant channel is not changed: it marks the occupied voxels.
         """
         count, sums_C, squares_C = 0, self.mean_C.double() * 0, self.mean_C.double() * 0
         for features_NC in samples:
@@ -144,7 +144,7 @@ class Standardize(nn.Module):
 
 
 class MinkEncoder(nn.Module):
-    """Stem and four stages of half the resolution each."""
+    """Stem and four stages, each at half the resolution of the one before."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class _Up(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3x3x3 convolutions with a skip, itself a linear layer where the channels change."""
+    """Two 3x3x3 convolutions with a skip; the skip is a linear layer if the channels change."""
 
     def __init__(self, source: int, channels: int) -> None:
         super().__init__()
@@ -221,7 +221,7 @@ class _Block(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         y = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
-        # The output of a normalisation is needed by nobody else, so it may be written over.
+        # Only the ReLU uses the output of a normalisation, so it may overwrite it.
         return x.replace(F.relu_(y.features.add_(self.shortcut(x).features)))
 
 

@@ -10,11 +10,11 @@ from equiseg.models.sparse.voxel_set import VoxelSet, cells_of
 
 
 class SparseTensor:
-    """Features of occupied voxels. The order of the rows is the caller's and never changes.
+    """Features of occupied voxels. The rows keep the order that the caller gives.
 
     Args:
-        coordinates_N4: (N, 4) integers: batch, x, y, z, in units of the finest voxels; none twice.
-            N may be 0, and samples of the batch may be empty.
+        coordinates_N4: (N, 4) integers: batch, x, y, z, in units of the finest voxels, without
+            duplicates. N may be 0, and samples of the batch may be empty.
         features_NC: (N, C).
         stride: Side of a voxel in finest voxels; the coordinates are multiples of it.
 
@@ -23,9 +23,9 @@ class SparseTensor:
         features: (N, C).
 
     Raises:
-        TypeError: If the coordinates are no integers.
-        ValueError: If shapes do not fit; when a layer first needs the places, also if voxels occur
-            twice, are off the stride, or lie too far apart for an int64 key.
+        TypeError: If the coordinates are not integers.
+        ValueError: If shapes do not fit. Also, when a layer first uses the coordinates, if voxels
+            repeat, are no multiples of the stride, or are too far apart for an int64 key.
     """
 
     def __init__(self, coordinates_N4: Tensor, features_NC: Tensor, stride: int = 1) -> None:
@@ -33,7 +33,7 @@ class SparseTensor:
 
     @classmethod
     def on(cls, voxels: VoxelSet, features_NC: Tensor) -> SparseTensor:
-        """A tensor on voxels that exist."""
+        """A tensor on an existing set of voxels."""
         tensor = cls.__new__(cls)
         tensor._set(voxels, features_NC)
         return tensor
@@ -46,22 +46,22 @@ class SparseTensor:
         reduce: Literal["sum", "mean"] = "mean",
         stride: int = 1,
     ) -> SparseTensor:
-        """Rows of the same voxel become one, their features summed or averaged, with gradient.
+        """Merge rows of the same voxel; their features are summed or averaged, with gradient.
 
         Coordinates are rounded down to multiples of ``stride``. The rows of the result are sorted
         by batch, z, y and x.
 
         Raises:
-            ValueError: Unknown ``reduce``, or what the class itself refuses.
+            ValueError: If ``reduce`` is unknown, or the arguments are invalid for the class.
         """
         if reduce not in ("sum", "mean"):
             raise ValueError(f"reduce must be 'sum' or 'mean', got {reduce!r}")
-        doubled = cls(coordinates_N4, features_NC, stride)  # its keys are never asked for
+        doubled = cls(coordinates_N4, features_NC, stride)  # its keys are never computed
         voxels, rows = cells_of(doubled.coordinates, stride)
         return cls.on(voxels, rows.reduce(features_NC, reduce))
 
     def replace(self, features_NC: Tensor) -> SparseTensor:
-        """Other features on the same voxels."""
+        """A tensor with other features on the same voxels."""
         return SparseTensor.on(self.voxels, features_NC)
 
     @property

@@ -1,4 +1,4 @@
-"""VoxelSet: occupied voxels, and all that is derived from them once."""
+"""VoxelSet: occupied voxels with cached keys, coarser sets and kernel maps."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from torch import Tensor
 from equiseg.models.sparse.kernel_maps import Groups, KernelMap, group_equal
 
 MAX_KERNEL, MAX_STRIDE = 9, 8
-# Free cells between one line of voxels and the next. Twice as wide as a kernel, it also holds what
-# a kernel sees from voxels beyond the border, which stand a kernel's width off it in the key.
+# Free cells between one line of voxels and the next. Twice the width of a kernel, because target
+# voxels may be a kernel's width beyond the border.
 _MARGIN = 2 * MAX_KERNEL
 
 
 class VoxelSet:
-    """Occupied voxels of a batch, shared by all sparse tensors that live on them.
+    """Occupied voxels of a batch, shared by all sparse tensors on them.
 
-    Sorted keys, coarser sets and kernel maps are computed when they are first asked for and kept,
-    so the layers of a network and their backward share them.
+    Sorted keys, coarser sets and kernel maps are computed on first use and cached, so the layers of
+    a network and their backward passes share them.
 
     Args:
         coordinates_N4: (N, 4) integers: batch, x, y, z, in units of the finest voxels, so multiples
-            of ``stride``. May be negative (but for the batch) and in any order; the order stays.
-            Kept as int64.
+            of ``stride``. x, y and z may be negative. The order is kept; stored as int64.
         stride: Side of a voxel of this set in finest voxels.
 
     Raises:
-        TypeError: If the coordinates are no integers.
-        ValueError: If their shape or the stride is wrong; when keys are first needed, also if
-            voxels occur twice, are off the stride, or lie too far apart.
+        TypeError: If the coordinates are not integers.
+        ValueError: If their shape or the stride is wrong. Also, when keys are first used, if voxels
+            repeat, are no multiples of the stride, or are too far apart.
     """
 
     def __init__(self, coordinates_N4: Tensor, stride: int = 1) -> None:
@@ -55,7 +54,7 @@ class VoxelSet:
         return len(self.coordinates_N4)
 
     def coarser(self, factor: int = 2) -> VoxelSet:
-        """The voxels of ``factor`` times the side that hold at least one of these.
+        """The voxels of ``factor`` times the side that contain at least one voxel of this set.
 
         Their coordinates are rounded down to multiples of the new stride, and sorted by batch, z,
         y and x.
@@ -63,27 +62,27 @@ class VoxelSet:
         return self._coarser_with_children(factor)[0]
 
     def children(self, factor: int = 2) -> Groups:
-        """The rows of this set that lie in each voxel of ``coarser(factor)``."""
+        """The rows of this set in each voxel of ``coarser(factor)``."""
         return self._coarser_with_children(factor)[1]
 
     def kernel_map(self, kernel_size: int, targets: VoxelSet | None = None) -> KernelMap:
-        """Which of these voxels lie around which target voxels.
+        """The pairs of voxels of this set with target voxels, under each offset of a kernel.
 
-        Offsets count in voxels of this set. An odd kernel is centered on the target; an even one
+        Offsets are in voxels of this set. An odd kernel is centered on the target; an even one
         starts at it: offsets 0 and 1 for kernel size 2, the 8 voxels inside a target of twice the
         side. They are numbered with x fastest, then y, then z.
 
         Args:
             kernel_size: Side of the kernel, 1 to 9.
-            targets: Coarser voxels; by default these themselves.
+            targets: Coarser voxels; by default this set itself.
         """
         targets = self if targets is None else targets
         key = (kernel_size, id(targets))
         if key not in self._maps:
             own = targets is self
             found = KernelMap(self._find(kernel_size, targets), len(self), submanifold=own)
-            # Other targets are kept too, so that their id does not pass on; a set that kept itself
-            # would not be freed with its last user.
+            # Other targets are referenced, so that their id is not reused. This set is not: a
+            # reference cycle would keep it alive after its last user.
             self._maps[key] = (found, None if own else targets)
         return self._maps[key][0]
 
@@ -99,7 +98,7 @@ class VoxelSet:
 
     @cached_property
     def _sorted(self) -> tuple[Tensor, Tensor]:
-        """Sorted keys and their rows, each with an end that no key can be."""
+        """Sorted keys and their rows, each with a sentinel at the end."""
         off = (self.coordinates_N4[:, 1:] % self.stride != 0).any(1)
         if off.any():
             example = self.coordinates_N4[off][0].tolist()
@@ -121,12 +120,12 @@ class VoxelSet:
     def _find(self, kernel_size: int, targets: VoxelSet) -> Tensor:
         """(V, N) int32 row of this set at each offset from each target, -1 where there is none.
 
-        One search finds where a line of the kernel along x begins; the rest of the line stands
-        right behind it. Among voxels themselves, half of the offsets are searched, the others are
+        One search finds the start of a line of the kernel along x; the rest of the line follows
+        directly. If the targets are this set, half of the offsets are searched, the others are
         their mirror images, and the middle one is left out.
         """
         keys, rows = self._sorted
-        # In the order of the keys, neighbors are found near each other.
+        # In the order of the keys, neighbors are close in memory.
         target_rows = targets._sorted[1][:-1]
         target_keys = self._packing.keys(targets.coordinates_N4[target_rows.long()])
         volume, mirrored = kernel_size**3, targets is self
@@ -151,7 +150,7 @@ class VoxelSet:
 
 
 def cells_of(coordinates_N4: Tensor, stride: int) -> tuple[VoxelSet, Groups]:
-    """The voxels of a stride that hold any of these places, and the places in each of them."""
+    """The voxels of a stride that contain any of these places, and the places in each voxel."""
     cells_N4 = coordinates_N4.clone()
     cells_N4[:, 1:] = cells_N4[:, 1:] // stride * stride
     places = group_equal(Packing.around(cells_N4, stride).keys(cells_N4))
@@ -160,15 +159,14 @@ def cells_of(coordinates_N4: Tensor, stride: int) -> tuple[VoxelSet, Groups]:
 
 
 class Packing:
-    """One int64 key for a voxel: batch, z, y, x in a box around the occupied ones.
+    """One int64 key per voxel: batch, z, y, x in a box around the occupied voxels.
 
-    A neighbor that is looked up across the border falls into a margin, never onto a voxel of the
-    next line.
+    A neighbor across the border falls into a margin, never onto a voxel of the next line.
 
     Args:
         stride: Side of a voxel in units of the coordinates.
         lower: Smallest batch, x, y, z of a voxel, in voxels.
-        upper: Largest ones.
+        upper: Largest batch, x, y, z of a voxel, in voxels.
     """
 
     def __init__(self, stride: int, lower: list[int], upper: list[int]) -> None:
@@ -181,7 +179,7 @@ class Packing:
         """The packing of these coordinates.
 
         Raises:
-            ValueError: If a batch index is negative or the box has more cells than an int64 counts.
+            ValueError: If a batch index is negative or the box has too many cells for an int64.
         """
         if not len(coordinates_N4):
             return cls(stride, [0] * 4, [0] * 4)
@@ -190,7 +188,7 @@ class Packing:
             raise ValueError(f"batch indices of coordinates_N4 start at 0, got {ends[0][0]}")
         lower, upper = ([end[0], *(cell // stride for cell in end[1:])] for end in ends)
         packing = cls(stride, lower, upper)
-        # One batch to spare for what is looked up beyond the last voxel.
+        # One spare batch for lookups beyond the last voxel.
         if (upper[0] + 2) * packing._weights[0] >= 2**63:
             raise ValueError(
                 f"coordinates_N4 from {ends[0]} to {ends[1]} at stride {stride} span more cells "
@@ -199,7 +197,7 @@ class Packing:
         return packing
 
     def keys(self, coordinates_N4: Tensor) -> Tensor:
-        """(N,) int64 keys of any places: those beyond the border of the box move up to it."""
+        """(N,) int64 keys of any places; places beyond the box are clamped to its border."""
         keys_N = coordinates_N4[:, 0] * self._weights[0]
         for axis in (1, 2, 3):
             lower, upper = self._lower[axis], self._upper[axis]
@@ -209,5 +207,5 @@ class Packing:
         return keys_N
 
     def step(self, dx: int, dy: int, dz: int) -> int:
-        """What an offset in voxels adds to a key."""
+        """The difference of keys for an offset in voxels."""
         return dx + dy * self._weights[2] + dz * self._weights[3]

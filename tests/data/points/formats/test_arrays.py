@@ -19,7 +19,7 @@ POINTCEPT = {
 
 
 def saved(place, arrays):
-    """As an .npz or as a folder, by the name."""
+    """Save as an .npz or as a folder, depending on the name."""
     if place.suffix == ".npz":
         np.savez(place, **arrays)
     else:
@@ -82,7 +82,7 @@ def range_image(channels):
 
 
 @pytest.mark.parametrize("channels", [4, 5])
-def test_a_range_image_has_points_where_something_came_back(place, channels):
+def test_a_range_image_has_points_where_the_range_is_above_0(place, channels):
     cloud = read_arrays(saved(place, range_image(channels)), ["range", "intensity"])
     np.testing.assert_array_equal(cloud.xyz_N3, [[3, 4, 0], [0, 0, -2]])
     np.testing.assert_array_equal(cloud.attributes["range"], [[5], [2]])
@@ -90,7 +90,7 @@ def test_a_range_image_has_points_where_something_came_back(place, channels):
     np.testing.assert_array_equal(cloud.codes_N, [1, 7])
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real data next to the checkout")
 def test_real_range_images():
     files = sorted(REAL.glob("*/*.npz"))
     assert len(files) == 26
@@ -146,7 +146,7 @@ def test_arrays_that_are_missing(place, arrays, said):
         read_arrays(saved(place, arrays), ["rgb"])
 
 
-def test_nan_in_a_range_image_is_not_taken_for_an_empty_pixel(place):
+def test_nan_in_a_range_image_is_an_error(place):
     arrays = range_image(4)
     arrays["feat"][0, 0] = np.nan
     with pytest.raises(DataError, match="NaN or infinite at 1 of 3 points"):
@@ -154,14 +154,14 @@ def test_nan_in_a_range_image_is_not_taken_for_an_empty_pixel(place):
 
 
 @pytest.mark.parametrize("keep", [0, 20, 300, -30])
-def test_an_npz_cut_short(tmp_path, keep):
+def test_a_truncated_npz_is_named(tmp_path, keep):
     file = saved(tmp_path / "scan.npz", POINTCEPT)
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"scan\.npz: is not a readable \.npz"):
         read_arrays(file)
 
 
-def test_an_npy_cut_short(tmp_path):
+def test_a_truncated_npy_is_named(tmp_path):
     folder = saved(tmp_path / "scene", POINTCEPT)
     (folder / "coord.npy").write_bytes((folder / "coord.npy").read_bytes()[:-4])
     with pytest.raises(DataError, match="array 'coord' cannot be read"):
@@ -176,5 +176,5 @@ def test_an_array_under_the_name_of_an_archive(tmp_path):
 
 
 def test_another_kind_of_file(tmp_path):
-    with pytest.raises(DataError, match=r"\.npz or as a folder of \.npy"):
+    with pytest.raises(DataError, match=r"\.npz or a folder of \.npy"):
         read_arrays(tmp_path / "scan.pth")

@@ -1,4 +1,4 @@
-"""LAS and LAZ: streamed, rewritten with nothing else changed, and broken."""
+"""LAS and LAZ: read in chunks, written with only the classification changed, and broken files."""
 
 import importlib
 import sys
@@ -15,7 +15,7 @@ from equiseg.data.errors import DataError  # noqa: E402
 from equiseg.data.points.formats.las import las_chunks, las_size, write_classification  # noqa: E402
 
 REAL = SHARED_DATA / "ign_lidarhd"
-needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the checkout")
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no real data next to the checkout")
 N = 100
 RNG = np.random.default_rng(0)
 XYZ = np.round(RNG.uniform(0, 50, (N, 3)), 2) + np.array([652_000, 6_861_000, 30])
@@ -23,7 +23,7 @@ CODES = np.arange(N) % 7
 
 
 def las(file, *, points=N, point_format=8, rgb=None):
-    """A small file with an extra dimension, records of its own and an extended one."""
+    """A small file with an extra dimension, a record and an extended record."""
     version = "1.4" if point_format >= 6 else "1.2"
     header = laspy.LasHeader(point_format=point_format, version=version)
     header.offsets, header.scales = [652_000, 6_861_000, 0], [0.01, 0.01, 0.01]
@@ -83,15 +83,15 @@ def test_colours_of_8_bit_in_16_bit_fields(file):
     np.testing.assert_array_equal(whole(file, ["rgb"], 30)[1]["rgb"], rgb / 255)
 
 
-def test_colours_that_turn_out_not_to_be_of_8_bit(file):
+def test_colours_that_exceed_8_bit_later_are_refused(file):
     rgb = np.full((N, 3), 200)
     rgb[-1] = 256
     las(file, rgb=rgb)
-    with pytest.raises(DataError, match="'rgb' begin within 8 bit and later reach 256"):
+    with pytest.raises(DataError, match="'rgb' start within 8 bit and later reach 256"):
         whole(file, ["rgb"], 30)
 
 
-def test_a_dimension_that_is_not_there(file):
+def test_a_missing_dimension_is_named(file):
     las(file, point_format=6)
     with pytest.raises(
         DataError, match=r"no attribute 'rgb', 'nir', only \['returns', 'intensity'"
@@ -118,7 +118,7 @@ def test_a_copy_differs_in_its_classification_only(file, point_format):
 
 
 def test_extended_records_stay_where_the_header_says(tmp_path):
-    """The points take another number of bytes when compressed with one code only."""
+    """The compressed points have another size if all codes are the same."""
     file, copy = las(tmp_path / "tile.laz"), tmp_path / "copy.laz"
     write_classification(file, copy, np.zeros(N, int))
     assert copy.stat().st_size < file.stat().st_size
@@ -127,7 +127,7 @@ def test_extended_records_stay_where_the_header_says(tmp_path):
 
 
 @needs_real
-def test_a_real_tile_is_rewritten_with_all_else_as_it_was(tmp_path):
+def test_a_real_tile_is_rewritten_with_nothing_else_changed(tmp_path):
     source, copy = REAL / "dense" / "77050_627755.laz", tmp_path / "copy.laz"
     before = laspy.read(source)
     codes_N = RNG.integers(0, 256, len(before))
@@ -216,7 +216,7 @@ def test_a_copy_of_a_copc_file_is_a_plain_laz(tmp_path):
         (CODES + 250, r"0\.\.255, got \[256\]"),
     ],
 )
-def test_codes_that_do_not_fit(file, codes, said):
+def test_invalid_codes_are_refused(file, codes, said):
     las(file)
     with pytest.raises(ValueError, match=said):
         write_classification(file, file.with_name("copy" + file.suffix), codes)
@@ -236,7 +236,7 @@ def test_a_copy_is_compressed_as_its_source(file):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.4, 0.7, 0.97])
-def test_a_file_cut_short(file, share):
+def test_a_truncated_file_is_named(file, share):
     las(file, point_format=7)
     content = file.read_bytes()
     end = content.index(b"extended")  # in the last record; its end is not needed for the points
@@ -245,7 +245,7 @@ def test_a_file_cut_short(file, share):
         whole(file)
 
 
-def test_a_file_cut_between_two_points(tmp_path):
+def test_a_file_truncated_between_two_points_is_named(tmp_path):
     file = las(tmp_path / "tile.las", point_format=7)
     with laspy.open(file) as reader:
         header = reader.header
@@ -255,7 +255,7 @@ def test_a_file_cut_between_two_points(tmp_path):
         whole(file)
 
 
-def test_a_cut_file_leaves_no_copy(tmp_path):
+def test_a_truncated_file_leaves_no_copy(tmp_path):
     file = las(tmp_path / "tile.laz")
     file.write_bytes(file.read_bytes()[:-1200])
     with pytest.raises(DataError, match="cannot be read"):
@@ -285,7 +285,7 @@ def test_a_header_that_makes_coordinates_infinite(file):
 
 
 @pytest.mark.parametrize("package", ["laspy", "lazrs"])
-def test_a_missing_package_is_told_by_the_name_of_the_extra(monkeypatch, package):
+def test_a_missing_package_names_the_extra(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "equiseg.data.points.formats.las")
     with pytest.raises(ImportError, match=r"equiseg\[points\]"):

@@ -1,4 +1,4 @@
-"""PLY files: every byte order, elements on all sides of the vertices, and broken files."""
+"""PLY files: every byte order, elements before and after the vertices, and broken files."""
 
 import struct
 from pathlib import Path
@@ -32,7 +32,7 @@ def rows():
 
 
 def ply(file, form, *, vertex=VERTEX, rows=None, faces_first=False, promised=None):
-    """A mesh written number by number, independently of the package's own writer."""
+    """Write a mesh number by number, independently of the writer in the package."""
     rows = globals()["rows"]() if rows is None else rows
     element = [f"element vertex {len(rows) if promised is None else promised}"]
     element += [f"property {kind} {name}" for kind, name in vertex]
@@ -60,7 +60,7 @@ def file(tmp_path) -> Path:
 
 @pytest.mark.parametrize("faces_first", [False, True])
 @pytest.mark.parametrize("form", ["ascii", "binary_little_endian", "binary_big_endian"])
-def test_vertices_are_read_whatever_stands_around_them(file, form, faces_first):
+def test_vertices_are_read_between_other_elements(file, form, faces_first):
     cloud = read_ply(ply(file, form, faces_first=faces_first), ["rgb"])
     np.testing.assert_array_equal(cloud.xyz_N3, XYZ)
     np.testing.assert_allclose(cloud.attributes["rgb"], RGB / 255, rtol=1e-6)
@@ -86,7 +86,7 @@ def test_attributes_are_composed_and_scaled(file):
         "quality": [[-2.5], [9]],
         "normal": [[0, 0.6, 0.8], [0, 0, 0]],
         "returns": [[1 / 7, 1], [2 / 7, 1]],
-        "intensity": [[16384], [65535]],  # of no type that tells its scale
+        "intensity": [[16384], [65535]],  # of a type without an implied scale
     }
     for name, values in expected.items():
         np.testing.assert_allclose(cloud.attributes[name], values, rtol=1e-6)
@@ -100,7 +100,7 @@ def test_colours_of_16_bit_keep_their_scale_even_if_dark(file):
     np.testing.assert_allclose(read_ply(file, ["rgb"]).attributes["rgb"], expected, rtol=1e-6)
 
 
-def test_what_is_written_is_read(file):
+def test_written_files_are_read_unchanged(file):
     write_ply(file, XYZ, rgb_N3=RGB, labels_N=CODES)
     assert b"property float x\n" in file.read_bytes()
     cloud = read_ply(file, ["rgb"])
@@ -124,13 +124,13 @@ def test_large_coordinates_are_written_in_double(file):
         ({"xyz_N3": XYZ, "labels_N": CODES + 0.5}, "labels_N"),
     ],
 )
-def test_the_writer_refuses_what_does_not_fit(file, arguments, named):
+def test_the_writer_refuses_invalid_arguments(file, arguments, named):
     with pytest.raises(ValueError, match=named):
         write_ply(file, **arguments)
     assert not file.exists()
 
 
-def test_an_attribute_that_is_not_there_is_named_with_those_that_are(file):
+def test_a_missing_attribute_is_named_with_the_existing_ones(file):
     with pytest.raises(DataError, match=r"scan\.ply: has no attribute 'nir', only \['rgb', 'red'"):
         read_ply(ply(file, "ascii"), ["nir"])
 
@@ -148,7 +148,7 @@ def test_a_file_with_too_few_vertices(file, form, faces_first):
         read_ply(file)
 
 
-def test_a_file_cut_within_the_faces_before_the_vertices(file):
+def test_a_file_truncated_in_the_faces_before_the_vertices(file):
     ply(file, "binary_big_endian", faces_first=True)
     content = file.read_bytes()
     file.write_bytes(content[: content.index(b"end_header") + 20])
@@ -163,7 +163,7 @@ def test_a_file_cut_within_the_faces_before_the_vertices(file):
         (b"property float x", b"property half x", "header line 'property half x'"),
         (b"element vertex 3", b"element vertex three", "header line 'element vertex three'"),
         (b"format ascii", b"format utf8", "header line 'format utf8"),
-        (b"end_header", b"comment", "cannot understand header line|no end_header"),
+        (b"end_header", b"comment", "cannot parse header line|no end_header"),
         (b"property float z", b"property float height", r"no \['z'\]"),
         (b"property float z", b"property float y", "share a name"),
         (b"property float z", b"property list uchar int z", "lists"),
@@ -183,7 +183,7 @@ def test_a_broken_file_is_named_with_what_is_wrong(file, old, new, said):
     assert str(error.value).startswith(str(file))
 
 
-def test_a_file_that_is_not_there(file):
+def test_a_missing_file_is_named(file):
     with pytest.raises(DataError, match=r"scan\.ply: cannot be read"):
         read_ply(file)
 

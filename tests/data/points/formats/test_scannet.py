@@ -1,4 +1,4 @@
-"""ScanNet200 in both layouts, what can be wrong with one, and submissions to its benchmark."""
+"""ScanNet200 in both layouts, errors in them, and submissions to its benchmark."""
 
 import csv
 import json
@@ -48,7 +48,7 @@ def test_the_official_layout_gives_vertices_colours_and_label_ids(official):
     assert {0, 1, 2, 3, 4, 130, 1357} == set(cloud.codes_N.tolist())
 
 
-def test_the_preprocessed_layout_gives_the_same_but_for_categories_outside_the_benchmark(
+def test_the_preprocessed_layout_gives_the_same_except_for_other_categories(
     preprocessed,
 ):
     scene = made_up_scene(NAME)
@@ -85,7 +85,7 @@ def test_preprocessed_scenes_come_in_the_order_of_their_names(preprocessed):
     assert names == sorted(SPLITS["train"])
 
 
-def test_lists_and_label_map_may_lie_in_splits(official):
+def test_lists_and_label_map_may_be_in_the_folder_splits(official):
     (official / "splits").mkdir()
     for file in [*official.glob("*.txt"), official / LABEL_MAP]:
         file.rename(official / "splits" / file.name)
@@ -194,7 +194,7 @@ def test_the_card_has_the_classes_and_groups_of_the_benchmark():
 
 @pytest.fixture
 def submission(official):
-    """A folder of predictions that the checker likes."""
+    """A folder of predictions without problems."""
     folder = official / "submission"
     for name in SPLITS["test"]:
         points = len(made_up_scene(name).xyz_N3)
@@ -222,13 +222,13 @@ def test_a_submission_has_one_id_a_line_in_the_order_given(tmp_path):
         ([[1, 2]], r"whole numbers of shape \(N,\), got int64 \(1, 2\)"),
     ],
 )
-def test_what_the_benchmark_would_refuse_is_not_written(tmp_path, ids, message):
+def test_invalid_submissions_are_not_written(tmp_path, ids, message):
     with pytest.raises(ValueError, match=message):
         write_submission(tmp_path / "scene0707_00.txt", np.array(ids))
     assert not (tmp_path / "scene0707_00.txt").exists()
 
 
-def test_missing_and_extra_files_are_told(submission, official):
+def test_missing_and_extra_files_are_reported(submission, official):
     (submission / "scene0707_00.txt").rename(submission / "scene0707.txt")
     assert check_submission(submission, official) == [
         f"{submission / 'scene0707_00.txt'}: missing",
@@ -236,7 +236,7 @@ def test_missing_and_extra_files_are_told(submission, official):
     ]
 
 
-def test_a_wrong_number_of_lines_is_told(submission, official):
+def test_a_wrong_number_of_lines_is_reported(submission, official):
     file = submission / "scene0707_00.txt"
     points = len(file.read_text().splitlines())
     file.write_text(file.read_text() + "1\n")
@@ -253,13 +253,13 @@ def test_lines_that_are_no_id_are_counted(submission, official):
     assert problem == (f"{file}: 4 lines hold no id of the benchmark, such as '0', '1.0', ''")
 
 
-def test_a_file_that_is_no_text_is_told(submission, official):
+def test_a_file_that_is_no_text_is_reported(submission, official):
     (submission / "scene0707_00.txt").write_bytes(b"\xff\xfe1\n")
     (problem,) = check_submission(submission, official)
     assert "scene0707_00.txt: cannot be read as text" in problem
 
 
-def test_a_submission_folder_that_does_not_exist_is_told(official):
+def test_a_missing_submission_folder_is_reported(official):
     assert check_submission(official / "no", official) == [f"{official / 'no'}: no such folder"]
 
 

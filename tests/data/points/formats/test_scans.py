@@ -46,7 +46,7 @@ def test_where_blocks_are_dealt_every_split_has_all_scans(tmp_path):
     assert names(card, "train") == names(card, "val") == ["a", "b"]
 
 
-def test_names_come_from_what_the_wildcards_found(tmp_path):
+def test_names_come_from_the_text_of_the_wildcards(tmp_path):
     save(tmp_path / "areas" / "1" / "hall.npz", tmp_path / "areas" / "2" / "hall.npz")
     card = card_of(tmp_path, points="areas/*/*.npz", splits=["train", "val"], block=1.0)
     assert names(card, "train") == ["1_hall", "2_hall"]
@@ -63,7 +63,7 @@ def test_two_scans_of_one_name_are_refused(tmp_path):
         find_scans(card_of(tmp_path, points="*", splits=["train", "val"], block=1.0), "val")
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_missing_scans_and_splits_are_named(tmp_path):
     save(tmp_path / "x1.npz")
     card = card_of(tmp_path, points="{split}/*.npz")
     with pytest.raises(DataError, match=r"(?s)no scan of this name .*\(1\):\s+x2$"):

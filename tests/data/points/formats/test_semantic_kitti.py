@@ -1,4 +1,4 @@
-"""SemanticKITTI's official layout, and what can be wrong in it."""
+"""SemanticKITTI's official layout, and errors in it."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_splits_are_the_official_sequences(root):
     assert [file.parts[-3] for file in find_scans(root, "test")] == ["11", "11"]
 
 
-def test_the_folder_above_does_as_well(root, tmp_path_factory):
+def test_the_parent_folder_is_accepted(root, tmp_path_factory):
     above = tmp_path_factory.mktemp("above")
     (above / "dataset").symlink_to(root)
     assert len(find_scans(above, "train")) == 4
@@ -95,11 +95,11 @@ def test_broken_scans(root, points, labels, said):
         read_scan(file, ["intensity"])
 
 
-def test_colours_it_does_not_have(root):
+def test_missing_colours_are_named(root):
     with pytest.raises(DataError, match=r"no attribute 'rgb', only \['intensity'\]"):
         read_scan(scan(root), ["rgb"])
 
 
-def test_a_scan_that_is_not_there(root):
+def test_a_missing_scan_is_named(root):
     with pytest.raises(DataError, match="cannot be read"):
         read_scan(root / "velodyne/000000.bin")

@@ -1,4 +1,4 @@
-"""The one table of scan formats; a function of a user's own is a row like the others."""
+"""The table of scan formats, and users' own functions as formats."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ XYZ = np.arange(12.0).reshape(4, 3)
 
 
 @pytest.mark.parametrize("row", FORMATS.values(), ids=lambda row: row.name)
-def test_every_row_says_how_its_scans_are_found(row):
+def test_every_format_has_suffixes_or_an_official_layout(row):
     assert row.suffixes or row.official  # by a pattern or by a layout
     assert row.label_names
     assert not (row.official and row.pattern)
@@ -51,7 +51,7 @@ def own(tmp_path, body):
     return find_format(f"{file}:read")
 
 
-def test_a_function_reads_the_attributes_that_are_wanted(tmp_path):
+def test_a_function_reads_the_wanted_attributes(tmp_path):
     row = own(tmp_path, "return PointCloud(XYZ, {'grey': XYZ[:, 0], 'b': XYZ}, np.arange(4))")
     (cloud,) = row.read(tmp_path / "a.xyz", ["grey"], tmp_path)
     assert isinstance(cloud, PointCloud)
@@ -60,7 +60,7 @@ def test_a_function_reads_the_attributes_that_are_wanted(tmp_path):
     assert cloud.codes_N.tolist() == [0, 1, 2, 3]
     assert format_of_file(tmp_path / "a.any", row.name).name == row.name
     (source,) = row.companions(tmp_path / "a.xyz", tmp_path)
-    assert source.name.startswith("reader_")  # scans are read anew when the code changes
+    assert source.name.startswith("reader_")  # scans are read again when the code changes
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,6 @@ def test_a_function_reads_the_attributes_that_are_wanted(tmp_path):
         ("raise OSError('cut short')", "failed: OSError: cut short"),
     ],
 )
-def test_what_it_may_not_return(tmp_path, body, message):
+def test_invalid_results_are_refused(tmp_path, body, message):
     with np.errstate(all="ignore"), pytest.raises(DataError, match=rf"(?s)a\.xyz.*{message}"):
         list(own(tmp_path, body).read(tmp_path / "a.xyz", ["grey"], tmp_path))

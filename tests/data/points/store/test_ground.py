@@ -33,7 +33,7 @@ def test_heights_of_ground_house_and_trees(village):
     error = height_above_ground(xyz) - height
     assert np.abs(error[height == 0]).max() < 0.6
     assert np.abs(np.median(error[height == 0])) < 0.1
-    assert np.abs(error[height == 6]).max() < 1.5  # its ground is told from around it
+    assert np.abs(error[height == 6]).max() < 1.5  # its ground is interpolated
 
 
 def test_a_stray_echo_deep_below_is_no_pit(village):
@@ -43,7 +43,7 @@ def test_a_stray_echo_deep_below_is_no_pit(village):
     assert np.abs(error[height == 0]).max() < 0.6
 
 
-def test_taken_in_by_parts_it_is_the_same(village):
+def test_parts_give_the_same_ground(village):
     xyz, _ = village
     ground = Ground(xyz[:, :2].min(0), xyz[:, :2].max(0), len(xyz))
     for part in np.array_split(xyz, 7):
@@ -51,13 +51,13 @@ def test_taken_in_by_parts_it_is_the_same(village):
     assert np.array_equal(ground.heights(xyz), height_above_ground(xyz))
 
 
-def test_the_place_on_earth_does_not_matter(village):
+def test_large_coordinates_change_nothing(village):
     xyz, _ = village
     moved = height_above_ground(xyz + np.array([700_000, 6_600_000, 0]))
     assert np.abs(moved - height_above_ground(xyz)).max() < 1e-3
 
 
-def test_uphill_is_as_downhill():
+def test_uphill_and_downhill_give_the_same_heights():
     rng = np.random.default_rng(0)
     x, y = rng.uniform(0, 400, (2, 40_000))  # a point in 4 square meters, cells of 4 m
     uphill = height_above_ground(np.column_stack([x, y, 0.1 * x]))
@@ -70,7 +70,7 @@ def test_points_at_one_place_are_ground(xyz):
     assert height_above_ground(np.array(xyz)).tolist() == [0.0] * len(xyz)
 
 
-def test_a_point_far_away_does_not_take_all_memory():
+def test_a_stray_point_far_away_does_not_exhaust_memory():
     xyz = np.array([[0.0, 0.0, 1.0], [1e5, 1e5, 2.0]])
     assert Ground(xyz[0, :2], xyz[1, :2], 10**7).cell >= 1e5 / 4096
 

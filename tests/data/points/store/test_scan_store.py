@@ -33,7 +33,7 @@ def card_of(root, **fields):
 
 
 def scan_of(root, count=2000, side=(40.0, 30.0), seed=0, **arrays):
-    """A made-up scan on disk, and its arrays."""
+    """A synthetic scan on disk, and its arrays."""
     rng = np.random.default_rng(seed)
     xyz = ORIGIN + rng.uniform(0, [*side, 8], (count, 3))
     xyz[0] = ORIGIN
@@ -61,7 +61,7 @@ def reads(monkeypatch):
     return counted
 
 
-def test_every_point_is_there_with_its_attributes(tmp_path, monkeypatch):
+def test_every_point_is_stored_with_its_attributes(tmp_path, monkeypatch):
     monkeypatch.setattr(building, "_PART", 300)  # several parts
     scan, given = scan_of(tmp_path)
     store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
@@ -76,7 +76,7 @@ def test_every_point_is_there_with_its_attributes(tmp_path, monkeypatch):
     assert store.labels_N.dtype == np.uint8
 
 
-def test_rows_are_sorted_by_block_and_then_as_in_the_file(tmp_path, monkeypatch):
+def test_rows_are_sorted_by_block_then_by_order_in_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(building, "_PART", 300)
     scan, _ = scan_of(tmp_path)
     store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
@@ -181,7 +181,7 @@ def test_a_damaged_store_is_built_anew(tmp_path, reads, name):
 
 
 def test_a_killed_build_leaves_no_store(tmp_path, reads):
-    """The process ends in the middle, with no chance to tidy up."""
+    """The process is killed during the build, without cleaning up."""
     scan, _ = scan_of(tmp_path)
     script = """
 import os, sys
@@ -205,7 +205,7 @@ ScanStore.open(card_of(root), Scan("a", root / "a.npz"), root / "cache")
     assert len(store) == 2000
 
 
-def test_two_at_once_get_one_store(tmp_path, monkeypatch):
+def test_two_processes_share_one_store(tmp_path, monkeypatch):
     scan, _ = scan_of(tmp_path)
     both = threading.Barrier(2, timeout=60)
     stores, real = [], building.build
@@ -230,7 +230,7 @@ def test_two_at_once_get_one_store(tmp_path, monkeypatch):
     assert [entry.name for entry in (tmp_path / "c").iterdir()] == [stores[0].folder.name]
 
 
-def test_memory_is_that_of_a_part(tmp_path, monkeypatch):
+def test_memory_does_not_exceed_a_part(tmp_path, monkeypatch):
     count, parts = 400_000, 20
     rng = np.random.default_rng(0)
 
@@ -253,7 +253,7 @@ def test_memory_is_that_of_a_part(tmp_path, monkeypatch):
     assert peak < count * 24 / 1.5  # the coordinates alone, in float64, would be more
 
 
-def test_unknown_codes_are_told_with_their_counts(tmp_path):
+def test_unknown_codes_are_named_with_their_counts(tmp_path):
     codes = np.array([2, 6, 64, 64, 9])
     scan, _ = scan_of(tmp_path, 5, labels=codes)
     with pytest.raises(
@@ -283,7 +283,7 @@ def test_many_classes_have_wide_labels(tmp_path):
     assert sorted(store.labels_N) == [0, 7, 299]
 
 
-def test_a_scan_without_labels_can_be_shown(tmp_path):
+def test_a_scan_without_labels_is_stored(tmp_path):
     scan, _ = scan_of(tmp_path, labels=None)
     store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
     assert store.labels_N is None
@@ -303,7 +303,7 @@ def test_a_feature_of_several_channels_needs_a_known_name(tmp_path):
         ScanStore.open(card_of(tmp_path, features=["waves"]), scan, tmp_path / "cache")
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"gone\.npz"):
         ScanStore.open(card_of(tmp_path), Scan("gone", tmp_path / "gone.npz"), tmp_path / "cache")
 
@@ -346,7 +346,7 @@ def test_rows_of_a_window_read_only_blocks_that_touch_it(tmp_path, monkeypatch):
     assert len(store.rows(upper, lower)) == 0
 
 
-def test_the_margin_holds_what_is_near_the_block(tmp_path):
+def test_the_margin_contains_the_points_near_the_block(tmp_path):
     scan, _ = scan_of(tmp_path)
     store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
     core = store.block_rows(4)
@@ -362,7 +362,7 @@ def test_the_margin_holds_what_is_near_the_block(tmp_path):
 @pytest.mark.parametrize(
     ("side", "shift"), [(10.0, (0, 0)), (7.0, (3.5, 1.1)), (0.3, (0.1, 0)), (99.0, (5, 5))]
 )
-def test_windows_hold_every_point_exactly_once(tmp_path, stored, side, shift):
+def test_windows_contain_every_point_exactly_once(tmp_path, stored, side, shift):
     xyz = ORIGIN + np.random.default_rng(2).integers(0, 41, (500, 3)) / 10  # on edges of cells
     scan, _ = scan_of(tmp_path, 500, xyz=xyz)
     store = ScanStore.open(card_of(tmp_path, block=stored), scan, tmp_path / "cache")
@@ -381,7 +381,7 @@ def test_windows_hold_every_point_exactly_once(tmp_path, stored, side, shift):
     assert (seen == 1).all()
 
 
-def test_a_point_whose_cell_is_rounded_wrong_is_seen(tmp_path):
+def test_a_point_on_a_rounded_cell_border_is_found(tmp_path):
     xyz = np.array([[0.0, 0, 0], [2, 2, 0]])  # (2 - 0.1) / 0.1 < 19, but 19 * 0.1 + 0.1 == 2
     scan, _ = scan_of(tmp_path, 2, xyz=xyz)
     store = ScanStore.open(card_of(tmp_path, block=None), scan, tmp_path / "cache")
@@ -412,7 +412,7 @@ def test_a_sample_shows_context_without_its_labels(tmp_path):
     assert np.array_equal(sample.features_NC, store.features_NC[rows])
 
 
-def test_a_store_travels_by_its_path(tmp_path):
+def test_a_store_is_pickled_by_its_path(tmp_path):
     scan, _ = scan_of(tmp_path, 50_000)
     store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
     packed = pickle.dumps(store)

@@ -19,7 +19,7 @@ def test_the_rule_by_hand():
     assert [dealt[block] for block in (2, 1, 5, 4, 0, 3)] == ["a", "b", "c", "a", "b", "c"]
 
 
-def test_of_two_classes_alike_the_lower_id_goes_first():
+def test_of_two_equal_classes_the_lower_id_goes_first():
     assert deal_blocks(np.array([[0, 3], [3, 0]]), ["a", "b"]) == ["b", "a"]
 
 
@@ -54,7 +54,7 @@ def test_rare_classes_are_spread_better_than_by_chance_and_others_no_worse():
     assert ratio_K.max() < 1.2
 
 
-def test_it_is_the_same_every_time_and_needs_no_blocks():
+def test_it_is_deterministic_and_accepts_no_blocks():
     counts_BK = np.random.default_rng(1).integers(0, 3, (50, 4))
     assert deal_blocks(counts_BK, PATTERN) == deal_blocks(counts_BK.copy(), PATTERN)
     assert deal_blocks(np.zeros((0, 4)), PATTERN) == []
@@ -64,6 +64,6 @@ def test_it_is_the_same_every_time_and_needs_no_blocks():
     ("counts", "pattern", "message"),
     [([1, 2], ["a"], "counts_BK"), ([[-1]], ["a"], "counts_BK"), ([[1]], [], "pattern")],
 )
-def test_what_it_refuses(counts, pattern, message):
+def test_invalid_arguments_are_refused(counts, pattern, message):
     with pytest.raises(ValueError, match=message):
         deal_blocks(np.array(counts), pattern)

@@ -1,1 +1,1 @@
-"""Scan formats: one file a format, and which scans a card has."""
+"""Scan formats: one file per format, and the scans of a card."""

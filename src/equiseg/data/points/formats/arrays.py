@@ -1,4 +1,4 @@
-"""Point clouds as numpy arrays: an .npz, a folder of .npy files, or a range image."""
+"""Reading point clouds from numpy arrays: an .npz, a folder of .npy files, or a range image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.label_values import to_range
 from equiseg.data.points.formats.table import FORMATS
 
-# The names an array may have, in lower case; the first that is there is taken.
+# Possible names of an array, in lower case; the first that exists is used.
 SYNONYMS = {
     "xyz": ("xyz", "coord", "coords", "points", "pos"),
     "rgb": ("rgb", "color", "colors"),
@@ -25,21 +25,21 @@ SYNONYMS = {
 }
 _RANGE_IMAGE = "feat"
 _CURE = "; save it again, or leave it out of the split"
-# What numpy raises on files that are broken, or hold pickled objects.
+# Exceptions of numpy for files that are broken or contain pickled objects.
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def read_arrays(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
     """Read the arrays of a point cloud, one row per point.
 
-    Coordinates, colours, normals, intensities and labels go by any of their :data:`SYNONYMS`
+    Coordinates, colours, normals, intensities and labels may have any of their :data:`SYNONYMS`
     (Pointcept's ``coord.npy color.npy normal.npy segment.npy`` among them); any other attribute is
-    the array of that name. Colours and intensities of 8 or 16 bit and floats up to 255 or 65535
-    are scaled to [0, 1], see :func:`~equiseg.data.points.formats.label_values.full_scale`.
+    the array of that name. Colours and intensities of 8 or 16 bit and floats up to 255 or 65535 are
+    scaled to [0, 1], see :func:`~equiseg.data.points.formats.label_values.full_scale`.
 
     An .npz with ``feat`` (H, W, 4 or 5) and no coordinates is a range image of a rotating lidar:
-    x, y, z, ``intensity`` and ``range``, the points being the pixels whose range (without a
-    fifth channel: distance from the origin) is above 0; ``label`` is (H, W).
+    x, y, z, ``intensity`` and ``range``. Its points are the pixels with a range above 0 (without a
+    fifth channel: a distance from the origin above 0); ``label`` is (H, W).
 
     Args:
         file: An .npz file, or a folder of .npy files. Pickled objects are never loaded.
@@ -47,7 +47,7 @@ def read_arrays(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
 
     Raises:
         DataError: If the file cannot be read, has no coordinates or no points, lacks a wanted
-            attribute, or holds values that cannot be used.
+            attribute, or contains invalid values.
     """
     names = _names(file)
     if _RANGE_IMAGE in names and not set(names) & set(SYNONYMS["xyz"]):
@@ -67,7 +67,7 @@ def read_arrays(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
 
 
 def _needed(places: Mapping[str, str], wanted: Sequence[str], file: Path) -> dict[str, str]:
-    """The arrays to load, of all there are."""
+    """The arrays to load, by their names in the file."""
     refuse_missing(wanted, [role for role in places if role not in ("xyz", "labels")], file)
     return {role: places[role] for role in ("xyz", "labels", *wanted) if role in places}
 
@@ -98,7 +98,7 @@ def _from_range_image(
         range_HW = image_HWC[..., 4]
     else:
         range_HW = np.linalg.norm(image_HWC[..., :3], axis=-1)
-    valid_HW = ~(range_HW <= 0)  # NaN is not empty, it is wrong, and told below
+    valid_HW = ~(range_HW <= 0)  # NaN is an error and is reported below
     points = {
         "xyz": image_HWC[valid_HW][:, :3],
         "intensity": image_HWC[valid_HW][:, 3],
@@ -109,11 +109,11 @@ def _from_range_image(
 
 
 def _names(file: Path) -> dict[str, str]:
-    """Names of the arrays as they are stored, by their lower case."""
+    """Stored names of the arrays, by name in lower case."""
     if file.is_dir():
         names: Iterable[str] = sorted(path.stem for path in file.glob("*.npy"))
     elif file.suffix.lower() != ".npz":
-        raise DataError(f"{file}: arrays come as an .npz or as a folder of .npy files{_CURE}")
+        raise DataError(f"{file}: arrays must be an .npz or a folder of .npy files{_CURE}")
     else:
         try:
             with zipfile.ZipFile(file) as archive:

@@ -1,4 +1,4 @@
-"""Checks that every reader of point clouds makes before it returns points."""
+"""Checks of point clouds that every reader makes before it returns points."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import CHANNELS, PointCloud
 
-# Coordinates that the file itself rounds more coarsely than this, in meters, have lost the shape
-# of small things. 0.05 m is a small voxel; float32 reaches it at 524 km from the origin.
+# Coordinates that the file rounds more coarsely than this, in meters, have lost the shape of small
+# objects. 0.05 m is a small voxel; float32 rounds so coarsely from 524 km of the origin.
 _COARSEST = 0.05
 _INSPECT = "; export the scan again, or leave it out of the split"
 
@@ -21,9 +21,9 @@ def checked(cloud: PointCloud, file: Path, stored_dtype: npt.DTypeLike) -> Point
     """The cloud in the types that :class:`PointCloud` promises, if its values can be used.
 
     Args:
-        cloud: What a reader found, in any numeric types; attributes of one channel may be (N,).
-        file: Its file, for the message.
-        stored_dtype: Type of the coordinates in the file; its rounding cannot be undone.
+        cloud: The result of a reader, in any numeric types; attributes of one channel may be (N,).
+        file: The file, for messages.
+        stored_dtype: Type of the coordinates in the file, which limits their precision.
 
     Returns:
         The same points: float64 coordinates, (N, C) float32 attributes, int64 codes.
@@ -54,7 +54,7 @@ def refuse_missing(wanted: Iterable[str], available: Iterable[str], file: Path) 
     """Refuse a file that lacks a wanted attribute, and list its attributes.
 
     Raises:
-        DataError: If there is one.
+        DataError: If an attribute is missing.
     """
     available = list(dict.fromkeys(available))
     if missing := [name for name in wanted if name not in available]:
@@ -85,7 +85,7 @@ def _checked_codes(codes: np.ndarray, points: int, file: Path) -> np.ndarray:
             f"{file}: {points} points, but labels of shape {codes.shape}; there must be one label "
             f"per point{_INSPECT}"
         )
-    with np.errstate(invalid="ignore"):  # NaN is no whole number either, told below
+    with np.errstate(invalid="ignore"):  # NaN is no whole number and is reported below
         codes_N = codes.astype(np.int64)
     if len(wrong := codes[codes_N != codes]):
         raise DataError(f"{file}: labels must be whole numbers, got {wrong[:5].tolist()}{_INSPECT}")

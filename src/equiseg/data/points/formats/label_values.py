@@ -1,4 +1,4 @@
-"""Raw values of a file's attributes, brought to the ranges that PointCloud promises."""
+"""Scaling of raw attribute values to the ranges of PointCloud."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from equiseg.data.errors import DataError
 
-MOST_RETURNS = 7  # of one pulse in the classic LAS formats: what "returns" is divided by
+MOST_RETURNS = 7  # returns per pulse in the classic LAS formats: the divisor of "returns"
 _IN_UNIT_RANGE = ("rgb", "nir")
-_TELLING = (np.uint8, np.uint16)  # types that tell their full scale
+_TELLING = (np.uint8, np.uint16)  # types that imply their full scale
 
 
 def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
-    """Attribute ``name`` from raw values: (N,) or (N, C), unsigned or float.
+    """Scale raw values of the attribute ``name``: (N,) or (N, C), unsigned or float.
 
-    Colours and near infrared go to [0, 1] (see :func:`full_scale`), intensity too where it is of
-    unsigned 8 or 16 bit; normals to length 1 (a zero normal stays zero), return numbers over 7.
-    Anything else stays as it is: a scale guessed from the values of one file would differ
+    Colours and near infrared are scaled to [0, 1] (see :func:`full_scale`), and so is intensity of
+    unsigned 8 or 16 bit; normals to length 1 (a zero normal stays zero); return numbers are divided
+    by 7. Other attributes are unchanged: a scale guessed from the values of one file would differ
     between files, and networks standardise their channels.
 
     Raises:
@@ -32,7 +32,7 @@ def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
         divisor = np.where(lengths > 0, lengths, 1)
     elif name == "returns":
         divisor = MOST_RETURNS
-    with np.errstate(invalid="ignore"):  # infinities, refused by their cause elsewhere
+    with np.errstate(invalid="ignore"):  # infinities are refused elsewhere
         quotient: np.ndarray = values / divisor
     return quotient
 
@@ -40,9 +40,9 @@ def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
 def full_scale(name: str, values: np.ndarray, file: Path) -> int:
     """The raw value that means 1.
 
-    Unsigned integers of 8 and 16 bit tell it by their type: 255 and 65535. Floats up to 1 are in
-    range already. Otherwise the largest value of the file decides: 255 if none is above it, and
-    65535 if not.
+    For unsigned integers of 8 and 16 bit it follows from the type: 255 and 65535. Floats up to 1
+    are already in range. Otherwise the largest value of the file decides: 255 if no value is above
+    it, else 65535.
 
     Raises:
         DataError: If a value is negative or above 65535.
@@ -50,7 +50,7 @@ def full_scale(name: str, values: np.ndarray, file: Path) -> int:
     if values.dtype in _TELLING:
         return int(np.iinfo(values.dtype).max)
     if not values.size or np.isnan(values).any():
-        return 1  # refused by its cause elsewhere
+        return 1  # refused elsewhere
     least, most = values.min(), values.max()
     if least < 0 or most > 65535:
         raise DataError(

@@ -1,4 +1,4 @@
-"""LAS and LAZ files: airborne lidar, streamed in, and written back with new classes."""
+"""LAS and LAZ files: reading in chunks, and writing with a new classification."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
         'LAS and LAZ files need laspy[lazrs]: pip install "equiseg[points]"'
     ) from error
 
-# What laspy and the decompressor raise on files that are broken.
+# Exceptions of laspy and the decompressor for broken files.
 _BROKEN = (
     *(OSError, EOFError, ValueError, IndexError, RuntimeError, struct.error),
     laspy.errors.LaspyException,
@@ -38,7 +38,7 @@ _PARTS = {
 _NO_ATTRIBUTE = ("X", "Y", "Z", "classification")
 _FULL_16_BIT = 65535
 
-# Places in the header (LAS 1.4 R15, table 3), and in the record of the compression.
+# Offsets in the header (LAS 1.4 R15, table 3) and in the record of the compression.
 _EVLR_POINTERS = (227, 235)  # waveforms, extended records: 8 bytes each
 _CHUNK_SIZE = slice(12, 16)
 _VARIABLE, _USUAL = (size.to_bytes(4, "little") for size in (0xFFFFFFFF, 50_000))
@@ -57,25 +57,24 @@ def las_size(file: Path) -> int:
 def las_chunks(
     file: Path, wanted: Sequence[str] = (), *, points: int = 1_000_000
 ) -> Iterator[PointCloud]:
-    """Stream a LAS or LAZ file; codes are its classification.
+    """Read a LAS or LAZ file in chunks; the codes are its classification.
 
-    Intensities are over 65535. So are ``rgb`` and ``nir``, unless the first chunk in which one of
-    them is not zero stays within 255: such files hold 8-bit colours in 16-bit fields, and all
-    their chunks are over 255. (A file that fills them with zeros gives zeros.) ``returns`` is
-    (return number, number of returns) / 7. Any other dimension, extra ones included, is taken
-    as it is.
+    Intensities are divided by 65535, and so are ``rgb`` and ``nir``. If the first chunk with
+    nonzero values stays within 255, the file has 8-bit colours in 16-bit fields, and all its chunks
+    are divided by 255. (Colours that are all zero stay zero.) ``returns`` is (return number, number
+    of returns) / 7. Other dimensions, including extra ones, are unchanged.
 
     Args:
         file: The file.
         wanted: Names of the attributes to read.
-        points: Most points in a chunk, which bounds the memory.
+        points: Largest number of points in a chunk, which bounds the memory.
 
     Yields:
         The points in the order of the file.
 
     Raises:
-        DataError: If the file is not a LAS, is cut short, has no points or coordinates that are
-            not finite, or lacks a wanted attribute.
+        DataError: If the file is no LAS or LAZ file, is truncated, has no points, has coordinates
+            that are not finite, or lacks a wanted attribute.
     """
     full_scales: dict[str, int] = {}
     record = None
@@ -89,20 +88,20 @@ def las_chunks(
         cloud = PointCloud(xyz_N3, attributes, np.asarray(record.classification))
         yield checked(cloud, file, np.int32)
     if record is None:
-        checked(PointCloud(np.empty((0, 3))), file, np.int32)  # refuses it
+        checked(PointCloud(np.empty((0, 3))), file, np.int32)  # raises: no points
 
 
 def write_classification(source: Path, target: Path, classification_N: np.ndarray) -> None:
     """Copy a LAS or LAZ file with another classification; nothing else changes.
 
-    Header, records (VLRs and EVLRs) and all other dimensions are the bytes of the source. The one
-    exception is a COPC file: its octree index points into the compressed bytes, which change,
-    so its records are renamed and the copy is a plain LAZ. The target appears when it is
-    complete, and may be the source itself.
+    Header, records (VLRs and EVLRs) and all other dimensions are copied byte by byte. The one
+    exception is a COPC file: its octree index refers to compressed bytes, which change, so its
+    records are renamed and the copy is a plain LAZ. The target is written as a whole, and may be
+    the source itself.
 
     Args:
         source: The file to copy.
-        target: Where to; compressed if the source is, so of the same suffix.
+        target: The file to write, with the suffix of the source; compressed if the source is.
         classification_N: (N,) codes 0..255 in the order of the file.
 
     Raises:
@@ -122,7 +121,7 @@ def write_classification(source: Path, target: Path, classification_N: np.ndarra
 
 
 def _records(file: Path, points: int) -> Iterator[laspy.ScaleAwarePointRecord]:
-    """The points as laspy reads them; its errors name the file."""
+    """The point records of laspy; errors name the file."""
     seen = promised = 0
     try:
         with laspy.open(file) as reader:
@@ -158,13 +157,13 @@ def _attribute(
 
 
 def _full_scale(name: str, values: np.ndarray, known: dict[str, int], file: Path) -> int:
-    """The raw value that means 1; decided by the first values that are not zero."""
+    """The raw value that means 1; the first nonzero values decide it."""
     most = int(values.max())
     if most and name not in known:
         known[name] = 255 if most <= 255 else _FULL_16_BIT
     if most > known.get(name, _FULL_16_BIT):
         raise DataError(
-            f"{file}: values of {name!r} begin within 8 bit and later reach {most}; rescale them "
+            f"{file}: values of {name!r} start within 8 bit and later reach {most}; rescale them "
             "to 16 bit throughout, or leave this attribute out of the features"
         )
     return known.get(name, _FULL_16_BIT)
@@ -191,13 +190,13 @@ def _valid_codes(codes_N: np.ndarray, header: laspy.LasHeader, source: Path) -> 
 def _copy(
     read: BinaryIO, written: BinaryIO, header: laspy.LasHeader, codes_N: np.ndarray, source: Path
 ) -> None:
-    """Header and records as they are, points with their new codes, then what follows them."""
+    """Copy header and records, the points with new codes, then the rest of the file."""
     head = bytearray(read.read(header.offset_to_point_data))
     compressor = None
     if header.are_points_compressed:
         head = head.replace(_COPC, _NO_COPC)
         compression = header.vlrs.get("LasZipVlr")[0].record_data
-        if compression[_CHUNK_SIZE] == _VARIABLE:  # where to cut is only in the source's index
+        if compression[_CHUNK_SIZE] == _VARIABLE:  # the chunk sizes are only in the source's index
             usual = compression[: _CHUNK_SIZE.start] + _USUAL + compression[_CHUNK_SIZE.stop :]
             head = head.replace(compression, usual)
             compression = usual

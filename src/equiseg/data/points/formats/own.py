@@ -1,4 +1,4 @@
-"""A scan format of a user's own: a function that reads one file."""
+"""Scan formats of users: a function that reads one file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from equiseg.dotted_names import find_object
 
 
 def own_format(form: str) -> ScanFormat:
-    """The format that a function of a user's own reads.
+    """The scan format of a user's reading function.
 
     Args:
         form: "my_module.read" or "file.py:read", called as ``read(path) -> PointCloud``. Colours
-            and intensities are to lie in [0, 1]; of the attributes, those are taken that the card
-            names under ``features``.
+            and intensities must be in [0, 1]. The attributes that the card names under ``features``
+            are used.
 
     Raises:
         ValueError: If there is no such function.
@@ -57,7 +57,7 @@ def own_format(form: str) -> ScanFormat:
 
 
 def _source(function: object) -> list[Path]:
-    """The file of the function: scans are read anew when it has changed."""
+    """The file of the function; scans are read again when it changes."""
     module = sys.modules.get(getattr(function, "__module__", ""))
     file = getattr(module, "__file__", None)
     return [Path(file)] if file else []

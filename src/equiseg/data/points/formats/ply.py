@@ -1,9 +1,9 @@
-"""PLY files: the vertices of a mesh or a point cloud, ascii or binary, read and written."""
+"""PLY files: reading and writing the vertices of a mesh or a point cloud, ascii or binary."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -29,15 +29,15 @@ _TYPE_NAMES = {
 _TYPES = {name: kind for kind, names in _TYPE_NAMES.items() for name in names}
 _BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
 
-# Which properties make up an attribute; names are compared in lower case and without the
-# "scalar_" that CloudCompare puts in front.
+# The properties of each attribute; names are compared in lower case and without CloudCompare's
+# prefix "scalar_".
 _AXES = ("x", "y", "z")
 _PARTS = {
     "rgb": ("red", "green", "blue"),
     "normal": ("nx", "ny", "nz"),
     "returns": ("return_number", "number_of_returns"),
 }
-_LABELS = FORMATS["ply"].label_names  # the first that is there
+_LABELS = FORMATS["ply"].label_names  # the first that exists
 _CURE = "; export it again, or leave it out of the split"
 
 
@@ -45,9 +45,9 @@ def read_ply(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
     """Read the vertices of a PLY file; faces and all other elements are skipped.
 
     Colours are ``red green blue``, normals ``nx ny nz``, returns ``return_number
-    number_of_returns``, and any other attribute the property of that name, in lower case and
-    without CloudCompare's ``scalar_``. Class codes are ``label``, ``class`` or
-    ``classification``, whichever is there first. For scales see
+    number_of_returns``; any other attribute is the property with its name, in lower case and
+    without CloudCompare's ``scalar_``. Class codes are the first of ``label``, ``class`` and
+    ``classification`` that exists. For scales see
     :func:`~equiseg.data.points.formats.label_values.to_range`.
 
     Args:
@@ -55,8 +55,8 @@ def read_ply(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
         wanted: Names of the attributes to read.
 
     Raises:
-        DataError: If the file is not a PLY, is cut short, has no vertices or no coordinates,
-            lacks a wanted attribute, or holds values that cannot be used.
+        DataError: If the file is no PLY file, is truncated, has no vertices or no coordinates,
+            lacks a wanted attribute, or contains invalid values.
     """
     try:
         with file.open("rb") as stream:
@@ -89,14 +89,14 @@ def write_ply(
     """Write points as a binary little-endian PLY file that common viewers open.
 
     Args:
-        file: Where to; overwritten.
-        xyz_N3: (N, 3) coordinates, written as float32 (what viewers like best) unless that would
-            move one by more than 1 mm, then as float64.
+        file: The file to write; overwritten if it exists.
+        xyz_N3: (N, 3) coordinates, written as float32, which most viewers expect, or as float64 if
+            float32 would move a point by more than 1 mm.
         rgb_N3: (N, 3) uint8 colours.
         labels_N: (N,) whole numbers, written as the int property ``label``.
 
     Raises:
-        ValueError: If a shape, the type of the colours or a label does not fit.
+        ValueError: If a shape, the type of the colours or a label is invalid.
     """
     xyz_N3 = np.asarray(xyz_N3, dtype=np.float64)
     if xyz_N3.ndim != 2 or xyz_N3.shape[1] != 3:
@@ -118,25 +118,30 @@ def write_ply(
                 f"{labels_N.shape}"
             )
         columns["label"] = ("<i4", labels_N)
-    vertices = np.empty(len(xyz_N3), dtype=[(name, kind) for name, (kind, _) in columns.items()])
+    file.write_bytes(_encoded(columns, len(xyz_N3)))
+
+
+def _encoded(columns: Mapping[str, tuple[str, np.ndarray]], num_points: int) -> bytes:
+    """The bytes of a PLY file with these properties: name -> (type, values)."""
+    vertices = np.empty(num_points, dtype=[(name, kind) for name, (kind, _) in columns.items()])
     for name, (_, values) in columns.items():
         vertices[name] = values
     lines = [
         "ply",
         "format binary_little_endian 1.0",
-        f"element vertex {len(xyz_N3)}",
+        f"element vertex {num_points}",
         *(
             f"property {_TYPE_NAMES[kind.lstrip('<')][0]} {name}"
             for name, (kind, _) in columns.items()
         ),
         "end_header\n",
     ]
-    file.write_bytes("\n".join(lines).encode("ascii") + vertices.tobytes())
+    return "\n".join(lines).encode("ascii") + vertices.tobytes()
 
 
 @dataclass
 class _Element:
-    """One kind of thing in a file: its rows follow each other, each with these properties."""
+    """One element of a file: its name, number of rows and properties."""
 
     name: str
     count: int
@@ -149,7 +154,7 @@ class _Element:
 
 
 def _read_header(stream: BinaryIO, file: Path) -> tuple[str, list[_Element]]:
-    """The byte order and the elements; leaves the stream at the first byte of data."""
+    """Read the byte order and the elements; the stream then is at the first byte of data."""
     if stream.read(3) != b"ply" or stream.readline().strip():
         raise DataError(f"{file}: is not a PLY file: it does not begin with the line 'ply'{_CURE}")
     order, elements = None, []
@@ -174,7 +179,7 @@ def _read_header(stream: BinaryIO, file: Path) -> tuple[str, list[_Element]]:
                     raise ValueError
         except (KeyError, IndexError, ValueError) as error:
             text = " ".join(words)[:80]
-            raise DataError(f"{file}: cannot understand header line {text!r}{_CURE}") from error
+            raise DataError(f"{file}: cannot parse header line {text!r}{_CURE}") from error
     raise DataError(f"{file}: the header has no format or no end_header line{_CURE}")
 
 
@@ -213,7 +218,7 @@ def _read_vertices(
 
 
 def _end(data: bytes, start: int, order: str, element: _Element, file: Path) -> int:
-    """Where the bytes of an element end. Rows with lists are walked one by one."""
+    """End of the bytes of an element. Rows with lists are read one by one."""
     if not element.has_lists:
         return start + element.count * sum(np.dtype(kind).itemsize for _, kind in element.scalars)
     walk = [
@@ -261,7 +266,7 @@ def _ascii_columns(
 
 
 def _typed(values: np.ndarray, kind: str, name: str, file: Path) -> np.ndarray:
-    """Integers in their declared type, which tells their scale; floats as the text has them."""
+    """Integers in their declared type, which implies their scale; floats as float64."""
     if kind.startswith("f"):
         return values
     limits = np.iinfo(kind)

@@ -1,4 +1,4 @@
-"""ScanNet200: scenes of ScanNet v2, as downloaded or as arrays, with the benchmark's label ids.
+"""ScanNet200: scenes of ScanNet v2, official or preprocessed, with the label ids of the benchmark.
 
 The official layout (http://www.scan-net.org, Dai et al. 2017)::
 
@@ -35,7 +35,7 @@ from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.label_values import to_range
 from equiseg.data.points.formats.ply import read_ply
 
-UNANNOTATED = 0  # the code of a point that no annotator named
+UNANNOTATED = 0  # the code of a point without annotation
 _UNLABELLED_SPLIT = "test"
 _LABEL_MAP = "scannetv2-labels.combined.tsv"
 _ARRAYS = {"rgb": "color.npy", "normal": "normal.npy"}
@@ -53,12 +53,13 @@ def find_scenes(root: Path, split: str) -> list[Path]:
     """Folders of the scenes of a split, in the order of the official list, or of their names.
 
     Args:
-        root: A folder in either layout. Where it has a folder named as the split, that is the
-            preprocessed layout; otherwise there must be the list ``scannetv2_{split}.txt``.
-        split: train, val or test. All but test need labels.
+        root: A folder in either layout. If it has a folder with the name of the split, the layout
+            is preprocessed; otherwise it must have the list ``scannetv2_{split}.txt``.
+        split: train, val or test. Train and val need labels.
 
     Raises:
-        DataError: If there is neither, or files of a scene are missing; each is named.
+        DataError: If the folder has neither layout, or files of scenes are missing; the message
+            lists them.
     """
     if (root / split).is_dir():
         scenes = sorted(folder for folder in (root / split).iterdir() if folder.is_dir())
@@ -72,7 +73,7 @@ def find_scenes(root: Path, split: str) -> list[Path]:
             )
         scenes = [_scan_folder(root, name) for name in _text(list_file).split()]
         if split != _UNLABELLED_SPLIT:
-            _ids_by_category(root)  # a missing or old label map is told before any training
+            _ids_by_category(root)  # finds a missing or old label map before training
     if not scenes:
         raise DataError(f"{root}: split {split} has no scenes; check the download")
     if problems := [line for scene in scenes for line in _missing(scene, split)]:
@@ -84,18 +85,18 @@ def find_scenes(root: Path, split: str) -> list[Path]:
 def read_scene(path: Path, wanted: Sequence[str] = (), *, root: Path) -> PointCloud:
     """Read a scene; the points are the vertices in the order of the file.
 
-    Where groups overlap, the last one counts, as in the benchmark's own script. That script also
-    turns each scene upright by its ``axisAlignment``; coordinates here stay as they are.
+    If groups overlap, the last one counts, as in the script of the benchmark. That script also
+    aligns each scene by its ``axisAlignment``; here, coordinates are unchanged.
 
     Args:
         path: Folder of the scene, from :func:`find_scenes`.
-        wanted: Names of the attributes to read: rgb, and normal where the files have it.
-        root: Folder of the data, where the label map lies.
+        wanted: Names of the attributes to read: rgb, and normal if the files have it.
+        root: Folder of the data, with the label map.
 
     Returns:
-        The points; codes are label ids: those of :func:`benchmark_ids`, ids of other categories as
-        they are (only the official layout still knows them), and 0 where nothing is annotated. No
-        codes for a scene without label files.
+        The points. Codes are label ids: the ids of :func:`benchmark_ids`, ids of other categories
+        (in the official layout only), and 0 without annotation. A scene without label files has no
+        codes.
 
     Raises:
         DataError: If a file is missing, damaged, or does not fit the others.
@@ -117,7 +118,7 @@ def read_scene(path: Path, wanted: Sequence[str] = (), *, root: Path) -> PointCl
 
 
 def num_points(path: Path) -> int:
-    """How many points a scene has.
+    """Number of points of a scene.
 
     Raises:
         DataError: If its points cannot be read.
@@ -150,12 +151,12 @@ def _ids_of_indices(file: Path) -> np.ndarray:
 def _ids_of_segments(
     segments_file: Path, groups_file: Path, id_by_category: dict[str, int]
 ) -> np.ndarray:
-    """Label id of every vertex: of the category of the group of its segment."""
+    """Label id of every vertex, from the category of the group of its segment."""
     segments = _json_list(segments_file, "segIndices")
     id_by_segment: dict[int, int] = {}
     try:
         for group in _json_list(groups_file, "segGroups"):
-            # A category that the map does not know is no class: the benchmark's script agrees.
+            # A category that is not in the map is no class, as in the script of the benchmark.
             label_id = id_by_category.get(group["label"], UNANNOTATED)
             id_by_segment |= dict.fromkeys(group["segments"], label_id)
     except (KeyError, TypeError) as error:
@@ -167,7 +168,7 @@ def _ids_of_segments(
 
 
 def _ids_by_category(root: Path) -> dict[str, int]:
-    """The label map; the first row of a category counts."""
+    """The label map; for repeated categories, the first row counts."""
     file = _beside(root, _LABEL_MAP)
     ids: dict[str, int] = {}
     try:
@@ -187,7 +188,7 @@ def _ids_by_category(root: Path) -> dict[str, int]:
 
 
 def _missing(scene: Path, split: str) -> Iterator[str]:
-    """Files that a scene lacks, and what to do about it."""
+    """Yield a message for each missing file of a scene."""
     labelled = split != _UNLABELLED_SPLIT
     if scene.parent.name == split:
         needed = ["coord.npy", *(["segment200.npy"] if labelled else [])]
@@ -217,7 +218,7 @@ def _scan_folder(root: Path, name: str) -> Path:
 
 
 def _beside(root: Path, name: str) -> Path:
-    """A file of the whole data set: under the root or in splits/."""
+    """Path of a file of the whole data set: under the root or in splits/."""
     inner = root / "splits" / name
     return inner if inner.is_file() else root / name
 

@@ -1,4 +1,4 @@
-"""Files for the ScanNet200 benchmark: one label id a line, in the order of the vertices.
+"""Files for the ScanNet200 benchmark: one label id per line, in the order of the vertices.
 
 The benchmark takes an archive with ``SCENE.txt`` for every test scene at its top level.
 """
@@ -21,12 +21,13 @@ def write_submission(file: Path, ids_N: np.ndarray) -> None:
     """Write the prediction for one scene.
 
     Args:
-        file: ``SCENE.txt``; its folder is made.
-        ids_N: (N,) label ids (not class ids: of class k it is ``benchmark_ids()[k]``), one per
-            vertex of the scene's mesh and in its order.
+        file: ``SCENE.txt``; its folder is created.
+        ids_N: (N,) label ids (``benchmark_ids()[k]`` for class id k), one per vertex of the scene's
+            mesh, in its order.
 
     Raises:
-        ValueError: If it is not one whole number a vertex, or one is no id of the benchmark.
+        ValueError: If ``ids_N`` are not whole numbers of shape (N,), or one is no id of the
+            benchmark.
     """
     ids_N = np.asarray(ids_N)
     if ids_N.ndim != 1 or not np.issubdtype(ids_N.dtype, np.integer):
@@ -43,15 +44,15 @@ def write_submission(file: Path, ids_N: np.ndarray) -> None:
 
 
 def check_submission(folder: Path, root: Path, split: str = "test") -> list[str]:
-    """Everything that the benchmark would refuse, or count as wrong, in a folder of predictions.
+    """List the problems of a folder of predictions that the benchmark would refuse.
 
     Args:
         folder: Holds ``SCENE.txt`` for every scene of the split, and nothing else.
-        root: Folder of the data, which tells the scenes and their numbers of vertices.
-        split: The benchmark's is "test".
+        root: Folder of the data, for the scenes and their numbers of vertices.
+        split: Name of the split; the benchmark takes "test".
 
     Returns:
-        One line for each problem, beginning with the file; empty if there is none.
+        One line for each problem, beginning with the file; empty if there is no problem.
 
     Raises:
         DataError: If the data themselves cannot be read.
@@ -59,7 +60,7 @@ def check_submission(folder: Path, root: Path, split: str = "test") -> list[str]
     if not folder.is_dir():
         return [f"{folder}: no such folder"]
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; root is where ScanNet lies")
+        raise DataError(f"{root}: no such folder; root must be the folder of ScanNet")
     scenes = {f"{scene.name}.txt": scene for scene in find_scenes(root, split)}
     found = {entry.name for entry in folder.iterdir()}
     problems = [f"{folder / name}: missing" for name in scenes if name not in found]

@@ -1,4 +1,4 @@
-"""The scans of a card in any format: their names, their files, their points."""
+"""The scans of a card in any format: names, files and points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.table import find_format
 
-COMPUTED = ("height",)  # features that no file has to hold
+COMPUTED = ("height",)  # features that are not read from files
 _NO_FEATURES = ("one",)
 _CHANNEL_NAMES = {
     "rgb": ("red", "green", "blue"),
@@ -25,7 +25,7 @@ class Scan(NamedTuple):
     """One scan on disk.
 
     Attributes:
-        name: Unique among the scans of its split, and fit for a file name.
+        name: Name of the scan, unique in its split and valid as a file name.
         path: Its file, or the folder of its files.
     """
 
@@ -36,7 +36,7 @@ class Scan(NamedTuple):
 def channel_names(features: Sequence[str]) -> tuple[str, ...]:
     """Names of the channels of some features: ("rgb", "height") are red, green, blue, height.
 
-    No features are the single channel "one", a constant 1.
+    Without features, the single channel is "one", a constant 1.
     """
     names = [name for feature in features for name in _CHANNEL_NAMES.get(feature, (feature,))]
     return tuple(names) or _NO_FEATURES
@@ -52,12 +52,11 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
 
     Args:
         card: The description of the data set.
-        split: One of its splits. Where the card deals blocks to the splits, every split has all
-            scans.
+        split: Name of a split. If the card deals blocks to the splits, every split has all scans.
 
     Raises:
-        DataError: If the card has no such split, a scan that it lists is missing, none is found,
-            or two would have the same name.
+        DataError: If the card has no such split, a listed scan is missing, no scan is found, or two
+            scans have the same name.
     """
     if split not in card.splits:
         raise DataError(f"card {card.name} has no split {split!r}, only {card.split_names()}")
@@ -65,7 +64,7 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
     if find_format(card.form).official is not None:
         return _official_scans(card, split, chosen)
     whole = chosen if isinstance(chosen, str) else ""
-    # Where the split has no name of its own, "{split}/*.laz" leaves "/*.laz".
+    # If {split} is replaced by nothing, "{split}/*.laz" becomes "/*.laz".
     pattern = card.points.format(split=whole).lstrip("/")
     scans = _matching(card, pattern)
     if chosen is not None and not isinstance(chosen, str):
@@ -83,7 +82,7 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
 
 
 def source_files(card: PointCard, scan: Scan) -> list[Path]:
-    """The files that a scan is read from: it changes only when one of them does."""
+    """All files that a scan is read from."""
     files = [scan.path]
     if scan.path.is_dir():
         files = sorted(file for file in scan.path.iterdir() if file.is_file())
@@ -95,8 +94,8 @@ def chunks(card: PointCard, scan: Scan, wanted: Sequence[str]) -> Iterator[Point
     """The points of a scan in the order of its file; LAS and LAZ in parts, other formats at once.
 
     Args:
-        card: Says how the file is written.
-        scan: Which.
+        card: The card with the format of the file.
+        scan: The scan to read.
         wanted: Names of the attributes to read.
 
     Raises:
@@ -106,7 +105,7 @@ def chunks(card: PointCard, scan: Scan, wanted: Sequence[str]) -> Iterator[Point
 
 
 def _official_scans(card: PointCard, split: str, official: object) -> list[Scan]:
-    """Scans of a benchmark that lists its own splits."""
+    """Scans of a benchmark with official splits."""
     if not isinstance(official, str):
         raise DataError(
             f"card {card.name}: form {card.form!r} has splits of its own, so splits must map "
@@ -118,7 +117,7 @@ def _official_scans(card: PointCard, split: str, official: object) -> list[Scan]
 
 
 def _matching(card: PointCard, pattern: str) -> list[Scan]:
-    """Scans under the root that match, by name."""
+    """Scans under the root that match the pattern, by name."""
     parts = PurePath(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if _WILDCARDS & set(part)), len(parts) - 1)
     paths: dict[str, list[Path]] = {}
@@ -131,6 +130,6 @@ def _matching(card: PointCard, pattern: str) -> list[Scan]:
         )
     if twice := {name: same for name, same in paths.items() if len(same) > 1}:
         problems = [f"{name}: {', '.join(map(str, same))}" for name, same in twice.items()]
-        heading = f"card {card.name}: scans of one name; narrow points down to one of them"
+        heading = f"card {card.name}: scans with the same name; narrow points down to one of them"
         raise DataError.listing(heading, problems)
     return [Scan(name, same[0]) for name, same in sorted(paths.items())]

@@ -21,8 +21,8 @@ SEQUENCES = {
     "test": ("11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21"),
 }
 
-# Each class with the raw ids that belong to it: the benchmark's single-scan task, where moving
-# and standing things are one. All other ids (0, 1, 52, 99) are ignored.
+# The raw ids of each class of the benchmark's single-scan task, in which moving and static objects
+# share a class. All other ids (0, 1, 52, 99) are ignored.
 _RAW_IDS = {
     "car": (10, 252),
     "bicycle": (11,),
@@ -53,12 +53,12 @@ def find_scans(root: Path, split: str) -> list[Path]:
     """The scans of a split, in the order of sequences and numbers.
 
     Args:
-        root: The folder that holds ``sequences/NN/velodyne/NNNNNN.bin``, or the ``dataset`` folder
-            with it. Of the official sequences, those that are there count.
+        root: The folder that holds ``sequences/NN/velodyne/NNNNNN.bin``, or its parent with the
+            folder ``dataset``. Missing sequences are skipped.
         split: "train" (sequences 00-07, 09, 10), "val" (08) or "test" (11-21).
 
     Raises:
-        DataError: If there is no such split, or not one scan of it.
+        DataError: If there is no such split, or it has no scans.
     """
     if split not in SEQUENCES:
         raise DataError(f"SemanticKITTI has no split {split!r}, only {list(SEQUENCES)}")
@@ -76,19 +76,20 @@ def find_scans(root: Path, split: str) -> list[Path]:
 
 
 def read_scan(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
-    """Read a scan, and its labels if there is a file of them.
+    """Read a scan, and its labels if they exist.
 
     Args:
-        file: ``velodyne/NNNNNN.bin``, four float32 a point: x, y, z, remission. Its labels are
-            ``../labels/NNNNNN.label``, one uint32 a point; the class is in the lower 16 bit.
-        wanted: Names of the attributes to read: there is "intensity", the remission in [0, 1].
+        file: ``velodyne/NNNNNN.bin``, four float32 per point: x, y, z, remission. Its labels are
+            ``../labels/NNNNNN.label``, one uint32 per point; the class is in the lower 16 bits.
+        wanted: Names of the attributes to read; the only one is "intensity", the remission in [0,
+            1].
 
     Returns:
         The points; codes are raw ids (see :data:`LEARNING_MAP`).
 
     Raises:
-        DataError: If a file is cut short, there are no points, a value is NaN, the labels are not
-            one per point, or another attribute is wanted.
+        DataError: If a file is truncated, there are no points, a value is NaN, the number of labels
+            is wrong, or another attribute is wanted.
     """
     refuse_missing(wanted, ["intensity"], file)
     points_N4 = _numbers(file, "<f4", 4).reshape(-1, 4)

@@ -1,6 +1,6 @@
 """The one table of scan formats: their suffixes, readers, writers, labels and layouts.
 
-A reader is imported when it is called: LAS needs laspy, and no other format does.
+A reader is imported when it is called, because LAS needs laspy and other formats do not.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class ScanFormat:
     """How scans of one kind are found, read and written.
 
     Attributes:
-        name: The word for ``form`` in a card.
+        name: Its name, the value of ``form`` in a card.
         read: Yields the points of a scan in the order of its file.
-        suffixes: Endings of its files, in lower case; a file to predict is recognised by them.
-        pattern: Finds its files in a folder without a card; empty where labels lie in other files,
-            which a card describes.
-        label_names: Where the reader looks for class codes, for messages.
+        suffixes: Suffixes of its files, in lower case, by which files to predict are recognised.
+        pattern: Pattern of its files in a folder without a card; empty if labels are in separate
+            files, which need a card.
+        label_names: Names under which the reader looks for class codes, for messages.
         folders: Whether a folder of files is one scan.
-        official: Scans of a benchmark's own split: (data folder, split) -> (name, path) of each.
-        companions: Further files that a scan is read from: (path, data folder) -> paths.
+        official: Scans of an official split: (data folder, split) -> (name, path) of each.
+        companions: Other files that a scan is read from: (path, data folder) -> paths.
         write: Writes a copy of a file with new class codes: (source, target, codes (N,)).
-        submit: Writes the file a benchmark takes: (folder, name of the scan, codes (N,)).
+        submit: Writes the file for a benchmark: (folder, name of the scan, codes (N,)).
     """
 
     name: str
@@ -52,7 +52,7 @@ class ScanFormat:
 
 
 def find_format(form: str) -> ScanFormat:
-    """The format of a card's ``form``: a row of the table, or a function of a user's own.
+    """The format of a card's ``form``: a row of the table, or a user's function.
 
     Args:
         form: "las", "ply", "arrays", "semantic_kitti", "scannet200", or the dotted name of a
@@ -74,11 +74,11 @@ def find_format(form: str) -> ScanFormat:
 
 
 def format_of_file(file: Path, trained_on: str | None = None) -> ScanFormat | None:
-    """The format that a file to predict is read by; None if it is no scan.
+    """The format of a file to predict; None if it is no scan.
 
     Args:
         file: A file, or a folder with the NPY files of one scan.
-        trained_on: The ``form`` of the training data. A function of a user's own reads every file.
+        trained_on: The ``form`` of the training data. A user's function reads every file.
     """
     if trained_on is not None and is_dotted(trained_on):
         return find_format(trained_on)
@@ -89,7 +89,7 @@ def format_of_file(file: Path, trained_on: str | None = None) -> ScanFormat | No
 
 
 def scan_suffixes() -> tuple[str, ...]:
-    """Endings of all files that are scans."""
+    """Suffixes of all files that are scans."""
     return tuple(suffix for row in FORMATS.values() for suffix in row.suffixes)
 
 

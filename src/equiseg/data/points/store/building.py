@@ -1,7 +1,7 @@
-"""How a scan becomes the files of a ScanStore: read once, then sorted by block on disk.
+"""Building the files of a ScanStore: the scan is read once, then sorted by block on disk.
 
-The file is streamed into a spool next to the store; from the spool, which is mapped and not held,
-points are scattered to their places. Only one part is in memory, whatever the size of the scan.
+The file is read in parts into a spool file next to the store. From the memory-mapped spool, points
+are written to their places. Only one part is in memory, so the size of a scan is not limited.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from equiseg.data.points.store.ground import Ground
 
 _PART = 1_000_000  # points handled at a time
-_COARSEST = 0.01  # m: the float32 of a store must resolve places this well
+_COARSEST = 0.01  # m: coarsest resolution of the float32 coordinates of a store
 
 
 class Blocks(NamedTuple):
-    """What a store knows without looking at its points.
+    """The blocks of a store.
 
     Attributes:
         origin_3: (3,) float64, whole meters.
         index_B2: (B, 2) int64 column and row of every block.
         starts: (B + 1,) int64, the first row of every block and the end.
-        bounds_B22: (B, 2, 2) float32: least and greatest (x, y) of its points.
+        bounds_B22: (B, 2, 2) float32: smallest and largest (x, y) of the points.
         counts_BK: (B, K) int64 points of each class.
     """
 
@@ -49,14 +49,14 @@ class Blocks(NamedTuple):
 def build(card: PointCard, scan: scan_files.Scan, folder: Path, *, labels: bool) -> None:
     """Write the files of a store into an empty folder.
 
-    The files are xyz.npy, features.npy, order.npy, labels.npy (where there are labels) and
-    blocks.npz (:class:`Blocks`).
+    The files are xyz.npy, features.npy, order.npy, labels.npy (if there are labels) and blocks.npz
+    (:class:`Blocks`).
 
     Args:
-        card: How to read and cut the scan.
-        scan: Which.
-        folder: Where to.
-        labels: Whether to keep labels, if the file has any.
+        card: The card that says how to read and cut the scan.
+        scan: The scan to read.
+        folder: An empty folder for the files.
+        labels: Whether to store labels, if the file has any.
 
     Raises:
         DataError: If the scan cannot be used.
@@ -75,7 +75,7 @@ def build(card: PointCard, scan: scan_files.Scan, folder: Path, *, labels: bool)
     np.savez(folder / "blocks.npz", **blocks._asdict())
     for array in arrays.values():
         array.flush()
-    del spool  # where a mapped file cannot be deleted
+    del spool  # some systems cannot delete a mapped file
     spool_file.unlink()
 
 
@@ -83,9 +83,9 @@ class _Spool(NamedTuple):
     """A scan as records on disk, with its bounds.
 
     Attributes:
-        points: (N,) mapped records of xyz, features and label.
-        lower_3: (3,) float64 least coordinates.
-        upper_3: (3,) float64 greatest coordinates.
+        points: (N,) memory-mapped records of xyz, features and label.
+        lower_3: (3,) float64 smallest coordinates.
+        upper_3: (3,) float64 largest coordinates.
         labelled: Whether there are labels.
     """
 
@@ -95,16 +95,16 @@ class _Spool(NamedTuple):
     labelled: bool
 
     def parts(self) -> Iterator[tuple[int, np.ndarray]]:
-        """First number and records of one part after the other."""
+        """Yield parts: the number of their first point, and their records."""
         for begin in range(0, len(self.points), _PART):
             yield begin, self.points[begin : begin + _PART]
 
 
 class _Grid:
-    """Square blocks from the origin on; the remainder at the far side is never a mere strip.
+    """Square blocks from the origin; the last block along an axis is never a narrow strip.
 
-    Along each axis there are as many blocks as fit, rounded: the last is between half and one and
-    a half of a block. (Tiles often hold points exactly on their far edge.)
+    The number of blocks along each axis is rounded, so the last block is 0.5 to 1.5 blocks wide.
+    (Tiles often have points exactly on their far edge.)
     """
 
     def __init__(self, lower_3: np.ndarray, upper_3: np.ndarray, block: float | None) -> None:
@@ -115,12 +115,12 @@ class _Grid:
             self._last_2 = np.maximum(fitting_2, 1) - 1
 
     def placed(self, xyz_N3: np.ndarray) -> np.ndarray:
-        """Coordinates as the store has them: float32 from the origin."""
+        """Coordinates in the store: float32 from the origin."""
         placed_N3: np.ndarray = (xyz_N3 - self.origin_3).astype(np.float32)
         return placed_N3
 
     def keys(self, xyz_N3: np.ndarray) -> np.ndarray:
-        """One number for the block of each placed point; sorted keys are columns, then rows."""
+        """Block number of each placed point; sorted by column, then row."""
         if self._block is None:
             return np.zeros(len(xyz_N3), dtype=np.int64)
         index_N2 = np.floor(xyz_N3[:, :2].astype(np.float64) / self._block).astype(np.int64)
@@ -135,7 +135,7 @@ class _Grid:
 
 
 def _spooled(card: PointCard, scan: scan_files.Scan, file: Path, labels: bool) -> _Spool:
-    """Read the file, once."""
+    """Read the scan into the spool file."""
     channels = len(scan_files.channel_names(card.features))
     record = np.dtype([("xyz", "<f8", 3), ("features", "<f4", (channels,)), ("label", "<i8")])
     wanted = [name for name in card.features if name not in scan_files.COMPUTED]
@@ -165,7 +165,7 @@ def _spooled(card: PointCard, scan: scan_files.Scan, file: Path, labels: bool) -
 
 
 def _features(card: PointCard, cloud: PointCloud, scan: scan_files.Scan) -> np.ndarray:
-    """The channels a file tells, (N, C); those that are computed later are 1 until then."""
+    """The channels of the file, (N, C); channels computed later are 1 until then."""
     columns = []
     for name in card.features:
         channels = CHANNELS.get(name, 1)
@@ -182,7 +182,7 @@ def _features(card: PointCard, cloud: PointCloud, scan: scan_files.Scan) -> np.n
 def _ids(
     codes_N: np.ndarray, ids_by_code: dict[int, int], ignore_index: int, unknown: Counter[int]
 ) -> np.ndarray:
-    """Class ids; codes that the card does not know are counted, and ignored."""
+    """Class ids; codes that are not in the card are counted and ignored."""
     codes, inverse_N, counts = np.unique(codes_N, return_inverse=True, return_counts=True)
     for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
         if code not in ids_by_code:
@@ -193,7 +193,7 @@ def _ids(
 
 
 def _new_ground(spool: _Spool, grid: _Grid) -> Ground:
-    from equiseg.data.points.store.ground import Ground  # the one part that needs scipy
+    from equiseg.data.points.store.ground import Ground  # only the ground needs scipy
 
     lower_2, upper_2 = ((xyz - grid.origin_3)[:2] for xyz in (spool.lower_3, spool.upper_3))
     return Ground(lower_2, upper_2, len(spool.points))
@@ -206,7 +206,7 @@ def _column_of_height(card: PointCard) -> int:
 
 
 def _first_look(spool: _Spool, grid: _Grid, ground: Ground | None) -> tuple[np.ndarray, np.ndarray]:
-    """Keys of the blocks that hold points, and their starts; the ground takes all points in."""
+    """Keys and starts of the blocks with points; all points are added to the ground."""
     sizes: Counter[int] = Counter()
     for _, part in spool.parts():
         xyz_N3 = grid.placed(part["xyz"])
@@ -219,7 +219,7 @@ def _first_look(spool: _Spool, grid: _Grid, ground: Ground | None) -> tuple[np.n
 
 
 def _arrays(card: PointCard, spool: _Spool, folder: Path) -> dict[str, np.memmap]:
-    """The arrays of the store, mapped and empty."""
+    """The arrays of the store, memory-mapped and empty."""
     num_points, channels = len(spool.points), spool.points.dtype["features"].shape
     kinds: dict[str, tuple[tuple[int, ...], DTypeLike]] = {
         "xyz": ((3,), np.float32),
@@ -233,7 +233,7 @@ def _arrays(card: PointCard, spool: _Spool, folder: Path) -> dict[str, np.memmap
         num_points * math.prod(row) * np.dtype(kind).itemsize for row, kind in kinds.values()
     )
     if (free := shutil.disk_usage(folder).free) < size:
-        # Writing to a map where there is no room left would kill the process.
+        # Writing to a map on a full disk would kill the process.
         raise OSError(f"{size / 1e9:.2g} GB needed, {free / 1e9:.2g} GB free")
     return {
         name: np.lib.format.open_memmap(
@@ -251,8 +251,8 @@ def _fill(
     keys_B: np.ndarray,
     starts: np.ndarray,
 ) -> None:
-    """Scatter the points to their blocks; in a block they stay in the order of the file."""
-    ends_B = starts[:-1].copy()  # of what each block holds so far
+    """Write the points to their blocks, in the order of the file within each block."""
+    ends_B = starts[:-1].copy()  # of the points written so far to each block
     for begin, part in spool.parts():
         xyz_N3 = grid.placed(part["xyz"])
         block_N = np.searchsorted(keys_B, grid.keys(xyz_N3))

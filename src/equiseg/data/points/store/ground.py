@@ -1,4 +1,4 @@
-"""Height above ground, from the points alone: a simple morphological filter."""
+"""Height above ground, computed from the points by a simple morphological filter."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ try:
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('height above ground needs scipy: pip install "equiseg[points]"') from error
 
-_POINTS_A_CELL = 4  # on average: enough that most cells of a canopy hold a point below it
+_POINTS_A_CELL = 4  # on average: most cells under a canopy then have a point on the ground
 _FINEST = 0.5  # m
-_MOST_CELLS = 4096  # along a side: bounds the memory where a stray point lies far away
-_STEEPEST = 0.15  # rise over run of terrain; Pingel et al.'s default
+_MOST_CELLS = 4096  # along a side: bounds the memory if a stray point is far away
+_STEEPEST = 0.15  # slope of the terrain; the default of Pingel et al.
 _WIDEST = 25.0  # m, half the width of the widest building
-_TOO_LOW = 1.5  # m below all its neighbours: an echo from nowhere, not a pit
+_TOO_LOW = 1.5  # m below all its neighbours: a stray echo, not a pit
 
 
 class Ground:
-    """The surface of the ground on a grid, from the lowest points of its cells.
+    """The surface of the ground on a grid, from the lowest point of each cell.
 
-    Cells that stand out from a surface opened by squares of growing width, by more than the
-    terrain could rise over that width, are things and not ground; they take the ground's height
-    from around them. After the simple morphological filter of Pingel, Clarke & McBride, "An
+    The surface is opened by squares of growing width. Cells above the opened surface by more than
+    the terrain can rise over that width are objects, and their ground height is taken from the
+    cells around them. This follows the simple morphological filter of Pingel, Clarke & McBride, "An
     improved simple morphological filter for the terrain classification of airborne LIDAR data",
     ISPRS Journal 77 (2013). No labels are used.
 
     Args:
-        lower_2: (2,) least x and y of the points, in meters.
-        upper_2: (2,) greatest x and y.
-        num_points: Their number, which tells how fine the grid can be.
+        lower_2: (2,) smallest x and y of the points, in meters.
+        upper_2: (2,) largest x and y.
+        num_points: Number of points, which determines the cell size.
     """
 
     def __init__(self, lower_2: np.ndarray, upper_2: np.ndarray, num_points: int) -> None:
@@ -44,18 +44,18 @@ class Ground:
         self._ground_XY: np.ndarray | None = None
 
     def add(self, xyz_N3: np.ndarray) -> None:
-        """Take in some of the points."""
+        """Add some of the points."""
         cells_N2 = ((xyz_N3[:, :2] - self._lower_2) // self.cell).astype(int)
-        # A point rounded to float32 may lie a hair outside.
+        # A point rounded to float32 may be slightly outside.
         cells_N2 = cells_N2.clip(0, np.array(self._lowest_XY.shape) - 1)
         np.minimum.at(self._lowest_XY, tuple(cells_N2.T), xyz_N3[:, 2].astype(np.float32))
         self._ground_XY = None
 
     def heights(self, xyz_N3: np.ndarray) -> np.ndarray:
-        """Meters above the ground as far as it has been taken in, (N,) float32."""
+        """Meters above the ground, from the points added so far, (N,) float32."""
         if self._ground_XY is None:
             self._ground_XY = _without_things(self._lowest_XY, self.cell)
-        # The height of a cell is that of its middle; points between middles are between heights.
+        # Cell heights apply to the middles of cells; between middles they are interpolated.
         places_N2 = (xyz_N3[:, :2] - self._lower_2) / self.cell - 0.5
         below_N = ndimage.map_coordinates(self._ground_XY, places_N2.T, order=1, mode="nearest")
         heights_N: np.ndarray = (xyz_N3[:, 2] - below_N).astype(np.float32)
@@ -69,7 +69,7 @@ def height_above_ground(xyz_N3: np.ndarray) -> np.ndarray:
         xyz_N3: (N, 3) coordinates in meters, z up; at least one point.
 
     Returns:
-        (N,) float32; a little below 0 is possible, where the ground is rough.
+        (N,) float32; slightly below 0 where the ground is rough.
     """
     xyz_N3 = np.asarray(xyz_N3, dtype=np.float64)
     ground = Ground(xyz_N3[:, :2].min(axis=0), xyz_N3[:, :2].max(axis=0), len(xyz_N3))
@@ -78,7 +78,7 @@ def height_above_ground(xyz_N3: np.ndarray) -> np.ndarray:
 
 
 def _without_things(lowest_XY: np.ndarray, cell: float) -> np.ndarray:
-    """The ground under everything; cells without points are infinite on input."""
+    """The ground without objects; cells without points are infinite in the input."""
     surface_XY = _filled(lowest_XY, np.isinf(lowest_XY))
     too_low_XY = ndimage.grey_closing(surface_XY, 3) - surface_XY > _TOO_LOW
     surface_XY = _filled(surface_XY, too_low_XY)
@@ -94,7 +94,7 @@ def _without_things(lowest_XY: np.ndarray, cell: float) -> np.ndarray:
 
 
 def _filled(surface_XY: np.ndarray, holes_XY: np.ndarray) -> np.ndarray:
-    """The surface with holes at the height of the nearest cell that is none."""
+    """The surface with holes filled by the height of the nearest other cell."""
     if not holes_XY.any() or holes_XY.all():
         return surface_XY
     nearest = ndimage.distance_transform_edt(holes_XY, return_distances=False, return_indices=True)

@@ -1,4 +1,4 @@
-"""ScanStore: a scan on disk, read from its file once and sorted by block."""
+"""ScanStore: a scan stored on disk, sorted by block, so that its file is read only once."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from equiseg.data.points.formats import scans as scan_files
 from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store import building
 
-_FORMAT = 1  # of the files of a store; one more with every change to what they mean
+_FORMAT = 1  # version of the files of a store; increase it with every change of their meaning
 
 
 class CacheError(DataError):
-    """Stores cannot be kept where they should be; it is not the scan's fault."""
+    """The cache folder cannot be used; the scan itself is fine."""
 
 
 def cache_folder() -> Path:
-    """Where stores are kept: ``$EQUISEG_CACHE/points``, or ``~/.cache/equiseg/points``."""
+    """Folder of the stores: ``$EQUISEG_CACHE/points``, or ``~/.cache/equiseg/points``."""
     return Path(os.environ.get("EQUISEG_CACHE") or "~/.cache/equiseg").expanduser() / "points"
 
 
 @dataclass(frozen=True, eq=False)
 class ScanStore:
-    """A scan whose points are looked up on disk, block by block. Make one by :meth:`open`.
+    """A scan whose points are read from disk, block by block; create one with :meth:`open`.
 
-    Arrays over the N points are mapped anew at each access, not held: thousands of stores cost no
-    memory, and one goes to a worker process by its path.
+    Arrays over the N points are memory-mapped at each access: thousands of stores need no memory,
+    and a store is sent to a worker process by its path.
 
     Attributes:
-        name: Of the scan.
-        folder: Its files.
-        blocks: What is known of the B blocks.
+        name: Name of the scan.
+        folder: Folder of its files.
+        blocks: Positions, bounds and class counts of the B blocks.
     """
 
     name: str
@@ -54,21 +54,22 @@ class ScanStore:
     def open(
         cls, card: PointCard, scan: scan_files.Scan, folder: Path, *, labels: bool = True
     ) -> ScanStore:
-        """The store of a scan: the one that is there, or a new one.
+        """Open the store of a scan, and build it first if there is none.
 
-        A store is made for a state of the scan's files (size and time of change) and for all of
-        the card that matters to it; when any of it changes, a new one is made next to it. It is
-        built apart and renamed when complete, so that one cut short is never taken for a store,
-        and processes may build at the same time. The folder may be deleted whenever nothing runs.
+        A store belongs to a state of the scan's files (size and time of change) and to the fields
+        of the card that it depends on; when any of them changes, a new store is built next to it. A
+        store is built in a temporary folder and renamed when complete, so an incomplete one is
+        never used, and several processes may build at the same time. The folder may be deleted
+        while no process uses it.
 
         Args:
-            card: How to read the scan; its classes number the labels, its ``block`` cuts.
-            scan: Which.
-            folder: Where stores are kept, as :func:`cache_folder`.
-            labels: False reads no labels: for predicting scans whose codes mean nothing.
+            card: The card that says how to read the scan, with its classes and ``block``.
+            scan: The scan to open.
+            folder: Folder of the stores, such as :func:`cache_folder`.
+            labels: Whether to read labels; False for predicting scans whose codes have no meaning.
 
         Raises:
-            DataError: If the scan cannot be used; CacheError if the folder cannot.
+            DataError: If the scan cannot be used; a CacheError if the folder cannot be used.
         """
         target = folder / f"{scan.name[:80]}-{_fingerprint(card, scan, labels)}"
         store = cls._load(scan.name, target)
@@ -78,7 +79,7 @@ class ScanStore:
             _make(card, scan, target, labels=labels)
         except OSError as error:
             raise CacheError(
-                f"{folder}: cannot keep {scan.name} there ({error}); set the environment variable "
+                f"{folder}: cannot store {scan.name} there ({error}); set the environment variable "
                 "EQUISEG_CACHE to a folder that can be written and has room"
             ) from error
         store = cls._load(scan.name, target)
@@ -91,7 +92,7 @@ class ScanStore:
 
     @classmethod
     def _load(cls, name: str, folder: Path) -> ScanStore | None:
-        """The store in a folder; None if there is none, or not all of it."""
+        """The store in a folder; None if there is none, or it is incomplete."""
         try:
             with np.load(folder / "blocks.npz", allow_pickle=False) as arrays:
                 store = cls(name, folder, building.Blocks(**arrays))
@@ -112,7 +113,7 @@ class ScanStore:
 
     @property
     def origin_3(self) -> np.ndarray:
-        """(3,) float64: what to add to :attr:`xyz_N3` for the file's own coordinates."""
+        """(3,) float64 to add to :attr:`xyz_N3` for the coordinates of the file."""
         return self.blocks.origin_3
 
     @property
@@ -122,7 +123,7 @@ class ScanStore:
 
     @property
     def features_NC(self) -> np.ndarray:
-        """(N, C) float32 features, the channels as :func:`scan_files.channel_names` says."""
+        """(N, C) float32 features, with the channels of :func:`scan_files.channel_names`."""
         return self._mapped("features")
 
     @property
@@ -132,7 +133,7 @@ class ScanStore:
 
     @property
     def order_N(self) -> np.ndarray:
-        """(N,) int64: which point of the file each row is."""
+        """(N,) int64: the number in the file of the point in each row."""
         return self._mapped("order")
 
     def block_rows(self, block: int) -> np.ndarray:
@@ -140,7 +141,7 @@ class ScanStore:
         return np.arange(self.blocks.starts[block], self.blocks.starts[block + 1])
 
     def rows(self, lower_2: np.ndarray, upper_2: np.ndarray) -> np.ndarray:
-        """Rows, ascending, with lower <= (x, y) < upper; only blocks that touch it are read.
+        """Rows with lower <= (x, y) < upper, ascending; only blocks in this range are read.
 
         Args:
             lower_2: (2,) x and y in meters from the origin.
@@ -157,11 +158,12 @@ class ScanStore:
         return np.concatenate(found)
 
     def around(self, block: int, margin: float) -> np.ndarray:
-        """Rows of a block and of all points within a margin around its own, ascending.
+        """Rows of a block and of all points within a margin around its points, ascending.
 
         Args:
-            block: Its number.
-            margin: In meters; x and y apart, so that the margin is a square frame.
+            block: Number of the block.
+            margin: Width in meters, along x and y separately, so that the margin is a rectangular
+                frame.
         """
         if margin == 0:
             return self.block_rows(block)
@@ -171,20 +173,20 @@ class ScanStore:
     def windows(
         self, block: float | None, margin: float = 0.0, shift_2: tuple[float, float] = (0.0, 0.0)
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Cut the scan into squares for prediction, whatever blocks it is stored in.
+        """Cut the scan into squares for prediction, independent of its stored blocks.
 
         Args:
-            block: Side of a square in meters; None is one window of everything.
+            block: Side of a square in meters; None gives one window with all points.
             margin: Width of the context around a square, in meters.
-            shift_2: Place of the grid, in meters from the origin: grids shifted against each
-                other give every point several votes.
+            shift_2: Offset of the grid in meters; windows of shifted grids give every point several
+                votes.
 
         Yields:
-            Rows of the square, of which every row is in exactly one, and rows of the square with
-            its context; both ascending.
+            Rows of the square (every row is in exactly one square), and rows of the square with its
+            context; both ascending.
 
         Raises:
-            ValueError: If the block is not above 0 m, or the margin below.
+            ValueError: If the block is not above 0 m, or the margin is below 0 m.
         """
         if (block is not None and not block > 0) or margin < 0:
             raise ValueError(
@@ -194,7 +196,7 @@ class ScanStore:
             yield np.arange(len(self)), np.arange(len(self))
             return
         shift = np.asarray(shift_2, np.float64)
-        # One more on either side: a quotient may be rounded to the wrong side of a whole number.
+        # One more on either side, because a quotient may be rounded across a whole number.
         first_B2, last_B2 = (
             np.floor((bound_B2.astype(np.float64) - shift) / block).astype(int) + more
             for bound_B2, more in zip(
@@ -216,17 +218,17 @@ class ScanStore:
     def sample(
         self, core: np.ndarray, rows: np.ndarray, ignore_index: int, name: str
     ) -> PointSample:
-        """Points as a network is shown them.
+        """Points as a sample for a network.
 
         Args:
-            core: Rows whose labels count; ascending.
-            rows: All rows to show, ascending, with the core among them.
-            ignore_index: Label of the others, and of all where the scan has no labels.
-            name: Of the sample.
+            core: Rows with labels, ascending.
+            rows: All rows of the sample, ascending, including the core.
+            ignore_index: Label of the other rows, and of all rows if the scan has no labels.
+            name: Name of the sample.
 
         Returns:
-            The points in the order of ``rows``; x and y from the least of them, z from the origin
-            of the scan.
+            The points in the order of ``rows``; x and y relative to their smallest values, z
+            relative to the origin of the scan.
         """
         xyz_N3 = np.asarray(self.xyz_N3[rows])
         xyz_N3[:, :2] -= xyz_N3[:, :2].min(axis=0)
@@ -250,7 +252,7 @@ class ScanStore:
 
 
 def _make(card: PointCard, scan: scan_files.Scan, target: Path, *, labels: bool) -> None:
-    """Build a store where there is none, or a damaged one."""
+    """Build a store if there is none or it is damaged."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=target.parent, prefix=".building-", ignore_cleanup_errors=True
@@ -272,7 +274,7 @@ def _make(card: PointCard, scan: scan_files.Scan, target: Path, *, labels: bool)
 
 
 def _fingerprint(card: PointCard, scan: scan_files.Scan, labels: bool) -> str:
-    """Changes with everything that a store depends on."""
+    """A digest of everything that a store depends on."""
     try:
         states = [(file, file.stat()) for file in scan_files.source_files(card, scan)]
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Blocks dealt to splits: a fixed rule that gives every split its share of the rare classes."""
+"""Dealing blocks to splits: a fixed rule that gives every split its share of rare classes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 
 
 def deal_blocks(counts_BK: np.ndarray, pattern: Sequence[str]) -> list[str]:
-    """Deal blocks to splits as cards to players, the ones with rare classes first.
+    """Deal blocks to splits like cards to players, starting with blocks of rare classes.
 
-    1. Classes are taken from the one with fewest points to the one with most (ties: the lower id
-       first); classes without points are passed over.
-    2. Of the class taken, the blocks not dealt yet that hold it are sorted by their number of
-       points of it, the largest first (ties: the lower index first).
-    3. They are dealt in this order, the next block to the next split of the pattern, which starts
-       again at its end and continues from class to class.
+    1. Classes are processed by their number of points, the fewest first (ties: the lower id first);
+       classes without points are skipped.
+    2. The remaining blocks with this class are sorted by their number of its points, the largest
+       first (ties: the lower index first).
+    3. They are dealt in this order, each block to the next split of the pattern; the pattern
+       repeats, and continues from class to class.
     4. Blocks without any labelled point are dealt last, by index.
 
-    Every split gets its share of the blocks to within one round of the pattern, and the rarest
-    class, with which chance deals worst, is spread evenly: on made-up counts of 300 blocks its
-    shares miss the pattern's by a third of what they do when dealt by chance. The commonest
-    classes fall as by chance. Nothing is random. This is the idea of iterative stratification
-    (Sechidis, Tsoumakas & Vlahavas 2011) with a rule that fits four lines.
+    Every split gets its share of the blocks to within one round of the pattern. The rarest class is
+    spread evenly: on made-up counts of 300 blocks, its shares deviate from the pattern a third as
+    much as with a random split. The most common classes are spread as with a random split. The rule
+    is deterministic, a simple form of iterative stratification (Sechidis, Tsoumakas & Vlahavas
+    2011).
 
     Args:
         counts_BK: (B, K) labelled points of each class in each block.

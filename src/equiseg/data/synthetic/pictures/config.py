@@ -1,4 +1,4 @@
-"""The built-in pictures, as options."""
+"""Options of the built-in pictures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ class PicturesConfig:
     """The built-in pictures.
 
     Attributes:
-        num_classes: 4 to 20; the first so many of wall, floor, ceiling, window, ... remote.
-        image_size: Height and width in pixels, at least 48 each. At the default an image takes a
-            few milliseconds and the rarest things are some 50 pixels large.
-        imbalance: Pixels of the commonest class over those of the rarest, 10 to 3000; the classes
-            between follow a geometric series. The default, 300, lies near Cityscapes (374) and
-            leaves each class on enough of a few hundred images to be learned at all.
-        context: Share of things that keep to their host, 0 (anywhere) to 1 (never elsewhere). The
-            default, 0.9, lets the place help without telling all.
-        seed: Picks the rooms; changes neither the frequencies nor the context.
+        num_classes: 4 to 20; the first classes of the list wall, floor, ceiling, window, ...
+            remote.
+        image_size: Height and width in pixels, at least 48 each. At the default size, an image
+            takes a few milliseconds and the rarest objects have about 50 pixels.
+        imbalance: Pixels of the most common class over pixels of the rarest, 10 to 3000; the
+            frequencies form a geometric series. The default, 300, is close to Cityscapes (374) and
+            leaves every class in enough of a few hundred images to be learned.
+        context: Share of objects placed on or at their host class, 0 (anywhere) to 1 (always at the
+            host). At the default, 0.9, the context helps but does not determine the class.
+        seed: Seed of the rooms; it changes neither the frequencies nor the context.
 
     Raises:
         ValueError: If a value is out of its range.

@@ -1,7 +1,7 @@
 """Built-in pictures: seeded images of rooms with a long tail, and two independent dials.
 
-`imbalance` sets how many times more pixels the commonest class has than the rarest; `context` sets
-how strongly a thing's neighbours and place predict its class.
+`imbalance` sets how many times more pixels the most common class has than the rarest; `context`
+sets how strongly the neighbours and the place of an object predict its class.
 """
 
 from dataclasses import replace
@@ -35,14 +35,14 @@ def _picture(
 
 @lru_cache(maxsize=64)
 def _calibrated(config: PicturesConfig) -> Plan:
-    """The plan whose painted labels have the wanted shares.
+    """The plan whose painted labels have the planned shares.
 
-    Only part of the area asked for a class is seen: shapes do not fill their boxes, things cover
-    one another and leave the frame. So rounds of pictures are painted, in a stream of their own,
-    and the part that shows is measured; rounds of older plans fade by 0.85 a round.
+    Only part of the area asked for a class is visible: shapes do not fill their boxes, objects
+    cover one another and leave the frame. The visible part is therefore measured on rounds of
+    pictures from a separate stream; earlier rounds are weighted down by 0.85 per round.
     """
     shares = config.shares
-    shown_K = 6.0 * np.ones(config.num_classes)  # a weak guess: 60 % of ten pixels
+    shown_K = 6.0 * np.ones(config.num_classes)  # a weak prior: 60 % of ten pixels
     asked_K = 10.0 * np.ones(config.num_classes)
     for block in range(10):
         plan = Plan.of(shares * asked_K / shown_K)
@@ -51,23 +51,23 @@ def _calibrated(config: PicturesConfig) -> Plan:
             _, labels, asked, _ = _picture(config, plan, CALIBRATION, index)
             shown_K += np.bincount(labels.ravel(), minlength=config.num_classes)
             asked_K += asked
-        asked_K[WALL] = shown_K[WALL]  # the wall is what is left over
+        asked_K[WALL] = shown_K[WALL]  # the wall fills the rest
     return Plan.of(shares * asked_K / shown_K)
 
 
 class RoomPictures:
-    """Pictures of rooms, each a pure function of the config, the split and its index.
+    """Pictures of rooms; each depends on the config, the split and its index alone.
 
-    Any order, any worker and any number of images give the same image at the same index. The first
-    use of a combination of dials in a process measures them, about a second.
+    The image at an index does not depend on the order of reading, the worker or the number of
+    images. The first use of a combination of dials in a process calibrates them, about a second.
 
     Args:
         config: The dials.
-        split: "train", "val" or "test": streams that share no random number.
+        split: "train", "val" or "test": independent random streams.
         num_images: Length of the data set, at least 1.
 
     Attributes:
-        classes: K names, from the commonest to the rarest.
+        classes: K names, from the most common to the rarest.
         ignore_index: 255; no pixel carries it.
 
     Raises:
@@ -93,7 +93,7 @@ class RoomPictures:
         self.split = split
         self.num_images = num_images
         self.classes = tuple(kind.name for kind in KINDS[: config.num_classes])
-        self._plan = _calibrated(replace(config, seed=0))  # the dials decide it, not the seed
+        self._plan = _calibrated(replace(config, seed=0))  # the plan ignores the seed
 
     def __len__(self) -> int:
         return self.num_images

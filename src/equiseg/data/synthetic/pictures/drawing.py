@@ -1,4 +1,4 @@
-"""The brush of the built-in scenes: palettes, textures, masks by formula, the room, the light."""
+"""Drawing of the built-in pictures: palettes, textures, masks by formula, the room, the light."""
 
 import numpy as np
 from numpy.random import Generator
@@ -30,7 +30,7 @@ _SOFT: Array = np.sum([np.roll(_GRAIN, shift, (0, 1)) for shift in _SHIFTS], axi
 
 
 def tint(rng: Generator, palette: Array, jitter: float = 0.05) -> Array:
-    """One colour (3, 1, 1) of the palette, float32, moved a little."""
+    """One random colour (3, 1, 1) of the palette, float32, with a little noise."""
     colour = palette[rng.integers(len(palette))] + jitter * rng.standard_normal(
         (3, 1, 1), np.float32
     )
@@ -38,12 +38,12 @@ def tint(rng: Generator, palette: Array, jitter: float = 0.05) -> Array:
 
 
 def textured(colour: Array, pattern: Array) -> Array:
-    """The colour (3, 1, 1) made brighter and darker by a pattern (h, w) around 0."""
+    """The colour (3, 1, 1) times 1 + pattern (h, w), a pattern around 0."""
     return np.asarray(colour * (1 + pattern))
 
 
 def grain(shape: tuple[int, int], rng: Generator, soft: bool = False) -> Array:
-    """A (h, w) window of fixed unit noise, white or smooth: a texture for the price of a copy."""
+    """A (h, w) window of fixed unit noise, white or smooth; a copy, so it is cheap."""
     top, left = rng.integers(_TILE, size=2)
     field: Array = _SOFT if soft else _GRAIN
     if top + shape[0] <= _TILE and left + shape[1] <= _TILE:
@@ -65,7 +65,7 @@ def disc(
     radii: tuple[float, float],
     power: int = 2,
 ) -> Array:
-    """Mask of an ellipse; of a box with round corners for power 4 and more."""
+    """Mask of an ellipse; with power 4 and more, of a box with round corners."""
     (x, y), (rx, ry) = middle, radii
     return np.asarray(np.abs((u - x) / rx) ** power + np.abs((v - y) / ry) ** power <= 1)
 
@@ -77,13 +77,13 @@ def room(
     size: tuple[int, int],
     rng: Generator,
 ) -> Array:
-    """Paint the empty room: papered wall with a skirting, boards, tiles or carpet, pale ceiling.
+    """Paint the empty room: a wall with a skirting, boards, tiles or carpet, and a pale ceiling.
 
     Args:
         ceiling_W: (W,) row in pixels at which the ceiling ends.
         floor_W: (W,) row in pixels at which the floor begins.
         sides_W: (W,) bool, the columns that belong to a side wall.
-        size: height and width in pixels.
+        size: Height and width in pixels.
         rng: Random generator.
 
     Returns:
@@ -106,8 +106,20 @@ def room(
     skirting = (rows > floor_W - 0.025 * H) & (rows <= floor_W)
     np.copyto(canvas, tint(rng, PALE), where=skirting)
 
-    start, end = int(floor_W.min()), int(np.ceil(ceiling_W.max()))
-    # Lines of the floor meet in a point above its far edge, as boards seen in perspective do.
+    _lay_floor(canvas, rows, columns, floor_W, rng)
+
+    end = int(np.ceil(ceiling_W.max()))
+    shade = 0.01 * soft[:end] - 0.1 * rows[:end] / H - np.float32(0.1) * sides_W
+    plaster = textured(tint(rng, PALE, 0.03), shade)
+    np.copyto(canvas[:, :end], plaster, where=rows[:end] < ceiling_W)
+    return canvas
+
+
+def _lay_floor(canvas: Array, rows: Array, columns: Array, floor_W: Array, rng: Generator) -> None:
+    """Paint boards, tiles or a carpet below ``floor_W``, in place."""
+    H, W = canvas.shape[1:]
+    start = int(floor_W.min())
+    # Lines of the floor meet in a vanishing point above its far edge.
     depth = rows[start:] - (start - 0.35 * H)
     across = (columns - W * rng.uniform(0.2, 0.8)) * (5 / depth)
     flooring = rng.integers(3)
@@ -121,14 +133,9 @@ def room(
     colour = tint(rng, WOOD if flooring == 0 else np.concatenate([WOOD, FABRIC, PALE]))
     np.copyto(canvas[:, start:], textured(colour, shade), where=rows[start:] > floor_W)
 
-    shade = 0.01 * soft[:end] - 0.1 * rows[:end] / H - np.float32(0.1) * sides_W
-    plaster = textured(tint(rng, PALE, 0.03), shade)
-    np.copyto(canvas[:, :end], plaster, where=rows[:end] < ceiling_W)
-    return canvas
-
 
 def shadow(canvas: Array, left: float, right: float, bottom: float) -> None:
-    """Darken the canvas under something that stands at `bottom`, softly, in place."""
+    """Paint a soft shadow under an object whose lower edge is at `bottom`, in place."""
     middle, rx = (left + right) / 2, 0.55 * (right - left)
     ry = 0.2 * rx
     top, low = max(int(bottom - ry), 0), min(int(bottom + ry) + 1, canvas.shape[1])
@@ -139,7 +146,7 @@ def shadow(canvas: Array, left: float, right: float, bottom: float) -> None:
 
 
 def finish(canvas: Array, rng: Generator) -> Array:
-    """Light, lens and sensor: exposure, tint, a falling-off to one side, blur, noise.
+    """Add the effects of light, lens and sensor: exposure, tint, falloff to one side, blur, noise.
 
     Args:
         canvas: RGB, float32 (3, H, W).

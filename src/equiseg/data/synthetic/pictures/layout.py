@@ -1,4 +1,4 @@
-"""The room of a built-in scene: which classes there are, how many, where, and what hides what."""
+"""Layout of the built-in pictures: classes, numbers, positions and occlusion."""
 
 import math
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ Place = Literal["shell", "hangs", "opens", "drops", "lies", "stands", "rests"]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a class is to the room.
+    """Properties of a class of the built-in pictures.
 
     Attributes:
         name: The class name.
-        host: The commoner class it keeps to; its own name for the shell of the room.
-        place: How it keeps to its host: hangs on the wall, opens in it from the floor up, drops
-            from the ceiling, lies flat on the floor, stands on it, rests on another thing.
+        host: The more common class that it belongs to; its own name for the shell of the room.
+        place: Position at its host: hangs on the wall, opens in it from the floor up, drops from
+            the ceiling, lies flat on the floor, stands on it, rests on another object.
         area: Natural size of its box, as a share of the image.
         aspect: Width over height of its box.
-        most: How many an image holds on average before they grow instead.
-        draw: Its function in `scene_things`.
-        levels: Heights in its own box, from 0 (top) to 1, on which other things rest.
+        most: Largest mean number per image; beyond it, objects become larger instead.
+        draw: Its drawing function in `things`.
+        levels: Heights in its own box, from 0 (top) to 1, on which other objects rest.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Kind:
     levels: tuple[float, ...] = ()
 
 
-# From the commonest to the rarest. A host comes before its guests: the first K make a whole room.
+# From the most common to the rarest. A host comes before its guests, so the first K form a room.
 KINDS = (
     Kind("wall", "wall"),
     Kind("floor", "floor"),
@@ -66,11 +66,11 @@ HOST_K = tuple([kind.name for kind in KINDS].index(kind.host) for kind in KINDS)
 
 @dataclass(frozen=True)
 class Plan:
-    """How many of each class an image holds on average, and how large they are drawn.
+    """Mean number and size of the objects of each class in an image.
 
     Attributes:
-        rate_K: Mean number an image; of the shell's parts, how often they are in view.
-        area_K: Mean area of one, as a share of the image; of its box, for a thing.
+        rate_K: Mean number per image; for the shell's parts, the probability of being in view.
+        area_K: Mean area of one, as a share of the image; for objects, the area of the box.
     """
 
     rate_K: np.ndarray
@@ -78,7 +78,7 @@ class Plan:
 
     @classmethod
     def of(cls, supply_K: np.ndarray) -> "Plan":
-        """The plan that draws `supply_K` of the image, larger only where `most` is not enough."""
+        """The plan that draws shares `supply_K` of the image; beyond `most`, objects grow."""
         kinds = KINDS[: len(supply_K)]
         natural_K, most_K = np.array([k.area for k in kinds]), np.array([k.most for k in kinds])
         rate_K = np.minimum(most_K, supply_K / natural_K)
@@ -87,7 +87,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Thing:
-    """A class drawn into a box, in pixels; things are painted in order of `depth`."""
+    """An object in its box, in pixels; objects are painted in the order of `depth`."""
 
     k: int
     left: float
@@ -99,7 +99,7 @@ class Thing:
     flip: bool
 
     def overlap(self, other: "Thing") -> float:
-        """Area that the two boxes share, in pixels."""
+        """Area of the intersection of the two boxes, in pixels."""
         right = min(self.left + self.width, other.left + other.width)
         bottom = min(self.top + self.height, other.top + other.height)
         across, down = right - max(self.left, other.left), bottom - max(self.top, other.top)
@@ -108,7 +108,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A composed room, ready to be painted, with the area it asked for each class (pixels)."""
+    """A composed room before painting, with the area planned for each class in pixels."""
 
     ceiling_W: np.ndarray  # row at which the ceiling ends, float32
     floor_W: np.ndarray  # row at which the floor begins, float32
@@ -124,33 +124,21 @@ def compose(
     strata: np.ndarray,
     rng: np.random.Generator,
 ) -> Scene:
-    """Compose a room: the shell, then every class from common to rare, how many, how large, where.
+    """Compose a room: the shell, then the objects of each class, common classes first.
 
     Args:
         plan: Mean numbers and sizes.
         size: Height and width in pixels.
-        context: Share of things that keep to their host.
-        strata: (2, K) numbers in [0, 1) that round the mean numbers to this image's.
+        context: Share of objects placed at their host.
+        strata: (2, K) numbers in [0, 1) that round the mean numbers to whole ones for this image.
         rng: Random generator.
 
     Returns:
         The room.
     """
     (H, W), num_classes = size, len(plan.rate_K)
-    count_K, asked_K = np.zeros(num_classes, int), np.zeros(num_classes)
-
-    # A back wall between two side walls, or a corner when the back wall has no width.
-    x = (np.arange(W, dtype=np.float32) + 0.5) / W
-    side_W = np.maximum(np.abs(x - rng.uniform(0.1, 0.9)) - max(0.0, rng.uniform(-0.2, 0.45)), 0)
-    slope_W = rng.uniform(0.1, 0.45) * (side_W - side_W.mean())
-    count_K[WALL], edges = 1, {}
-    for k, limit in ((FLOOR, 0.7), (CEILING, 0.35)):
-        count_K[k] = strata[0, k] < plan.rate_K[k]
-        share = min(float(plan.area_K[k]) * math.exp(0.15 * rng.standard_normal()), limit)
-        asked_K[k] = count_K[k] * share * H * W
-        edges[k] = np.maximum(H * (share - slope_W), 0) * np.float32(count_K[k])
-    scene = Scene(edges[CEILING], H - edges[FLOOR], side_W > 0, [], asked_K)
-
+    scene, count_K = _compose_shell(plan, size, strata[0], rng)
+    asked_K = scene.asked_K
     wall_height = float((scene.floor_W - scene.ceiling_W).mean())
     for k in range(CEILING + 1, num_classes):
         kind, host, rate = KINDS[k], HOST_K[k], float(plan.rate_K[k])
@@ -165,7 +153,7 @@ def compose(
             width, height = _fit(kind, area, size, wall_height)
             sunk = rng.uniform(0.1, 0.4) if kind.place == "rests" and rng.random() < 0.3 else 0.0
             flip = bool(rng.random() < 0.5)
-            # Of a few spots on its host a thing takes the emptiest; elsewhere it takes any.
+            # An object takes the emptiest of a few spots on its host; elsewhere it takes any spot.
             kept = i < num_kept
             rivals = [thing for thing in scene.things if kept and HOST_K[thing.k] == host]
             place = _on_host if kept else _anywhere
@@ -177,8 +165,27 @@ def compose(
     return scene
 
 
+def _compose_shell(
+    plan: Plan, size: tuple[int, int], strata_K: np.ndarray, rng: np.random.Generator
+) -> tuple[Scene, np.ndarray]:
+    """A room without objects, and the number of each class (K,): wall, floor and ceiling."""
+    (H, W), num_classes = size, len(plan.rate_K)
+    count_K, asked_K = np.zeros(num_classes, int), np.zeros(num_classes)
+    # A back wall between two side walls, or a corner if the back wall has no width.
+    x = (np.arange(W, dtype=np.float32) + 0.5) / W
+    side_W = np.maximum(np.abs(x - rng.uniform(0.1, 0.9)) - max(0.0, rng.uniform(-0.2, 0.45)), 0)
+    slope_W = rng.uniform(0.1, 0.45) * (side_W - side_W.mean())
+    count_K[WALL], edges = 1, {}
+    for k, limit in ((FLOOR, 0.7), (CEILING, 0.35)):
+        count_K[k] = strata_K[k] < plan.rate_K[k]
+        share = min(float(plan.area_K[k]) * math.exp(0.15 * rng.standard_normal()), limit)
+        asked_K[k] = count_K[k] * share * H * W
+        edges[k] = np.maximum(H * (share - slope_W), 0) * np.float32(count_K[k])
+    return Scene(edges[CEILING], H - edges[FLOOR], side_W > 0, [], asked_K), count_K
+
+
 def _fit(kind: Kind, area: float, size: tuple[int, int], wall_height: float) -> tuple[float, float]:
-    """Width and height of a box; what belongs on the wall gets no higher than the wall."""
+    """Width and height of a box; objects on the wall are at most as high as the wall."""
     height = min(math.sqrt(area / kind.aspect), 0.95 * size[0])
     if kind.place in ("hangs", "opens"):
         height = min(height, max(0.9 * wall_height, 0.2 * size[0]))
@@ -193,7 +200,7 @@ def _anywhere(
     scene: Scene,
     rng: np.random.Generator,
 ) -> tuple[float, float, float]:
-    """Left, top and depth of a thing that ignores the room."""
+    """Left, top and depth of an object placed anywhere."""
     left, top = rng.random() * (size[1] - width), rng.random() * (size[0] - height)
     return left, top, 2 * rng.random()
 
@@ -206,7 +213,7 @@ def _on_host(
     scene: Scene,
     rng: np.random.Generator,
 ) -> tuple[float, float, float]:
-    """Left, top and depth of a thing that keeps to its host: wall 0-0.3, rug 0.9, floor 1-2."""
+    """Left, top and depth of an object at its host: wall 0-0.3, rug 0.9, floor 1-2."""
     (H, W), place, a, b = size, KINDS[k].place, rng.random(), rng.random()
     if place == "rests":
         hosts = [thing for thing in scene.things if thing.k == HOST_K[k]]
@@ -234,7 +241,7 @@ def _on_host(
 def paint(
     scene: Scene, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint the shell, then the things from far to near.
+    """Paint the shell, then the objects from far to near.
 
     Args:
         scene: The composed room.

@@ -1,12 +1,12 @@
-"""How the things of a built-in scene look: one short function a class.
+"""How the objects of the built-in pictures look: one short function per class.
 
-Every function here takes the pixel centers of a thing's box as `u` (1, w), from 0 at its left to 1
-at its right, `v` (h, 1), from 0 at its top to 1 at its bottom, and a random generator. It returns
-the parts of the thing from back to front, each a mask and a colour: bool, (h, w) or broadcastable
-to it, and RGB in [0, 1], (3, h, w) or broadcastable to it. The thing is the union of its parts.
+Every function takes the pixel centers of an object's box as `u` (1, w), from 0 at its left to 1 at
+its right, `v` (h, 1), from 0 at its top to 1 at its bottom, and a random generator. It returns the
+parts of the object from back to front, each a mask and a colour: bool, (h, w) or broadcastable to
+it, and RGB in [0, 1], (3, h, w) or broadcastable to it. The object is the union of its parts.
 
 Classes that are easily confused take their colours from the same palette (vase and mug, book and
-remote, sofa and cushion, table and chair), so that shape and detail have to tell them apart.
+remote, sofa and cushion, table and chair), so that only shape and detail distinguish them.
 """
 
 from collections.abc import Callable

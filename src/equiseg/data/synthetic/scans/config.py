@@ -1,4 +1,4 @@
-"""The built-in scans, as options."""
+"""Options of the built-in scans."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class ScansConfig:
     """The built-in scans.
 
     Attributes:
-        num_classes: 4 to 200. The first so many of the forty hand-made classes, and beyond forty
-            variants of them ("chair 2"), which make fine classes.
-        imbalance: Points of the commonest class over those of the rarest, 10 to 3000; the classes
-            between follow a geometric series. The default, 300, is the pictures'.
-        context: Share of things that keep to their host, 0 (anywhere) to 1 (never elsewhere). The
-            default, 0.9, lets the place help without telling all.
-        points: Mean number of points of a room, at least 1000. At the default the rarest things
-            have some 30 points.
-        seed: Picks the rooms; changes neither the frequencies nor the context.
+        num_classes: 4 to 200: the first of the forty hand-made classes; above forty, also variants
+            of them ("chair 2") as fine-grained classes.
+        imbalance: Points of the most common class over points of the rarest, 10 to 3000; the
+            frequencies form a geometric series. The default, 300, is the same as for pictures.
+        context: Share of objects placed on or at their host class, 0 (anywhere) to 1 (always at the
+            host). At the default, 0.9, the context helps but does not determine the class.
+        points: Mean number of points per room, at least 1000. At the default, the rarest objects
+            have about 30 points.
+        seed: Seed of the rooms; it changes neither the frequencies nor the context.
 
     Raises:
         ValueError: If a value is out of its range.

@@ -1,7 +1,7 @@
-"""Built-in scans: seeded scans of furnished rooms with a long tail, and the pictures' two dials.
+"""Built-in scans: seeded scans of furnished rooms with a long tail, and two independent dials.
 
-`imbalance` sets how many times more points the commonest class has than the rarest; `context` sets
-how strongly a thing's neighbours and place predict its class.
+`imbalance` sets how many times more points the most common class has than the rarest; `context`
+sets how strongly the neighbours and the place of an object predict its class.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from equiseg.data.synthetic.streams import (
 def _room(
     config: ScansConfig, plan: Plan, stream: int, index: int
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Places, colours and labels of a room, and the points asked for each class (K,)."""
+    """Coordinates, colours and labels of a room, and the points asked for each class (K,)."""
     kinds, rng = catalogue(config.num_classes), generator(config.seed, stream, index, 1)
     strata_2K = strata(config.num_classes, config.seed, stream, index // BLOCK)[index % BLOCK]
     room = compose(kinds, plan, config.context, strata_2K, rng)
@@ -40,16 +40,17 @@ def _room(
 
 @lru_cache(maxsize=64)
 def _calibrated(config: ScansConfig) -> Plan:
-    """The plan whose scanned labels have the wanted shares.
+    """The plan whose scanned labels have the planned shares.
 
-    Only part of the points asked for a class is seen: some lie inside other things, some face no
-    place the room is scanned from. That part is measured on rounds of rooms of a stream of their
-    own. It depends on where things are, not on how many points they have: a few hundred do.
+    Only part of the points asked for a class is visible: some lie inside other objects, some face
+    away from the scanner. The visible part is measured on rounds of rooms from a separate stream.
+    It depends on the positions of objects, not on their numbers of points, so about two hundred
+    rooms are enough.
     """
     kinds, num_classes = catalogue(config.num_classes), config.num_classes
     plan = Plan.of(config.shares, np.ones(num_classes), kinds)
     even = replace(plan, points_K=np.full(num_classes, 1 / plan.rate_K.sum()))
-    shown_K, asked_K = 6.0 * np.ones(num_classes), 10.0 * np.ones(num_classes)  # a weak guess
+    shown_K, asked_K = 6.0 * np.ones(num_classes), 10.0 * np.ones(num_classes)  # a weak prior
     for index in range(3 * BLOCK):
         (_, _, labels_N), asked = _room(config, even, CALIBRATION, index)
         shown_K += np.bincount(labels_N, minlength=num_classes)
@@ -58,21 +59,21 @@ def _calibrated(config: ScansConfig) -> Plan:
 
 
 class RoomScans:
-    """Scans of rooms, each a pure function of the config, the split and its index.
+    """Scans of rooms; each depends on the config, the split and its index alone.
 
-    Any order, any worker and any number of rooms give the same room at the same index. The first
-    use of a combination of dials in a process measures them, a few seconds.
+    The room at an index does not depend on the order of reading, the worker or the number of rooms.
+    The first use of a combination of dials in a process calibrates them, a few seconds.
 
     Args:
         config: The dials.
-        split: "train", "val" or "test": streams that share no random number.
+        split: "train", "val" or "test": independent random streams.
         num_scans: Length of the data set, at least 1.
 
     Attributes:
-        classes: K names, from the commonest to the rarest.
+        classes: K names, from the most common to the rarest.
         ignore_index: 255; no point carries it.
         channels: Red, green and blue, in [0, 1].
-        voxel_size: 0.08 m: a mug is a few voxels, a wall still hangs together.
+        voxel_size: 0.08 m: a mug has a few voxels, and a wall is still connected.
 
     Raises:
         ValueError: If `split` is unknown or `num_scans` is below 1.
@@ -100,7 +101,7 @@ class RoomScans:
         self.split = split
         self.num_scans = num_scans
         self.classes = tuple(kind.name for kind in catalogue(config.num_classes).kinds)
-        # The dials decide it, neither the seed nor the number of points.
+        # The plan depends on the dials, not on the seed or the number of points.
         self._plan = _calibrated(replace(config, seed=0, points=3000))
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The forty hand-made classes of the built-in rooms: size, look, and where they belong."""
+"""The forty hand-made classes of the built-in scans: size, look and host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from equiseg.data.synthetic.scans.things import SHELF_LEVELS, Look
 
 @dataclass(frozen=True)
 class Spot:
-    """Where guests rest on a thing: a level patch, in shares of the thing's box."""
+    """A level patch of an object on which guests rest, in shares of the object's box."""
 
     x0: float
     x1: float
@@ -21,20 +21,20 @@ class Spot:
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """What a class is to the room.
+    """Properties of a class of the built-in scans.
 
     Attributes:
         name: The class name.
-        host: The class it keeps to, in any variant; its own name for the shell of the room.
-        size: Natural width, depth and height in meters; the shell has the room's own.
-        most: How many a room holds on average before they get more points instead.
+        host: The class that it belongs to, in any variant; its own name for the shell of the room.
+        size: Natural width, depth and height in meters; the shell has the size of the room.
+        most: Largest mean number per room; beyond it, objects get more points instead.
         look: Its bodies and palettes.
-        bottom: Height in meters between which its lower edge hangs; None: on its host.
-        turn: Degrees it may be turned by, either way.
-        against: Whether it stands with its back to a wall.
-        spots: Where its guests rest.
-        holds: How many guests it has space for on average.
-        base: Of a variant, the class that it is a variant of; it takes the same guests.
+        bottom: Range in meters of the height of its lower edge; None: on its host.
+        turn: Largest turn in degrees, either way.
+        against: Whether its back is against a wall.
+        spots: Patches on which its guests rest.
+        holds: Mean number of guests that it has space for.
+        base: For a variant, its original class, whose guests it takes.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Kind:
 
 _ROOM = (4.0, 5.0, 2.6)
 
-# From the commonest to the rarest. A host comes before its guests: the first K make a whole room.
+# From the most common to the rarest. A host comes before its guests, so the first K form a room.
 KINDS = (
     Kind("wall", "wall", _ROOM, 1, things.WALL, holds=9),
     Kind("floor", "floor", _ROOM, 1, things.FLOOR, holds=16),

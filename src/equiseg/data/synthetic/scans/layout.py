@@ -1,4 +1,4 @@
-"""The layout of a built-in room: how many of each class, how large, and where."""
+"""Layout of the built-in scans: numbers, sizes and places of the objects of each class."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.random import Generator
 from equiseg.data.synthetic.scans.kinds import SHELL, Kind
 from equiseg.data.synthetic.scans.variants import Catalogue
 
-_SPOTS = 6  # of so many places on its host a thing takes the emptiest
-_SINK = 0.005  # meters a thing is sunk into its host, so that no gap shows
-_NATURAL = 0.0065  # share of a room's points that a thing of 1 m² has
+_SPOTS = 6  # an object takes the emptiest of this many places on its host
+_SINK = 0.005  # meters that an object is sunk into its host, so that there is no gap
+_NATURAL = 0.0065  # share of a room's points on an object of 1 m²
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How many of each class a room holds on average, and how many points each gets.
+    """Mean number of objects of each class in a room, and mean number of points on each.
 
     Attributes:
-        rate_K: Mean number a room.
-        points_K: Mean points on one, seen or hidden, as a share of the room's.
+        rate_K: Mean number per room.
+        points_K: Mean points on one, visible or hidden, as a share of the room's points.
     """
 
     rate_K: np.ndarray
@@ -30,14 +30,15 @@ class Plan:
 
     @classmethod
     def of(cls, shares_K: np.ndarray, seen_K: np.ndarray, kinds: Catalogue) -> Plan:
-        """The plan that shows `shares_K` of the points: more things first, denser ones later.
+        """The plan with visible shares `shares_K`: first by more objects, then by more points.
 
-        Natural points grow with the root of the surface, as a scanner goes nearer to what is
-        small; a class gets more on each only where `most` and the space on its hosts end.
+        The natural number of points grows with the root of the surface, as people scan small
+        objects from nearer; objects of a class get more points only once `most` or the space on the
+        hosts is reached.
 
         Args:
-            shares_K: Wanted shares of the points seen.
-            seen_K: The part of its points that is seen.
+            shares_K: Planned shares of the visible points.
+            seen_K: Visible part of the points of each class.
             kinds: The classes.
         """
         rate_K = np.minimum(kinds.most_K, shares_K / (_NATURAL * kinds.area_K**0.5))
@@ -51,15 +52,15 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """A furnished room of T things, wall, floor and ceiling first; meters, the corner at 0.
+    """A furnished room of T objects, wall, floor and ceiling first; meters, the corner at 0.
 
     Attributes:
         extent_3: Extents of the room.
         k_T: Class ids.
-        center_T3: Centers of the things' boxes.
+        center_T3: Centers of the objects' boxes.
         size_T3: Extents of the boxes, before they are turned.
         yaw_T: Angles in radians by which they are turned about the vertical.
-        points_T: Points asked for each, as shares of the room's.
+        points_T: Planned points of each object, as shares of the room's points.
     """
 
     extent_3: np.ndarray
@@ -73,13 +74,13 @@ class Room:
 def compose(
     kinds: Catalogue, plan: Plan, context: float, strata_2K: np.ndarray, rng: Generator
 ) -> Room:
-    """Furnish a room: every class, hosts before guests, how many, how large, where.
+    """Furnish a room: numbers, sizes and places of the objects of every class, hosts before guests.
 
     Args:
         kinds: The classes.
         plan: Mean numbers and points.
-        context: Share of things that keep to their host.
-        strata_2K: (2, K) numbers in [0, 1) that round the mean numbers to this room's.
+        context: Share of objects placed at their host.
+        strata_2K: (2, K) numbers in [0, 1) that round the mean numbers to whole ones for this room.
         rng: Random generator.
 
     Returns:
@@ -97,7 +98,7 @@ def compose(
     center_T3 = np.tile(extent_3 / 2, (num_things, 1))
     room = Room(extent_3, k_T, center_T3, size_T3, np.zeros(num_things), points_T)
 
-    half_T3 = size_T3 / 2  # of the upright boxes around the things as they are turned
+    half_T3 = size_T3 / 2  # of the upright boxes around the turned objects
     for t in range(SHELL, num_things):
         k = k_T[t]
         if keeps_T[t]:
@@ -116,7 +117,7 @@ def compose(
 def _numbers(
     kinds: Catalogue, plan: Plan, context: float, strata_2K: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Class ids of the things (T,), hosts before guests, and whether each keeps to its host."""
+    """Class ids of the objects (T,), hosts before guests, and whether each is at its host."""
     rate_K, K = plan.rate_K, len(plan.rate_K)
     count_K, kept_K = np.zeros((2, K), int)
     count_K[:SHELL] = 1
@@ -143,7 +144,7 @@ def _upright(size_3: np.ndarray, yaw_S: np.ndarray) -> np.ndarray:
 
 
 def _anywhere(room: Room, t: int, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One place and angle for a thing that ignores the room; it stays between the walls."""
+    """One place and angle for an object anywhere between the walls."""
     yaw_S = rng.uniform(-math.pi, math.pi, 1)
     free_S3 = np.maximum(room.extent_3 - 2 * _upright(room.size_T3[t], yaw_S), 0)
     return room.extent_3 / 2 + (rng.random((1, 3)) - 0.5) * free_S3, yaw_S
@@ -152,7 +153,7 @@ def _anywhere(room: Room, t: int, rng: Generator) -> tuple[np.ndarray, np.ndarra
 def _on_host(
     room: Room, t: int, kind: Kind, hosts: np.ndarray, kinds: Catalogue, rng: Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A few places and angles for a thing on its host."""
+    """A few places and angles for an object on its host."""
     width, depth, height = room.size_T3[t]
     u_S, v_S = rng.random((2, _SPOTS))
     turn_S = math.radians(kind.turn) * rng.uniform(-1, 1, _SPOTS)
@@ -161,7 +162,7 @@ def _on_host(
         gap_S = -_SINK if kind.host == "wall" else 0.08 * v_S
         return _by_wall(room, (width, depth, height), u_S, gap_S, bottom_S, rng)
     if kind.host in ("floor", "ceiling"):
-        # Between the walls as it is turned; lamps keep to the middle of the ceiling.
+        # Between the walls, whatever its turn; lamps near the middle of the ceiling.
         yaw_S = turn_S + math.pi / 2 * rng.integers(4, size=_SPOTS)
         half_S3 = _upright(room.size_T3[t], yaw_S)
         free_S2 = np.maximum(room.extent_3[:2] - 2 * half_S3[:, :2], 0)
@@ -178,7 +179,7 @@ def _on_host(
     ]
     x0, x1, y0, y1, z = np.array([(s.x0, s.x1, s.y0, s.y1, s.z) for s in rows]).T
     wide_S, deep_S, high_S = room.size_T3[host_S].T
-    # Its middle stays on the patch by half its size where the patch is large enough.
+    # The object stays within the patch if the patch is large enough.
     x_S = (x0 + x1 - 1) / 2 * wide_S + (u_S - 0.5) * np.maximum((x1 - x0) * wide_S - width, 0)
     y_S = (y0 + y1 - 1) / 2 * deep_S + (v_S - 0.5) * np.maximum((y1 - y0) * deep_S - depth, 0)
     low_S = room.center_T3[host_S, 2] + (z - 0.5) * high_S - _SINK

@@ -1,4 +1,4 @@
-"""What a scanner sees of a built-in room: points on surfaces, less the hidden ones, in colour."""
+"""Scanning of a built-in room: coloured points on the visible surfaces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from equiseg.data.synthetic.scans.layout import Room
 from equiseg.data.synthetic.scans.shapes import PartTable, inside, surface_points
 from equiseg.data.synthetic.scans.variants import Catalogue
 
-_STANDS = 3  # places the room is scanned from
+_STANDS = 3  # positions of the scanner
 _NOISE = 0.005  # meters
 _STRIPES = np.array([0, 0.1, 0.25], np.float32)  # how much darker and lighter they are
 
@@ -30,7 +30,7 @@ def scan(
 
     Returns:
         Places (N, 3) in meters, float32, RGB in [0, 1] (N, 3), float32, and class ids (N,), uint8,
-        in an order that tells nothing.
+        in random order.
     """
     bodies = _Bodies.of(room, kinds)
     shape_M, taper_M = bodies.parts.shape_M, bodies.parts.taper_M
@@ -42,7 +42,7 @@ def scan(
     xyz_N3 += room.center_T3.astype(np.float32)[thing_N]
     normal_N3 = _turned(normal_N3, room.yaw_T, thing_N)
 
-    # A panel is seen from either side, anything else where it faces a place of the scanner.
+    # A panel is visible from both sides; other surfaces only where they face a scanner position.
     flat_M = (bodies.parts.extent_M3 == 0).any(axis=1)
     rows = np.flatnonzero(_faces_a_stand(xyz_N3, normal_N3, room, rng) | flat_M[part_N])
     rows = rows[~_buried(xyz_N3[rows], part_N[rows], room, bodies)]
@@ -59,12 +59,12 @@ def scan(
 
 @dataclass(frozen=True, eq=False)
 class _Bodies:
-    """The M bodies of all things of a room, in the order of the things.
+    """The M bodies of all objects of a room, in the order of the objects.
 
     Attributes:
-        parts: What they are.
-        thing_M: The thing that each belongs to.
-        middle_M3: Middles in meters from the thing's center, before it is turned.
+        parts: Shapes and colours of the bodies.
+        thing_M: The object that each belongs to.
+        middle_M3: Middles in meters from the object's center, before it is turned.
         size_M3: Extents in meters.
         area_M: Surfaces, m².
     """
@@ -87,7 +87,7 @@ class _Bodies:
 
 
 def _shared_out(bodies: _Bodies, room: Room, points: int, rng: Generator) -> np.ndarray:
-    """The body of every point (N,): at even steps over a thing's surface, so each gets its due."""
+    """The body of every point (N,), in even steps over the surface of its object."""
     surface_T = np.bincount(bodies.thing_M, bodies.area_M)
     asked_T = (room.points_T * points + rng.random(len(room.k_T))).astype(int)
     thing_N = np.repeat(np.arange(len(room.k_T)), asked_T)
@@ -100,7 +100,7 @@ def _shared_out(bodies: _Bodies, room: Room, points: int, rng: Generator) -> np.
 
 
 def _turned(vectors_N3: np.ndarray, yaw_T: np.ndarray, thing_N: np.ndarray) -> np.ndarray:
-    """Vectors turned about the vertical as their things are."""
+    """Vectors turned about the vertical with their objects."""
     cos_N = np.cos(yaw_T).astype(np.float32)[thing_N]
     sin_N = np.sin(yaw_T).astype(np.float32)[thing_N]
     x, y, z = vectors_N3.T
@@ -110,7 +110,7 @@ def _turned(vectors_N3: np.ndarray, yaw_T: np.ndarray, thing_N: np.ndarray) -> n
 def _faces_a_stand(
     xyz_N3: np.ndarray, normal_N3: np.ndarray, room: Room, rng: Generator
 ) -> np.ndarray:
-    """Whether a surface is turned towards one of the places that the room is scanned from."""
+    """Whether a surface faces one of the scanner positions."""
     stands_S3 = room.extent_3 * rng.uniform((0.2, 0.2, 0.5), (0.8, 0.8, 0.7), (_STANDS, 3))
     offset_N = np.einsum("nc,nc->n", normal_N3, xyz_N3)
     facing_N = np.zeros(len(xyz_N3), bool)
@@ -131,7 +131,7 @@ def _buried(xyz_N3: np.ndarray, part_N: np.ndarray, room: Room, bodies: _Bodies)
         (x, y, z), (width, depth, height) = room.center_T3[t], room.size_T3[t]
         cos, sin = np.float32(np.cos(room.yaw_T[t])), np.float32(np.sin(room.yaw_T[t]))
         across, along = width * abs(cos) + depth * abs(sin), width * abs(sin) + depth * abs(cos)
-        # A band may stand out of its thing's box by 2 %.
+        # A band may extend beyond its object's box by 2 %.
         near_N = np.abs(x_N - np.float32(x)) < 0.52 * across
         near_N &= np.abs(y_N - np.float32(y)) < 0.52 * along
         near_N &= np.abs(z_N - np.float32(z)) < 0.52 * height
@@ -150,7 +150,7 @@ def _buried(xyz_N3: np.ndarray, part_N: np.ndarray, room: Room, bodies: _Bodies)
 def _paint(
     room: Room, kinds: Catalogue, bodies: _Bodies, rng: Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colours of the bodies (M, 3), one a thing and colour number, and how strong the stripes."""
+    """Colours of the bodies (M, 3), one per object and colour number; contrast of the stripes."""
     jitter_T3 = 0.04 * rng.standard_normal((len(room.k_T), 3), np.float32)
     pick_TC = rng.random((len(room.k_T), int(bodies.parts.colour_M.max()) + 1))
     stripes_T = rng.choice(_STRIPES, len(room.k_T))

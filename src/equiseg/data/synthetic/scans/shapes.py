@@ -1,7 +1,7 @@
-"""What the things of a built-in room are made of: boxes, round bodies, balls, their surfaces.
+"""Shapes of the objects of a built-in room: boxes, round bodies, balls and their surfaces.
 
-A thing has a frame of its own: x across it, y from its back to its front, z up. A part is placed
-in the thing's box by shares of it, 0 to 1, so that one description serves every size.
+An object has its own axes: x across, y from back to front, z up. Parts are placed by shares of the
+object's box, 0 to 1, so that one description serves every size.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _THIN = np.float32(1e-6)  # keeps a panel without thickness from dividing by zer
 
 @dataclass(frozen=True)
 class Part:
-    """One body of a thing.
+    """One body of an object.
 
     Attributes:
         shape: BOX, BALL (an ellipsoid), or ROUND + axis (cylinders, cones, discs).
-        lower: Lower corner in the thing's box, shares of it.
+        lower: Lower corner, in shares of the object's box.
         upper: Upper corner.
-        colour: Which of the kind's palettes it takes its colour from.
-        taper: Of a round body, the radius at its upper end over that at its lower end.
+        colour: Number of the palette for its colour.
+        taper: Upper radius of a round body over its lower radius.
         waves: Stripes along x, y and z over the part, dark and light pairs.
     """
 
@@ -37,7 +37,7 @@ class Part:
     waves: tuple[float, float, float] = (0, 0, 0)
 
 
-Range = tuple[float, float]  # lower and upper bound along an axis, shares of the thing's box
+Range = tuple[float, float]  # lower and upper bound along an axis, shares of the object's box
 
 
 Corner = tuple[float, float, float]
@@ -78,18 +78,18 @@ def body(
     taper: float = 1.0,
     axis: int = 2,
 ) -> Part:
-    """A cylinder or a cut cone along an axis, upright unless told otherwise."""
+    """A cylinder or a cut cone along an axis, upright by default."""
     return Part(ROUND + axis, *_corners(x, y, z), colour, taper)
 
 
 @dataclass(frozen=True, eq=False)
 class PartTable:
-    """The parts of several things as arrays over all M parts.
+    """The parts of several objects as arrays over all M parts.
 
     Attributes:
         shape_M: Shape codes.
-        middle_M3: Middles, shares of the thing's box measured from its center.
-        extent_M3: Extents, shares of the thing's box.
+        middle_M3: Middles, shares of the object's box measured from its center.
+        extent_M3: Extents, shares of the object's box.
         colour_M: Palettes.
         taper_M: Tapers.
         waves_M3: Stripes.
@@ -121,9 +121,9 @@ class PartTable:
         return PartTable(**{name: values[rows] for name, values in vars(self).items()})
 
     def areas(self, size_M3: np.ndarray) -> np.ndarray:
-        """Surface of every part in m², (M,), in things of these sizes (M, 3).
+        """Surface of every part in m², (M,), in objects of these sizes (M, 3).
 
-        Exact for boxes, balls and bodies of round section; near enough for oval ones.
+        Exact for boxes, balls and bodies of round section, approximate for oval ones.
         """
         a, b, c = np.moveaxis(self.extent_M3 * size_M3, 1, 0)
         area_M = 2 * (a * b + b * c + c * a)
@@ -190,8 +190,8 @@ def _on_box(size: np.ndarray, taper: np.ndarray, rng: Generator) -> tuple[np.nda
 
 
 def _on_ball(size: np.ndarray, taper: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    # A sphere stretched to the ellipsoid thins out where it is stretched most. Of four points one
-    # is taken in proportion to the stretch there, which evens that out but for a few percent.
+    # Points on a sphere become sparse where the ellipsoid stretches it. One of four points is drawn
+    # with probability proportional to the stretch, which corrects this to within a few percent.
     unit_N43 = _normalized(rng.standard_normal((len(size), 4, 3), np.float32))
     across_N3 = size[:, (1, 2, 0)] * size[:, (2, 0, 1)]
     stretch_N4 = np.sqrt(((unit_N43 * across_N3[:, None]) ** 2).sum(axis=2)).cumsum(axis=1)
@@ -206,7 +206,7 @@ def _on_round(size: np.ndarray, taper: np.ndarray, rng: Generator) -> tuple[np.n
     side, (lower, upper) = _round_areas(size[:, 0], size[:, 1], size[:, 2], taper)
     pick = rng.random(n, np.float32) * (side + lower + upper)
     cap = np.where(pick < side, 0, np.where(pick < side + lower, -1, 1)).astype(np.float32)
-    # Along the side the chance is in proportion to the radius, across a cap to the radius, too.
+    # The probability is proportional to the radius, along the side and across a cap.
     v, widest = rng.random(n, np.float32), np.maximum(taper, 1)
     along = np.where(
         cap == 0,
@@ -234,7 +234,7 @@ def _normalized(vectors: np.ndarray) -> np.ndarray:
 
 
 def inside(parts: PartTable, unit_3PN: np.ndarray) -> np.ndarray:
-    """Which of N points lie inside which of P parts.
+    """Whether each of N points lies inside each of P parts.
 
     Args:
         parts: P parts.

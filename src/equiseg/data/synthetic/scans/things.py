@@ -1,8 +1,8 @@
-"""How the things of a built-in room look: the bodies of each, and the palettes they choose from.
+"""How the objects of the built-in scans look: the bodies of each and their palettes.
 
-Shares of the thing's box: x across, y from the back to the front, z up; see `room_shapes`. Classes
-that are easily confused share palettes, as in the pictures: bottle and vase, mug and cup, phone
-and remote, sofa and armchair, table and desk.
+Coordinates are shares of the object's box: x across, y from the back to the front, z up; see
+`shapes`. Classes that are easily confused share palettes, as in the pictures: bottle and vase, mug
+and cup, phone and remote, sofa and armchair, table and desk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAINT = np.concatenate([WOOD, PALE])
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """The bodies of a thing, and a palette for each of their colour numbers."""
+    """The bodies of an object, and a palette for each of their colour numbers."""
 
     parts: tuple[Part, ...]
     palettes: tuple[Palette, ...]
@@ -45,7 +45,7 @@ def _legs(top: float, thick: float = 0.07, colour: int = 0) -> tuple[Part, ...]:
 
 
 def _frame(width: float, colour: int = 0) -> tuple[Part, ...]:
-    """Four bars around what hangs on a wall."""
+    """Four bars around an object on a wall."""
     return (
         box((0, width), (0, 1), (0, 1), colour),
         box((1 - width, 1), (0, 1), (0, 1), colour),

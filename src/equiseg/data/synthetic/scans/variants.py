@@ -1,7 +1,7 @@
-"""The classes of a room of any number: the forty hand-made ones, then variants of thirty-two.
+"""Up to two hundred classes of rooms: the forty hand-made ones, then variants of thirty-two.
 
-"chair 2" is made as a chair is, with proportions, some parts and colours of its own. It stands
-where chairs stand, in their sizes: the fine classes of a long list, told apart by looking closely.
+"chair 2" is a chair with other proportions, parts and colours, in the places and sizes of chairs:
+variants are fine-grained classes that differ only in details.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from equiseg.data.synthetic.scans.shapes import BALL, BOX, ROUND, Part, PartTabl
 from equiseg.data.synthetic.scans.things import Look
 from equiseg.data.synthetic.streams import generator
 
-_SINGLE = ("window", "rug", "door", "curtain", "radiator")  # built in, or hardly more than a panel
+_SINGLE = ("window", "rug", "door", "curtain", "radiator")  # built in, or little more than a panel
 _VARIED = [k for k in range(len(KINDS) - 1, SHELL - 1, -1) if KINDS[k].name not in _SINGLE]
 _VERSIONS = range(2, 7)
 MOST_CLASSES = len(KINDS) + len(_VARIED) * len(_VERSIONS)
 
 
 def variant(kind: Kind, number: int) -> Kind:
-    """Version `number` of a kind, 2 and up: other proportions, parts and colours, always the same.
+    """Version `number` of a kind, 2 and up: fixed other proportions, parts and colours.
 
-    Sizes move by up to a third, levels shift (a higher seat, a lower back), bodies turn from
-    square to round or back, one in two versions gets a band, and each has two colours a palette:
-    one of the kind's own and one mixed anew.
+    Sizes change by up to a third, levels shift (a higher seat, a lower back), bodies turn from
+    square to round or back, one in two versions gets a band, and every palette has two colours: one
+    of the original kind and one new mixture.
     """
     rng = generator([k.name for k in KINDS].index(kind.name), number)
     size = [side * float(np.exp(rng.uniform(-0.28, 0.28))) for side in kind.size]
@@ -41,7 +41,7 @@ def variant(kind: Kind, number: int) -> Kind:
             (*part.lower[:2], part.lower[2] ** bend),
             (*part.upper[:2], part.upper[2] ** bend),
         )
-        # What stands at one height, such as four legs, changes together.
+        # Parts at the same height, such as four legs, change together.
         key = (part.shape, part.colour, *part.lower[2:], *part.upper[2:])
         swap, taper = swaps.setdefault(key, (bool(rng.random() < 0.35), rng.uniform(0.55, 1.0)))
         shape = part.shape
@@ -68,7 +68,7 @@ def variant(kind: Kind, number: int) -> Kind:
 
 
 def _band(part: Part, colour: int, rng: Generator) -> Part:
-    """A ring around a part, a little wider than it."""
+    """A ring around a part, a little wider than the part."""
     low, high = np.array(part.lower), np.array(part.upper)
     middle, grow = low[2] + rng.uniform(0.3, 0.7) * (high[2] - low[2]), 0.02 * (high - low)
     half = 0.08 * (high[2] - low[2])
@@ -90,17 +90,17 @@ class Catalogue:
     """The classes of a room, and their parts as one table.
 
     Attributes:
-        kinds: K kinds, from the commonest to the rarest.
-        family_K: Id of the class that each is a variant of, its own if it is none.
-        host_K: Id of the class that each keeps to, in any variant; its own for the shell.
-        level_K: 0 for the shell, 1 for what keeps to it, 2 for what keeps to things.
-        order_K: Ids in the order they are placed, hosts before guests.
+        kinds: K kinds, from the most common to the rarest.
+        family_K: Id of the original class of each variant; otherwise its own id.
+        host_K: Id of the host class, in any variant; its own id for the shell.
+        level_K: 0 for the shell, 1 for guests of the shell, 2 for guests of objects.
+        order_K: Ids in the order of placing, hosts before guests.
         parts: The parts of all kinds, in order.
         first_K: Row of each kind's first part; `number_K` rows follow.
-        number_K: How many parts each has.
-        most_K: How many a room holds on average at most.
+        number_K: Number of parts of each kind.
+        most_K: Largest mean number per room.
         size_K3: Natural sizes, m.
-        area_K: Surface of one of natural size, m².
+        area_K: Surface of an object of natural size, m².
     """
 
     kinds: tuple[Kind, ...]
@@ -118,11 +118,11 @@ class Catalogue:
 
 @lru_cache(maxsize=16)
 def catalogue(num_classes: int) -> Catalogue:
-    """The first `num_classes` hand-made kinds, and beyond forty as many variants.
+    """The first `num_classes` classes: the hand-made kinds, above forty also variants.
 
-    Variants are taken a version of every kind at a time, small kinds first, and stand behind the
-    hand-made kinds from large to small: rare classes are small things, which a room shows more
-    often for the same number of points.
+    Variants are added one version of every kind at a time, small kinds first. They follow the
+    hand-made kinds from large to small, so that rare classes are small objects: with the same
+    number of points, a small object appears in more rooms.
     """
     kinds = list(KINDS[:num_classes])
     pairs = [(k, number) for number in _VERSIONS for k in _VARIED][: num_classes - len(kinds)]
