@@ -1,4 +1,4 @@
-"""A page opened in a real browser, where there is one."""
+"""Opens a page in a real browser."""
 
 import json
 import re

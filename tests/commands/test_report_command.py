@@ -21,16 +21,14 @@ from equiseg.study.record import Study
 from equiseg.training.run import train
 from runs import tiny_config
 
+# A finder, not a None in sys.modules: scipy looks there for arrays of torch.
 _WITHOUT_TORCH = """
 import sys
-from importlib.abc import MetaPathFinder
-
-class NoTorch(MetaPathFinder):  # scipy trips over None in sys.modules
+class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ImportError("torch is blocked")
-
-sys.meta_path.insert(0, NoTorch())
+        if name.split(".")[0] in ("torch", "lightning"):
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocked())
 from equiseg.cli.main import main
 for folder in sys.argv[1:]:
     main(["report", folder])

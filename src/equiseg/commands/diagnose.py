@@ -54,7 +54,7 @@ def diagnose(
     from rich.markup import escape
 
     from equiseg.commands.draw_page import draw_page
-    from equiseg.diagnosis.examples import example_panels
+    from equiseg.diagnosis.example_panels import example_panels
     from equiseg.diagnosis.open import open_diagnosis
     from equiseg.diagnosis.result import record
     from equiseg.records.diagnosis import DIAGNOSIS, DiagnosisRecord

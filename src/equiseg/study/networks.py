@@ -12,7 +12,7 @@ import torch
 
 from equiseg.data.sample import DataSpec
 from equiseg.data.sources import open_split
-from equiseg.diagnosis.examples import example_panels
+from equiseg.diagnosis.example_panels import example_panels
 from equiseg.diagnosis.networks import open_network
 from equiseg.diagnosis.passes import diagnose
 from equiseg.diagnosis.result import record

@@ -5,7 +5,7 @@ import pytest
 
 from browser import BROWSER, visit
 from diagnoses import Stripes, TinyNetwork, tiny_record
-from equiseg.diagnosis.examples import example_panels
+from equiseg.diagnosis.example_panels import example_panels
 from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics.catalogue import MEASURES
 from equiseg.records.diagnosis import DiagnosisPage

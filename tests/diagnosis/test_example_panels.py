@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from diagnoses import Stripes, TinyNetwork
-from equiseg.diagnosis.examples import choose_examples, example_panels
+from equiseg.diagnosis.example_panels import choose_examples, example_panels
 from equiseg.imbalance import FrequencyGroups
 from equiseg.records.examples import SIDE
 
