@@ -1,8 +1,9 @@
 import numpy as np
 import torch
 
-from diagnoses import Stripes, TinyNetwork, tiny_diagnosis
+from diagnoses import Stripes, TinyNetwork
 from equiseg.diagnosis.example_panels import choose_examples, example_panels
+from equiseg.imbalance import FrequencyGroups
 from equiseg.records.examples import SIDE
 
 
@@ -17,12 +18,27 @@ def test_images_without_rare_classes_are_not_shown():
     assert choose_examples([torch.zeros(8, 8).long()], rare=[1]) == []
 
 
-def test_panels_are_cut_to_what_is_shown():
-    data = Stripes(sizes=((24, 2 * SIDE),) * 2)
-    network = TinyNetwork()
-    panels = example_panels({"net": (network, data)}, tiny_diagnosis().groups)
-    assert {p.shape for p in panels.pictures} == {(12, SIDE, 3)}
-    (ids, *_), (labels, *_) = panels.predictions["net"], panels.labels
-    assert ids.shape == labels.shape == (12, SIDE)
-    assert set(np.unique(labels)) <= set(range(8))  # 7 is what is not labelled
-    assert (labels[0] == 7).all()
+def panels_of(data, **networks):
+    groups = FrequencyGroups.from_counts(data.statistics.pixels_K)
+    return example_panels({name: (network, data) for name, network in networks.items()}, groups)
+
+
+def test_panels_hold_labels_and_predictions_at_the_shown_size():
+    panels = panels_of(Stripes(sizes=((500, 960), (24, 32))), net=TinyNetwork())
+    shapes = {picture.shape for picture in panels.pictures}
+    assert shapes == {(250, SIDE, 3), (24, 32, 3)}
+    for picture, labels, ids in zip(
+        panels.pictures, panels.labels, panels.predictions["net"], strict=True
+    ):
+        assert picture.shape[:2] == labels.shape == ids.shape
+    assert all((labels[0] == 7).all() for labels in panels.labels)  # ignored, not labelled
+
+
+def test_small_images_are_kept_as_they_are():
+    data = Stripes()
+    panels = panels_of(data, net=TinyNetwork())
+    sample = next(s for s in data.samples if s.name == panels.names[0])
+    assert np.array_equal(panels.pictures[0], sample.image.permute(1, 2, 0).numpy())
+    logits = TinyNetwork()(sample.image[None] / 255)
+    expected = torch.nn.functional.interpolate(logits, (24, 32), mode="bilinear").argmax(1)[0]
+    assert (panels.predictions["net"][0] == expected.numpy()).mean() > 0.95

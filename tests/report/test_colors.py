@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -24,3 +26,10 @@ def test_a_dozen_colors_are_far_apart():
 def test_impossible_numbers_are_refused(num_classes):
     with pytest.raises(ValueError, match=f"num_classes must be .* got {num_classes}"):
         class_colors(num_classes)
+
+
+def test_the_first_colors_are_the_ones_that_pictures_on_disk_have():
+    first = [[73, 121, 170], [255, 206, 49], [158, 24, 12], [255, 182, 255]]
+    assert class_colors(4).tolist() == first
+    digest = hashlib.sha256(class_colors(200).tobytes()).hexdigest()
+    assert digest.startswith("e5e56a64f94d9ee5a13a3ea58da9e67f")

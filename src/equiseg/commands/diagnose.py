@@ -53,7 +53,7 @@ def diagnose(
     from rich.console import Console
     from rich.markup import escape
 
-    from equiseg.commands.report import report
+    from equiseg.commands.draw_page import draw_page
     from equiseg.diagnosis.example_panels import example_panels
     from equiseg.diagnosis.open_diagnosis import open_diagnosis
     from equiseg.diagnosis.result import record
@@ -89,7 +89,7 @@ def diagnose(
     panels = example_panels(shown, diagnoses[name].groups, options.samples, list(shown)[-1:])
     if panels is not None:
         panels.save(out / EXAMPLES)
-    page = report(out)
+    page = draw_page(out)
     if not options.json:
         console.print(f"page: [bold]{escape(str(page))}[/bold]")
 

@@ -62,7 +62,7 @@ def _show_failed_trials(plan: Plan, study: Study, console: Console) -> None:
 
 def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
     """A table and a page for each task, and a page over all."""
-    from equiseg.commands.report import report
+    from equiseg.commands.draw_page import draw_page
     from equiseg.report.study.page import UNNAMED_PAGE, save_rows
     from equiseg.study.network_records import record_networks
 
@@ -75,7 +75,7 @@ def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
         with console.status("diagnosing the networks of the first seed"):
             record_networks(out / name, comparison)
     with console.status("drawing the pages"):
-        page = report(out)
+        page = draw_page(out)
     if page.name != UNNAMED_PAGE:
         (out / UNNAMED_PAGE).unlink(missing_ok=True)  # of an earlier comparison in this folder
     console.print(f"page: [bold]{escape(str(page))}[/bold]")

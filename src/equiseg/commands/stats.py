@@ -108,14 +108,14 @@ def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
     else:
         show(DataStatistics.of(profile.record()), Console())
     if out is not None:
-        from equiseg.commands.report import report
+        from equiseg.commands.draw_page import draw_page
         from equiseg.runs.provenance import provenance
 
         mark_outcome(out, Outcome.COUNTS)
         command = command_text("stats", data, options)
         profile.save(out / STATISTICS, command=command, made=provenance())
         profile.table().write_csv(out / "classes.csv")
-        page = report(out)
+        page = draw_page(out)
         (out / _UNFINISHED).unlink(missing_ok=True)
         if not options.json:
             Console().print(f"page: [bold]{escape(str(page))}[/bold]")

@@ -71,9 +71,9 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
 
 def _page(out: Path) -> str:
     """Draw the page of a run and say where it is; a run without matplotlib is still a run."""
-    from equiseg.commands.report import report
+    from equiseg.commands.draw_page import draw_page
 
     try:
-        return f"page: {report(out)}"
+        return f"page: {draw_page(out)}"
     except ImportError as error:
         return f"no page was drawn: {error}; then run: equiseg report {quote(str(out))}"

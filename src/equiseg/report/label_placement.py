@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.report.style import INK, MUTED, PAPER
+from equiseg.report.style import INK, PAPER
 
 try:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
 
 _NEAR = 7.0  # points from a mark to its name
 _RINGS = (_NEAR, 14.0, 24.0, 36.0, 50.0)  # all distances that are tried, the nearest first
-_ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 22.5, 157.5, 337.5, 202.5)  # the best first
+_ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 20, 160, 340, 200, 70, 290)  # the best first
 _LED = 10.0  # from this distance on a line leads from the mark to its name
 _CROSSED = 0.4  # a name on a line is as bad as so many points of distance, for each point of it
 
@@ -77,6 +77,8 @@ def _place(
     best: tuple[float, float, int] | None = None
     for distance in _RINGS:
         for rank, angle in enumerate(_ANGLES):
+            if distance >= _LED and angle % 90 == 0:
+                continue  # a line along an interval would not be seen
             _move(text, distance, angle)
             box = text.get_window_extent(renderer)
             if not _holds(frame, box) or any(map(box.overlaps, taken)):
@@ -105,7 +107,7 @@ def _place(
             text.xy,
             xytext=text.get_position(),
             textcoords="offset points",
-            arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 0, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.6, "shrinkA": 0, "shrinkB": 3},
             zorder=2.5,
             in_layout=False,
         )

@@ -10,7 +10,7 @@ def test_rare_classes_have_their_full_color_and_an_outline():
     labels[16:48, 16:48] = 2
     labels[60:] = 255
     image = np.full((64, 64, 3), 100, dtype=np.uint8)
-    missed = np.zeros((64, 64), dtype=np.uint8)
+    missed = np.zeros((64, 64), dtype=np.int64)
     figure = example_figure(
         [image], [labels], {"ceco": [missed]}, ["a", "b", "c"], highlight=[2], order=[0, 1, 2]
     )
@@ -25,13 +25,12 @@ def test_rare_classes_have_their_full_color_and_an_outline():
 
 
 def test_lists_of_different_lengths_are_refused():
-    image, labels = np.zeros((8, 8, 3), dtype=np.uint8), np.zeros((8, 8))
+    image, labels = np.zeros((8, 8, 3)), np.zeros((8, 8))
     with pytest.raises(ValueError, match="one length"):
         example_figure([image], [labels], {"ceco": []}, ["a"], [0], [0])
 
 
-def test_a_highlighted_class_is_in_the_legend_however_small():
-    labels = np.zeros((100, 100), dtype=np.uint8)
-    labels[0, 0], labels[1, :5] = 1, 2
-    assert classes_seen([labels], order=[0, 1, 2, 3], highlight=[1, 3]) == [0, 1]
-    assert classes_seen([labels], order=[0, 1, 2, 3], highlight=[2]) == [0, 2]
+def test_the_legend_has_every_highlighted_class_that_is_seen_at_all():
+    mask = np.zeros((64, 64), dtype=np.int64)
+    mask[0, :2] = [1, 2]
+    assert classes_seen([mask], order=[0, 1, 2, 3], highlight=[2, 3]) == [0, 2]
