@@ -19,3 +19,4 @@ for split, count in {"train": 192, "val": 64, "test": 64}.items():
         Image.fromarray(labels.numpy()).save(masks / f"{name}.png")
 # --8<-- [end:body]
 shutil.copy(Path(__file__).with_name("street_card.yaml"), "street/card.yaml")
+print("street/: images and masks of train, val and test, with card.yaml")

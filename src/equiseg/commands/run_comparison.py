@@ -24,6 +24,7 @@ from rich.text import Text
 from equiseg.commands.tables import comparison_table
 from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT
+from equiseg.report.wording import count
 from equiseg.study.parallel_runs import Report, reason_of
 from equiseg.study.plan import Plan
 from equiseg.study.record import Study
@@ -72,6 +73,8 @@ def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
         if len(study.comparisons) > 1:
             console.rule(escape(name))
         console.print(comparison_table(comparison))
+        if not console.is_terminal:
+            console.print("diagnosing the networks of the first seed and drawing the page")
         with console.status("diagnosing the networks of the first seed"):
             record_networks(out / name, comparison)
     with console.status("drawing the pages"):
@@ -91,6 +94,8 @@ def _bars(console: Console, out: Path) -> Iterator[Callable[[int], Report]]:
             overall = progress.add_task("runs", total=total, visible=total > 0)
             bars: dict[Path, TaskID] = {}
             ended: set[Path] = set()
+            if total and not console.is_terminal:  # no bars are drawn there
+                console.print(f"training {count(total, 'run')}")
 
             def show(folder: Path, share: float) -> None:
                 name = escape(str(folder.relative_to(out)))
@@ -98,7 +103,7 @@ def _bars(console: Console, out: Path) -> Iterator[Callable[[int], Report]]:
                     bars[folder] = progress.add_task(name, total=100, visible=share < 1)
                 progress.update(bars[folder], completed=round(100 * share), visible=share < 1)
                 if share == 1:  # reported more than once
-                    if folder not in ended and not console.is_terminal:  # no bars are drawn there
+                    if folder not in ended and not console.is_terminal:
                         console.print(f"{len(ended) + 1} of {total} runs: {name} has ended")
                     ended.add(folder)
                     progress.update(overall, completed=len(ended))

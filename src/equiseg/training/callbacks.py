@@ -43,8 +43,8 @@ class ValidationTable(L.Callback):
         cells += [f"{100 * float(values[name]):.1f}" for name in scores]
         if header != self._header:
             self._header = header
-            self.console.print("  ".join(f"{name:>7}" for name in header), style="dim")
-        widths = [max(7, len(name)) for name in header]
+            self.console.print("  ".join(f"{name:>6}" for name in header), style="dim")
+        widths = [max(6, len(name)) for name in header]  # 78 columns with the regularizer
         row = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         self.console.print(row, highlight=False)
 
