@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equiseg.data.sample import Sample
-from equiseg.diagnosis.measure_network import diagnose
+from equiseg.diagnosis.measure_network import Passes, diagnose
 from equiseg.diagnosis.result import Diagnosis, record
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.records.diagnosis import DiagnosisRecord
@@ -67,7 +67,7 @@ def tiny_diagnosis(seed: int = 0, data: Any = None, **options: Any) -> Diagnosis
         data,
         groups=FrequencyGroups.from_counts(counts_K),
         class_counts_K=counts_K,
-        **options,
+        passes=Passes(**options),
     )
 
 

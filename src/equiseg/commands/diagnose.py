@@ -138,6 +138,7 @@ def _analysed(
     """The diagnosis of each network, and each network with its data, by their names."""
     import torch
 
+    from equiseg.diagnosis.measure_network import Passes
     from equiseg.diagnosis.measure_network import diagnose as analyse
     from equiseg.runs.progress_bar import tracked
 
@@ -153,12 +154,14 @@ def _analysed(
                 data,
                 groups=groups,
                 class_counts_K=opened.statistics.pixels_K,
-                layer=options.layer,
-                loss=opened.branches[key],
-                batch_size=network.config.batch_size if network.config else 8,
-                num_workers=options.num_workers,
-                most_samples=options.samples,
-                track=partial(tracked, what=f"analysing {name}", console=console),
+                passes=Passes(
+                    layer=options.layer,
+                    loss=opened.branches[key],
+                    batch_size=network.config.batch_size if network.config else 8,
+                    num_workers=options.num_workers,
+                    most_samples=options.samples,
+                    track=partial(tracked, what=f"analysing {name}", console=console),
+                ),
             )
         except ValueError as error:
             if network.card is None and "fits" in str(error):

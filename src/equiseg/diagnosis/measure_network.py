@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,18 +35,43 @@ from equiseg.tap import FeatureTap
 _PAIRS = 12
 
 
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """How a network is run over a split.
+
+    Attributes:
+        layer: Name of the classifier, as in :class:`equiseg.FeatureTap`; None takes the
+            ``classifier_name`` of the model, or searches for it.
+        loss: The center branch; None takes the default one of training.
+        batch_size: Images or blocks whose gradient is one step's. Images of other sizes than
+            those before them wait for their like.
+        num_workers: Worker processes that load data.
+        most_samples: Number of samples, spread evenly over the split; None takes all.
+        track: Wraps the batches of each pass, to show progress.
+
+    Raises:
+        ValueError: If ``batch_size`` is below 1.
+    """
+
+    layer: str | None = None
+    loss: CenterCollapseLoss | None = None
+    batch_size: int = 8
+    num_workers: int = 0
+    most_samples: int | None = None
+    track: Callable[[Loader], Iterable[tuple[Any, Tensor]]] = iter
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+
+
 def diagnose(
     model: nn.Module,
     data: Any,
     *,
     groups: FrequencyGroups,
     class_counts_K: Tensor,
-    layer: str | None = None,
-    loss: CenterCollapseLoss | None = None,
-    batch_size: int = 8,
-    num_workers: int = 0,
-    most_samples: int | None = None,
-    track: Callable[[Loader], Iterable[tuple[Any, Tensor]]] = iter,
+    passes: Passes | None = None,
 ) -> Diagnosis:
     """Look at a trained network in two passes over a split.
 
@@ -60,37 +86,32 @@ def diagnose(
         data: The split, ``SegmentationData`` or ``PointData``.
         groups: Head, common and tail.
         class_counts_K: (K,) pixels (points) of each class in training.
-        layer: Name of the classifier, as in :class:`equiseg.FeatureTap`; None takes the
-            ``classifier_name`` of the model, or searches for it.
-        loss: The center branch; None takes the one that training has by default.
-        batch_size: Images or blocks whose gradient is one step's. Images of other sizes than
-            those before them wait for their like.
-        num_workers: Worker processes that load data.
-        most_samples: Look at so many, spread evenly over the split; None looks at all.
-        track: Wraps the batches of each pass, to show progress.
+        passes: How the network is run; None takes the defaults.
 
     Raises:
         ValueError: If the classifier cannot be found or its outputs are not the K classes of the
             data.
     """
-    samples = Spread(data, most_samples)
+    passes = passes or Passes()
+    samples = Spread(data, passes.most_samples)
     num_classes = len(samples.classes)
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if len(class_counts_K) != num_classes:
         raise ValueError(
             f"class_counts_K must hold a count for each of the {num_classes} classes of the data, "
             f"got {len(class_counts_K)}"
         )
     model.eval()
-    named = _Named(model, layer or getattr(model, "classifier_name", None), num_classes)
+    named = _Named(model, passes.layer or getattr(model, "classifier_name", None), num_classes)
     evaluation = evaluate(
-        named, samples, EvaluationConfig(), groups, num_workers=num_workers, track=track
+        named,
+        samples,
+        EvaluationConfig(),
+        groups,
+        num_workers=passes.num_workers,
+        track=passes.track,
     )
     moments, rows_KD = evaluation.moments, evaluation.classifier_KD
-    agreement, gradients = _second_pass(
-        named, samples, evaluation, loss, batch_size, num_workers, track
-    )
+    agreement, gradients = _second_pass(named, samples, evaluation, passes)
     measures = CollapseMeasures.of(moments, rows_KD, nearest_center_agreement=agreement)
     counts_K = class_counts_K.cpu()
     return Diagnosis(
@@ -128,17 +149,13 @@ def _second_pass(
     model: _Named,
     samples: Spread,
     evaluation: Evaluation,
-    loss: CenterCollapseLoss | None,
-    batch_size: int,
-    num_workers: int,
-    track: Callable[[Loader], Iterable[tuple[Any, Tensor]]],
+    passes: Passes,
 ) -> tuple[float, dict[str, BranchGradients]]:
     """Agreement with the nearest center, and the gradients of the branches."""
     device = next(model.parameters()).device
     centers_KD, rows_KD = evaluation.moments.centers_KD, evaluation.classifier_KD
     num_classes, dim = centers_KD.shape
-    if loss is None:
-        loss = CenterCollapseLoss(num_classes, dim, ignore_index=samples.ignore_index)
+    loss = passes.loss or CenterCollapseLoss(num_classes, dim, ignore_index=samples.ignore_index)
     branch = copy.deepcopy(loss).to(device).eval()  # the caller's goes on training
     totals: dict[str, BranchGradients] = {}
     with FeatureTap(model, model.classifier_name) as tap:
@@ -153,7 +170,7 @@ def _second_pass(
                 centers=centers_KD,
                 sync_on_compute=False,
             ).to(device)
-        for inputs, labels in _batches(samples, batch_size, num_workers, track):
+        for inputs, labels in _batches(samples, passes):
             inputs, labels = moved(inputs, device), labels.to(device)
             model(network_input(inputs))
             features, inverse = within(tap.features, labels), inverse_of(inputs)
@@ -175,19 +192,18 @@ def _second_pass(
 
 def _batches(
     samples: Spread,
-    batch_size: int,
-    num_workers: int,
-    track: Callable[[Loader], Iterable[tuple[Any, Tensor]]],
+    passes: Passes,
 ) -> Iterator[tuple[Any, Tensor]]:
     """Batches as training has them; images that are not of one size wait for their like."""
     if DataSpec.of(samples).holds_points:
-        yield from track(evaluation_loader(samples, batch_size, num_workers=num_workers))
+        loader = evaluation_loader(samples, passes.batch_size, num_workers=passes.num_workers)
+        yield from passes.track(loader)
         return
     waiting: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
-    for image, labels in track(evaluation_loader(samples, num_workers=num_workers)):
+    for image, labels in passes.track(evaluation_loader(samples, num_workers=passes.num_workers)):
         alike = waiting.setdefault(tuple(labels.shape), [])
         alike.append((image, labels))
-        if len(alike) == batch_size:
+        if len(alike) == passes.batch_size:
             yield _joined(waiting.pop(tuple(labels.shape)))
     for left in waiting.values():
         yield _joined(left)

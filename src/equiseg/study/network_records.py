@@ -13,7 +13,7 @@ import torch
 from equiseg.data.sample import DataSpec
 from equiseg.data.sources import open_split
 from equiseg.diagnosis.example_panels import example_panels
-from equiseg.diagnosis.measure_network import diagnose
+from equiseg.diagnosis.measure_network import Passes, diagnose
 from equiseg.diagnosis.networks import open_network
 from equiseg.diagnosis.result import record
 from equiseg.imbalance import FrequencyGroups
@@ -79,8 +79,7 @@ def _diagnosed(
             data,
             groups=groups,
             class_counts_K=torch.tensor(comparison.pixels),
-            loss=network.center_branch(),
-            most_samples=_MOST_SAMPLES,
+            passes=Passes(loss=network.center_branch(), most_samples=_MOST_SAMPLES),
         )
         records[name] = record(found, margins=False)
     spec, number = DataSpec.of(data), min(_MOST_SAMPLES, len(data))
