@@ -16,7 +16,7 @@ MAIN_OPTIONS = {
 }
 
 
-def train(config: TrainConfig, out: Path) -> dict[str, Any]:
+def train(config: TrainConfig, out: Path, page: bool = True) -> dict[str, Any]:
     """Train one network and score it.
 
     The folder gets the resolved configuration, logs, checkpoints, the best weights
@@ -26,6 +26,7 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
     Args:
         config: The run.
         out: The folder for the run.
+        page: Draw the page of the run; a comparison draws one page for all its runs.
 
     Returns:
         The content of result.json: scores of each split, class frequencies, groups.
@@ -57,7 +58,7 @@ def train(config: TrainConfig, out: Path) -> dict[str, Any]:
             )
             console.print(score_table(*shown))
     console.print(f"weights and results are in [bold]{escape(str(out))}[/bold]")
-    if first:
+    if first and page:
         console.print(_page(out), markup=False, highlight=False)
     run_folder = quote(str(out))
     next_commands = (

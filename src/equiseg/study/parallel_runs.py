@@ -121,7 +121,7 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> int:
     requested = run.folder / "requested.yaml"
     write_config(run.config, requested)
     command = [sys.executable, "-m", "equiseg", "train"]
-    command += ["--config", str(requested), "--out", str(run.folder)]
+    command += ["--config", str(requested), "--out", str(run.folder), "--page", "false"]
     with (run.folder / LOG).open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=_environment(run.config, jobs)
