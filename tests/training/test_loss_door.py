@@ -35,12 +35,12 @@ AUXILIARY = (
 
 
 @pytest.fixture
-def mine(tmp_path, monkeypatch):
+def copied_losses(tmp_path, monkeypatch):
     """A folder with a module of the user's, which the test writes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     before = set(sys.modules)
-    yield tmp_path / "mine.py"
+    yield tmp_path / "copied_losses.py"
     for name in set(sys.modules) - before:
         del sys.modules[name]
     importlib.invalidate_caches()
@@ -68,13 +68,13 @@ def trained(method, share):
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
 @pytest.mark.parametrize("name", loss_names())
-def test_a_copy_of_a_loss_behaves_as_the_loss(name, share, mine):
+def test_a_copy_of_a_loss_behaves_as_the_loss(name, share, copied_losses):
     source = inspect.getsourcefile(getattr(losses, class_name(name)))
-    mine.write_text(Path(source).read_text())
+    copied_losses.write_text(Path(source).read_text())
     start = "cross_entropy + " if name in AUXILIARY else ""
     arguments = ARGUMENTS.get(name, "")
     ours = trained(f"{start}{name}{arguments}", share)
-    theirs = trained(f"{start}mine.{class_name(name)}{arguments}", share)
+    theirs = trained(f"{start}copied_losses.{class_name(name)}{arguments}", share)
     torch.testing.assert_close(theirs, ours, atol=0, rtol=0)
 
 
@@ -88,8 +88,8 @@ class My(CrossEntropyLoss):
 """
 
 
-@pytest.mark.parametrize("folder", [".", "losses of mine+more"])
-def test_a_loss_is_named_by_its_file(folder, mine, monkeypatch, tmp_path):
+@pytest.mark.parametrize("folder", [".", "losses of copied_losses+more"])
+def test_a_loss_is_named_by_its_file(folder, copied_losses, monkeypatch, tmp_path):
     file = Path(folder) / "own.py"
     (tmp_path / folder).mkdir(exist_ok=True)
     (tmp_path / file).write_text(OWN)
@@ -106,14 +106,16 @@ def test_a_loss_is_named_by_its_file(folder, mine, monkeypatch, tmp_path):
     assert absolute_method(kept) == kept
 
 
-def test_a_word_for_a_number_is_refused(mine):
-    mine.write_text(OWN)
-    with pytest.raises(ValueError, match=r"sharp of mine\.My must be a number, got 'inverse'"):
-        build_criterion("mine.My(sharp=inverse)", STATISTICS, C, 255)
+def test_a_word_for_a_number_is_refused(copied_losses):
+    copied_losses.write_text(OWN)
+    with pytest.raises(
+        ValueError, match=r"sharp of copied_losses\.My must be a number, got 'inverse'"
+    ):
+        build_criterion("copied_losses.My(sharp=inverse)", STATISTICS, C, 255)
 
 
-def test_vectors_go_by_type_whatever_the_name(mine):
-    mine.write_text(
+def test_vectors_go_by_type_whatever_the_name(copied_losses):
+    copied_losses.write_text(
         "from equiseg.losses import ClassWeight, ClassPrior, WeightedCrossEntropyLoss\n\n\n"
         "class My(WeightedCrossEntropyLoss):\n"
         "    def __init__(self, num_classes, *, loud: ClassWeight, shares: ClassPrior,\n"
@@ -121,12 +123,12 @@ def test_vectors_go_by_type_whatever_the_name(mine):
         "        super().__init__(num_classes, class_weight=loud, ignore_index=ignore_index)\n"
         "        self.shares = shares\n"
     )
-    built = build_criterion("mine.My(loud=enet)", STATISTICS, C, 255).losses["mine_My"]
+    built = build_criterion("copied_losses.My(loud=enet)", STATISTICS, C, 255).losses["mine_My"]
     ours = build_criterion("weighted_cross_entropy(class_weight=enet)", STATISTICS, C, 255)
     assert torch.equal(built.weight_K, ours.losses["weighted_cross_entropy"].weight_K)
     torch.testing.assert_close(built.shares.sum().item(), 1.0)
-    with pytest.raises(ValueError, match=r"mine\.My needs loud, one of inverse"):
-        build_criterion("mine.My", STATISTICS, C, 255)
+    with pytest.raises(ValueError, match=r"copied_losses\.My needs loud, one of inverse"):
+        build_criterion("copied_losses.My", STATISTICS, C, 255)
 
 
 @pytest.mark.parametrize(
