@@ -123,7 +123,9 @@ def test_vectors_go_by_type_whatever_the_name(copied_losses):
         "        super().__init__(num_classes, class_weight=loud, ignore_index=ignore_index)\n"
         "        self.shares = shares\n"
     )
-    built = build_criterion("copied_losses.My(loud=enet)", STATISTICS, C, 255).losses["mine_My"]
+    built = build_criterion("copied_losses.My(loud=enet)", STATISTICS, C, 255).losses[
+        "copied_losses_My"
+    ]
     ours = build_criterion("weighted_cross_entropy(class_weight=enet)", STATISTICS, C, 255)
     assert torch.equal(built.weight_K, ours.losses["weighted_cross_entropy"].weight_K)
     torch.testing.assert_close(built.shares.sum().item(), 1.0)
