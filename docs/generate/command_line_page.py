@@ -16,7 +16,7 @@ _INTRO = """# Command line
 
 `equiseg VERB --help` shows the most important options of a verb, `--help-all` all of them.
 Options may also be written in a YAML file, given with `--config`; options on the line override
-those of the file. A list is written `"[a, b]"`, a switch `--flag` or `--flag true`."""
+the file. A list is written `"[a, b]"`, a switch `--flag` or `--flag true`."""
 
 
 def command_line_page() -> str:

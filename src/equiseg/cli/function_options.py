@@ -48,7 +48,7 @@ def options_of(
     """The options of a function, in the order of its parameters.
 
     Args:
-        function: Of a verb; its docstring and those of its dataclasses explain the options.
+        function: Of a verb; its docstring and its dataclasses explain the options.
         positional: Names of options that are given without their names, in their order.
         renamed: New name of each old one, whole or the beginning of dotted names.
     """

@@ -39,7 +39,7 @@ def verb_help(verb: Verb, options: Sequence[Option], everything: bool) -> str:
     Args:
         verb: The verb.
         options: All that it has.
-        everything: Whether to show all of them, else those of ``verb.main_options``.
+        everything: Whether to show all of them; else only ``verb.main_options``.
     """
     groups = _sections(options) if everything else _main(verb, options)
     paragraphs = [summary(verb.function), *description(verb.function)]

@@ -21,7 +21,7 @@ class TaskFile:
     """A task of a comparison: data, a network and a schedule.
 
     Attributes:
-        config: YAML file with options of training; they go over those of the command line.
+        config: YAML file with options of training; they override the command line.
         seeds: Seeds of this task, where they differ from the others'.
     """
 

@@ -78,7 +78,7 @@ def diagnose(
     The first counts class moments, confusion and scores, as :func:`evaluate` does. The second
     needs the centers of the first: it counts how often the classifier agrees with the nearest
     center, and adds up the gradient each branch of the loss would give, batch by batch. Nothing is
-    trained, and dropout and batch statistics are those of inference.
+    trained, and dropout and batch statistics are as in inference.
 
     Args:
         model: A network that makes logits (B, K, h, w) of images (B, 3, H, W) in [0, 1], or one

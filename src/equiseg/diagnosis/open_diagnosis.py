@@ -90,7 +90,7 @@ def open_diagnosis(
 
 
 def _data_config(network: TrainedNetwork, data: str | None, root: str | None) -> DataConfig:
-    """The data to look at: those named, else those of the run."""
+    """The data to analyse: as named, else the data of the run."""
     own = network.config.data if network.config else None
     if data is None:
         if own is None:

@@ -14,7 +14,7 @@ class DiagnoseOptions:
         data: The name of a card, the path of a card (.yaml), or the built-in "pictures" or
             "scans". Default: the data of the run.
         split: The split to analyse.
-        root: The folder of the data; overrides that of the run and of the card.
+        root: The folder of the data; overrides the folder in the run and in the card.
         loader: "file.py:function" or "package.module:function" that loads the checkpoint.
         layer: Dotted name of the layer that makes the logits, where it cannot be found by its
             number of outputs.

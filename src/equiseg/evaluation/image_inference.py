@@ -54,7 +54,7 @@ def predict_classes(
 def predict_voxels(
     model: nn.Module, batch: VoxelBatch, config: EvaluationConfig, channels: Sequence[str]
 ) -> Tensor:
-    """(V, K) float32 class probabilities, averaged with those of the mirrored scans if asked for.
+    """(V, K) float32 class probabilities, averaged over mirror images if asked for.
 
     Args:
         model: Sparse tensors to logits (V, K).

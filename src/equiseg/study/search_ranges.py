@@ -38,7 +38,7 @@ def drawn(text: str, seed: int) -> str:
 
 
 def split_outside(text: str) -> list[str]:
-    """Split at commas that stand in no bracket; nothing where there is nothing between two."""
+    """Split at commas outside brackets; empty parts are left out."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "[(") - (character in "])")

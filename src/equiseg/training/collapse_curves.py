@@ -27,8 +27,8 @@ class CollapseCurves(L.Callback):
 
         trainer = L.Trainer(callbacks=[CollapseCurves(num_classes=19)])
 
-    Each measure of :class:`equiseg.CollapseMetric` is logged as ``collapse/NAME``, those of the
-    rows of a Linear or 1x1 classifier as ``collapse/classifier_NAME``. Features are those of the
+    Each measure of :class:`equiseg.CollapseMetric` is logged as ``collapse/NAME``, and of the
+    rows of a Linear or 1x1 classifier as ``collapse/classifier_NAME``. Features come from the
     last forward of a validation step, counted at label resolution, summed over ranks. Only the
     first validation loader is measured.
 

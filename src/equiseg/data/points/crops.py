@@ -39,7 +39,7 @@ def block_crop(
         sample: A scan.
         center_3: (3,) center in meters; its height does not matter.
         side: Side of the square, in meters.
-        most: Largest number of points, those of the smaller square around the same center are kept;
+        most: Largest number of points; a smaller square around the same center keeps so many;
             None keeps all.
 
     Returns:

@@ -56,7 +56,7 @@ def _spacing(drawn_HW: np.ndarray) -> tuple[np.ndarray, float]:
         spacing = np.where(spacing > 0, spacing, measured)
     spacing = spacing[:height, :width]
     known = np.sort(spacing[drawn_HW & (spacing > 0)])
-    # Sparse points count for more: most may stand in a few walls seen from their edge.
+    # Sparse points count for more: most may lie in a few walls seen from their edge.
     weight = np.cumsum(known)
     median = float(known[np.searchsorted(weight, weight[-1] / 2)]) if known.size else 3.0 * FINE
     # Not much less than that, for the ground at the foot of a wall is not as dense as the wall;
