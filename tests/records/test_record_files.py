@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from equiseg.records.record_files import VERSION, read_record, replace_file, write_record
+from equiseg.records.record_files import VERSION, read_record, write_record
 
 
 def read(path, *needed):
@@ -45,16 +45,3 @@ def test_what_cannot_be_read_is_named_with_the_next_step(tmp_path, text, told):
     with pytest.raises(ValueError, match=f"^{file}: .*{told}") as error:
         read(file, "seeds")
     assert "equiseg compare" in str(error.value) or "got" in str(error.value)
-
-
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path):
-    file = tmp_path / "record"
-    replace_file(file, lambda opened: opened.write(b"old"))
-
-    def fail(opened):
-        opened.write(b"half of the n")
-        raise OSError("no space left")
-
-    with pytest.raises(OSError, match="no space"):
-        replace_file(file, fail)
-    assert file.read_bytes() == b"old"

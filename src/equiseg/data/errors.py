@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from equiseg.foreign_files import FileError
+
 _MOST_LINES = 20
 
 
-class DataError(ValueError):
+class DataError(FileError):
     """A data set cannot be used as it is; the message names the files and the cure."""
 
     @classmethod

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equiseg.records.record_files import VERSION, replace_file
+from equiseg.records.record_files import VERSION
+from equiseg.whole_files import replace_file
 
 EXAMPLES = "examples.npz"
 SIDE = 480

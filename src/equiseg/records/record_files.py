@@ -1,13 +1,17 @@
-"""The envelope of every record: a kind and a version in its JSON, and files replaced whole."""
+"""The envelope of every record: a kind and a version in its JSON."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from equiseg.foreign_files import read_text, short
+from equiseg.whole_files import replace_text
+
+MOST_BYTES = 256 << 20
+"""Bytes of a record: 256 MiB, far more than the largest study."""
 VERSION = 1
 """The version that is written. A record without one is version 0, written before there were any."""
 
@@ -22,7 +26,7 @@ def write_record(path: Path, kind: str, values: Mapping[str, Any]) -> None:
             :func:`equiseg.records.json_values.without_nan` where others read it.
     """
     text = json.dumps({"kind": kind, "version": VERSION, **values}, indent=1)
-    replace_file(path, lambda file: file.write(text.encode()))
+    replace_text(path, text)
 
 
 def read_record(path: Path, kind: str, needed: Collection[str], again: str) -> dict[str, Any]:
@@ -40,20 +44,21 @@ def read_record(path: Path, kind: str, needed: Collection[str], again: str) -> d
     Raises:
         ValueError: If it is no such record, of a version that is not known, or a key is missing.
     """
+    text = read_text(path, MOST_BYTES)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path}: not a JSON file ({error}); write it again with {again}"
         ) from None
     if not isinstance(values, dict) or values.get("kind", kind) != kind:
         seen = values.get("kind") if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"{path}: must be the record of a {kind}, got {str(seen)[:80]!r}")
+        raise ValueError(f"{path}: must be the record of a {kind}, got {short(seen)!r}")
     version = values.get("version", 0)
-    if version not in range(VERSION + 1):
+    if type(version) is not int or version not in range(VERSION + 1):
         known = ", ".join(map(str, range(VERSION + 1)))
         raise ValueError(
-            f"{path}: the record has version {str(version)[:80]}, this equiseg reads the versions "
+            f"{path}: the record has version {short(version)}, this equiseg reads the versions "
             f"{known}; install a newer equiseg, or write it again with {again}"
         )
     if missing := [key for key in needed if key not in values]:
@@ -62,19 +67,3 @@ def read_record(path: Path, kind: str, needed: Collection[str], again: str) -> d
             f"with {again}"
         )
     return {key: value for key, value in values.items() if key not in ("kind", "version")}
-
-
-def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file next to its place, flush it, and put it there in one step.
-
-    Args:
-        path: The file; its folder is made where it does not exist.
-        write: Writes the content to an open file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

@@ -1,0 +1,164 @@
+"""What equiseg believes of a file it did not write: its kind, its names, and how much it may hold.
+
+Headers state counts, and libraries allocate what they state. Here each count is compared with the
+size of the file first, and the memory that one file may take is limited.
+"""
+
+from __future__ import annotations
+
+import stat
+import unicodedata
+from collections.abc import Collection
+from pathlib import Path
+
+MOST_MEMORY = 1 << 30
+"""Bytes that reading one file may take at once: 1 GiB, half of what a process on a laptop of 8 GB
+can take next to torch, a network and a worker. An RGB photo of 300 megapixels fits."""
+MOST_TEXT = 16 << 20
+"""Bytes of a text file of a person (card, options, list of names): 16 MiB, a million names."""
+
+_SYSTEM_NAMES = (
+    "thumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "$recycle.bin",
+    "system volume information",
+)
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "a folder"),
+)
+
+
+class FileError(ValueError):
+    """A file cannot be used as it is; the message names it and the cure."""
+
+
+def check_file(path: Path) -> int:
+    """The size in bytes of a regular file; anything else would block or never end.
+
+    Args:
+        path: The file; links are followed.
+
+    Raises:
+        FileError: If it does not exist, may not be read, or is a pipe, socket, device or folder.
+    """
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}; check the path") from None
+    for of_kind, words in _KINDS:
+        if of_kind(found.st_mode):
+            raise FileError(f"{path}: is {words}, not a file; give a regular file")
+    return found.st_size
+
+
+def check_count(path: Path, what: str, count: int, least_bytes: float, room: int) -> None:
+    """Compare a count in a header with the bytes that are there.
+
+    Args:
+        path: The file.
+        what: What is counted, as "points".
+        count: What the header says.
+        least_bytes: The fewest bytes that one of them takes in the file.
+        room: The bytes of the file that can hold them.
+
+    Raises:
+        FileError: If so many cannot be in the file.
+    """
+    if count < 0 or count * least_bytes > room:
+        raise FileError(
+            f"{path}: the header states {short(count)} {what}, but the file has room for "
+            f"{int(max(room, 0) // least_bytes)}; the file is damaged or cut, get it again"
+        )
+
+
+def check_memory(path: Path, what: str, needed: float, most: int = MOST_MEMORY) -> None:
+    """Limit what one file may take in memory.
+
+    Args:
+        path: The file.
+        what: What takes the memory and its size, as "an image of 90000x90000 pixels".
+        needed: Bytes.
+        most: Bytes that it may take.
+
+    Raises:
+        FileError: If it needs more.
+    """
+    if needed > most:
+        raise FileError(
+            f"{path}: {what} needs {needed / (1 << 30):.1f} GiB of memory, at most "
+            f"{most / (1 << 30):.1f} GiB are allowed for one file; cut it into parts"
+        )
+
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """A text file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        FileError: If it is no regular file, too large, or not UTF-8.
+    """
+    if (size := check_file(path)) > most:
+        raise FileError(
+            f"{path}: has {size >> 20} MiB, a text of at most {most >> 20} MiB is expected; is it "
+            "the right file?"
+        )
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path}: not UTF-8 at byte {error.start} ({error.object[error.start]:#04x}); save it "
+            "as UTF-8 (iconv -f latin1 -t utf-8)"
+        ) from None
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}; check its permissions") from None
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a name is one that systems and editors make: ``._a.png``, ``.ipynb_checkpoints``."""
+    return path.name.startswith(".") or path.name.lower() in _SYSTEM_NAMES
+
+
+def list_files(folder: Path, suffixes: Collection[str] = (), *, nested: bool = False) -> list[Path]:
+    """The files of a folder in the order of their names, without hidden files.
+
+    Args:
+        folder: The folder.
+        suffixes: Suffixes in lower case; none takes all files.
+        nested: Also those in folders below it; hidden folders are left out.
+
+    Raises:
+        FileError: If the folder cannot be read.
+    """
+    found: list[Path] = []
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise FileError(f"{folder}: {error.strerror or error}; check the path") from None
+    for entry in entries:
+        if is_hidden(entry):
+            continue
+        if entry.is_dir():
+            found += list_files(entry, suffixes, nested=True) if nested else []
+        elif not suffixes or entry.suffix.lower() in suffixes:
+            found.append(entry)
+    return found
+
+
+def name_key(name: str) -> str:
+    r"""A name as all file systems agree on it: macOS writes accents as two characters (NFD).
+
+    Example:
+        >>> name_key("cafe\u0301") == name_key("caf\u00e9")
+        True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def short(value: object, most: int = 80) -> str:
+    """A value for a message: on one line, at most 80 characters."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."

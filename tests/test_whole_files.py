@@ -1,0 +1,65 @@
+"""Files are written whole or not at all."""
+
+import errno
+import os
+
+import pytest
+
+from equiseg.whole_files import replace_file, replace_text, replaced, sweep
+
+
+def leftovers(folder):
+    return [file for file in folder.iterdir() if file.name.startswith(".part-")]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, error):
+    file = tmp_path / "record"
+    replace_text(file, "old")
+
+    def fail(opened):
+        opened.write(b"half of the n")
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        replace_file(file, fail)
+    assert file.read_bytes() == b"old"
+    assert not leftovers(tmp_path)
+    if isinstance(error, OSError):
+        assert str(file) in str(raised.value)
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), replaced(tmp_path / "out"):
+        (tmp_path / "elsewhere").read_bytes()
+
+
+def test_a_folder_that_may_not_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=str(tmp_path / "file")):
+        replace_text(tmp_path / "file" / "out.txt", "text")
+
+
+def test_the_place_to_write_keeps_suffix_and_folder(tmp_path):
+    with replaced(tmp_path / ("x" * 240 + ".nii.gz"), durable=False) as unfinished:
+        assert unfinished.parent == tmp_path
+        assert unfinished.name.endswith(".nii.gz")
+        unfinished.write_bytes(b"all of it")
+    assert (tmp_path / ("x" * 240 + ".nii.gz")).read_bytes() == b"all of it"
+
+
+def test_a_file_may_be_read_by_whom_others_may_be(tmp_path):
+    (tmp_path / "plain").touch()
+    with replaced(tmp_path / "kept") as unfinished:
+        unfinished.unlink()
+        os.close(os.open(unfinished, os.O_CREAT | os.O_WRONLY, 0o600))
+    assert (tmp_path / "kept").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / ".part-17-last.ckpt").write_bytes(b"half")
+    (tmp_path / "kept.part-1").write_bytes(b"whole")
+    sweep(tmp_path)
+    assert not leftovers(tmp_path / "checkpoints")
+    assert (tmp_path / "kept.part-1").exists()
