@@ -83,7 +83,7 @@ def test_an_unknown_split_or_an_empty_folder(root):
         (POINTS, RAW[:2], "3 points, but labels of shape"),
         (POINTS[:0], RAW[:0], "no points"),
         (POINTS * np.float32([np.nan, 1, 1, 1]), RAW, "NaN or infinite at 3 of 3 points"),
-        (POINTS * np.float32([1, 1, 1, np.inf]), RAW, "'intensity' are NaN or infinite"),
+        (POINTS * np.float32([1, 1, 1, np.inf]), RAW, r"remissions must be in \[0, 1\], got inf"),
         (POINTS + np.float32([1e7, 0, 0, 0]), RAW, "float32 resolve only 1 m"),
     ],
 )

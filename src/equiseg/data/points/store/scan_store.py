@@ -21,7 +21,7 @@ from equiseg.data.points.formats import scans as scan_files
 from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store import building
 
-_FORMAT = 1  # version of the files of a store; increase it with every change of their meaning
+_FORMAT = 2  # version of the files of a store; increase it with every change of their meaning
 
 
 class CacheError(DataError):
@@ -288,5 +288,6 @@ def _fingerprint(card: PointCard, scan: scan_files.Scan, labels: bool) -> str:
         "block": card.block,
         "ids": [*sorted(card.ids_by_value().items()), card.ignore_index, card.ignore_others],
         "labels": labels,
+        "label_name": card.label_name,
     }
     return hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:20]
