@@ -76,9 +76,9 @@ def _name(info: zipfile.ZipInfo) -> str:
 def _mapped(folder: Path, name: str) -> np.ndarray:
     file = folder / f"{name}.npy"
     size = check_file(file)
-    with _broken(f"{folder}: array {name!r} cannot be read"):
+    with _broken(f"{file}: array {name!r} cannot be read"):
         with file.open("rb") as stream:
-            empty = _check_header(stream, size, folder, name) == 0
+            empty = _check_header(stream, size, file, name) == 0
         # An empty file cannot be mapped.
         array: np.ndarray = np.load(file, mmap_mode=None if empty else "r", allow_pickle=False)
         return array

@@ -14,7 +14,7 @@ import numpy as np
 from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
-from equiseg.foreign_files import check_file, check_memory
+from equiseg.foreign_files import check_file, check_memory, is_hidden
 
 SEQUENCES = {
     "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
@@ -66,7 +66,10 @@ def find_scans(root: Path, split: str) -> list[Path]:
     places = [root / "sequences", root / "dataset" / "sequences"]
     folder = next((place for place in places if place.is_dir()), places[0])
     scans = [
-        scan for name in SEQUENCES[split] for scan in sorted(folder.glob(f"{name}/velodyne/*.bin"))
+        scan
+        for name in SEQUENCES[split]
+        for scan in sorted(folder.glob(f"{name}/velodyne/*.bin"))
+        if not is_hidden(scan)
     ]
     if not scans:
         raise DataError(
