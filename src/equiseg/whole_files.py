@@ -16,7 +16,9 @@ except ImportError:  # pragma: no cover - Windows
 
 _MARK = ".part-"
 _LONGEST_NAME = 180  # bytes; file systems take 255, and the mark and a process id come before it
-_LOCK = ".lock"  # in an unfinished folder; the system frees it when the process ends, however it ends
+_LOCK = (
+    ".lock"  # in an unfinished folder; the system frees it when the process ends, however it ends
+)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def test_a_wrong_checksum_is_an_error(tmp_path):
     content = bytearray(file.read_bytes())
     content[content.index(XYZ.tobytes()) + 8 * 5] ^= 1
     file.write_bytes(content)
-    with pytest.raises(DataError, match="array 'xyz' cannot be read.*CRC"):
+    with pytest.raises(DataError, match=r"array 'xyz' cannot be read.*CRC"):
         read_arrays(file)
 
 

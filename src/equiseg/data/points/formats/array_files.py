@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import numpy as np
 
 from equiseg.data.errors import DataError, as_data_errors
 from equiseg.foreign_files import FileError, check_file, check_memory, is_hidden, list_files, short
+from equiseg.whole_files import replaced
 
 CURE = "; save it again, or leave it out of the split"
 _LONGEST_HEADER = 1 << 16  # bytes of the header of one array; numpy writes about 120
@@ -66,6 +69,34 @@ def load_arrays(file: Path, places: Mapping[str, str]) -> dict[str, np.ndarray]:
             }
 
 
+def copy_npz(source: Path, target: Path, name: str, array: np.ndarray) -> None:
+    """Copy an .npz byte by byte, except for one array, which is replaced or added.
+
+    Raises:
+        DataError: If the source cannot be read, or would take too much memory to load.
+    """
+    with (
+        as_data_errors(),
+        replaced(target, durable=False) as unfinished,
+        zipfile.ZipFile(unfinished, "w") as new,
+        _broken(f"{source}: cannot be copied"),
+        zipfile.ZipFile(source) as old,
+    ):
+        size = sum(info.file_size for info in old.infolist())
+        check_memory(source, f"arrays of {size} bytes", size)
+        for info in old.infolist():
+            if info.filename == f"{name}.npy":
+                continue
+            copy = zipfile.ZipInfo(info.filename, info.date_time)
+            copy.compress_type = info.compress_type
+            with old.open(info) as read, new.open(copy, "w", force_zip64=True) as written:
+                shutil.copyfileobj(read, written)
+        added = zipfile.ZipInfo(f"{name}.npy")
+        added.compress_type = zipfile.ZIP_DEFLATED
+        with new.open(added, "w", force_zip64=True) as written:
+            np.lib.format.write_array(written, array, allow_pickle=False)
+
+
 def _name(info: zipfile.ZipInfo) -> str:
     """The name of a member that is an array, else empty."""
     path = Path(info.filename)
@@ -84,9 +115,7 @@ def _mapped(folder: Path, name: str) -> np.ndarray:
         return array
 
 
-def _member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, name: str
-) -> np.ndarray:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, name: str) -> np.ndarray:
     with _broken(f"{file}: array {name!r} cannot be read"):
         with archive.open(info) as stream:
             _check_header(stream, info.file_size, file, name)
@@ -131,4 +160,6 @@ def _broken(words: str) -> Iterator[None]:
     except FileError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # a full disk is no fault of the file
         raise DataError(f"{words} ({short(error) or type(error).__name__}){CURE}") from error

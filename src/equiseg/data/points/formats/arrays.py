@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from equiseg.data.errors import DataError, as_data_errors
+from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import PointCloud
-from equiseg.data.points.formats.array_files import CURE, array_names, load_arrays
+from equiseg.data.points.formats.array_files import CURE, array_names, copy_npz, load_arrays
 from equiseg.data.points.formats.cloud_checks import refuse_missing
 from equiseg.data.points.formats.cloud_parts import PART, cloud_parts, joined
 from equiseg.data.points.formats.label_choice import LABEL_NAMES, USUAL, choose_label
-from equiseg.foreign_files import check_memory, list_files
-from equiseg.whole_files import rename_folder, replaced, unfinished_folder
+from equiseg.foreign_files import list_files
+from equiseg.whole_files import rename_folder, unfinished_folder
 
 # Possible names of an array, in lower case; the first that exists is used.
 SYNONYMS = {
@@ -113,21 +112,7 @@ def write_arrays(source: Path, target: Path, codes_N: np.ndarray) -> None:
             np.save(folder / f"{label}.npy", codes)
             rename_folder(folder, target)
         return
-    with replaced(target, durable=False) as unfinished, zipfile.ZipFile(source) as old:
-        with as_data_errors():
-            size = sum(info.file_size for info in old.infolist())
-            check_memory(source, f"arrays of {size} bytes", size)
-        with zipfile.ZipFile(unfinished, "w") as new:
-            for info in old.infolist():
-                if info.filename != f"{label}.npy":
-                    copy = zipfile.ZipInfo(info.filename, info.date_time)
-                    copy.compress_type = info.compress_type
-                    with old.open(info) as read, new.open(copy, "w", force_zip64=True) as written:
-                        shutil.copyfileobj(read, written)
-            copy = zipfile.ZipInfo(f"{label}.npy")
-            copy.compress_type = zipfile.ZIP_DEFLATED
-            with new.open(copy, "w", force_zip64=True) as written:
-                np.lib.format.write_array(written, codes, allow_pickle=False)
+    copy_npz(source, target, label, codes)
 
 
 def _places(

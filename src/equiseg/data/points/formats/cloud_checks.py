@@ -33,7 +33,8 @@ def checked(cloud: PointCloud, file: Path, stored_dtype: npt.DTypeLike) -> Point
             attribute or the codes are not one per point, a code is not a whole number, or the
             coordinates are too large for their type.
     """
-    xyz_N3 = np.ascontiguousarray(cloud.xyz_N3, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # NaN is refused below
+        xyz_N3 = np.ascontiguousarray(cloud.xyz_N3, dtype=np.float64)
     if xyz_N3.ndim != 2 or xyz_N3.shape[1] != 3:
         raise DataError(
             f"{file}: coordinates must be of shape (N, 3), got {xyz_N3.shape}{_INSPECT}"
@@ -81,7 +82,7 @@ def _checked_attribute(values: np.ndarray, name: str, points: int, file: Path) -
             f"{file}: attribute {name!r} must be of shape {shape}, one row per point, got "
             f"{np.shape(values)}{_INSPECT}"
         )
-    with np.errstate(over="ignore"):  # to infinity, which is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are refused below
         values_NC = np.ascontiguousarray(values_NC, dtype=np.float32)
     _refuse_non_finite(values_NC, f"values of {name!r}", file)
     return values_NC

@@ -125,9 +125,12 @@ def write_classification(source: Path, target: Path, classification_N: np.ndarra
     with broken_las(source), source.open("rb") as stream:
         header = laspy.LasHeader.read_from(stream)
     codes_N = _valid_codes(np.asarray(classification_N), header, source)
-    with replaced(target, durable=False) as unfinished:
-        with source.open("rb") as read, unfinished.open("wb") as written:
-            _copy(read, written, header, codes_N, source)
+    with (
+        replaced(target, durable=False) as unfinished,
+        source.open("rb") as read,
+        unfinished.open("wb") as written,
+    ):
+        _copy(read, written, header, codes_N, source)
 
 
 def _records(file: Path, points: int) -> Iterator[laspy.ScaleAwarePointRecord]:

@@ -71,9 +71,7 @@ def _longer(vertex: Element, file: Path) -> DataError:
     )
 
 
-def _end(
-    stream: BinaryIO, start: int, size: int, order: str, element: Element, file: Path
-) -> int:
+def _end(stream: BinaryIO, start: int, size: int, order: str, element: Element, file: Path) -> int:
     """End of the bytes of an element. Rows with lists are read one by one."""
     least = sum(np.dtype(kinds[0]).itemsize for kinds in element.layout)
     check_count(file, f"elements {element.name!r}", element.count, least, size - start)

@@ -130,7 +130,9 @@ def num_points(path: Path) -> int:
     Raises:
         DataError: If its points cannot be read.
     """
-    return len(_array(path / "coord.npy") if _is_preprocessed(path) else read_ply(_mesh(path), (), None))
+    return len(
+        _array(path / "coord.npy") if _is_preprocessed(path) else read_ply(_mesh(path), (), None)
+    )
 
 
 def _read_arrays(path: Path, wanted: Sequence[str]) -> PointCloud:
