@@ -195,6 +195,10 @@ class PointCard(DataCard):
         block: Side of the square blocks that scans are cut into, in meters. None uses whole scans.
         margin: Width of the context around a block, in meters: the network sees its points, but
             they are neither learned nor scored.
+        label_name: Name of the attribute with the class codes, for the forms "las" (a dimension),
+            "ply" (a property) and "arrays" (an array). None takes the one with a usual name
+            (``label``, ``class``, ``classification``, ``semantic``, ``segment``, ...; LAS files
+            always have ``classification``); if several have one, the error names them.
         ignore_others: Whether to ignore codes that the card does not name; False refuses them.
         groups: Names of the classes in head, common and tail, if a benchmark defines them. None
             takes thirds by training frequency.
@@ -207,6 +211,7 @@ class PointCard(DataCard):
     voxel: float = 0.05
     block: float | None = None
     margin: float = 0.0
+    label_name: str | None = None
     ignore_others: bool = False
     groups: Mapping[str, Sequence[str]] | None = None
 
@@ -222,6 +227,11 @@ class PointCard(DataCard):
             yield from pattern_problems("points", self.points)
             if isinstance(self.points, str) and not self.points.replace("{split}", "").strip("/"):
                 yield f"points must name files, as in '{{split}}/*.laz', got {self.points!r}"
+        if self.label_name is not None:
+            if not isinstance(self.label_name, str) or not self.label_name:
+                yield f"label_name must be the name of an attribute, got {self.label_name!r:.80}"
+            elif scan_format is not None and not scan_format.chosen_labels:
+                yield f"label_name has no meaning for form {self.form!r}, whose labels have a place"
         if isinstance(self.splits, Mapping):
             yield from split_problems(self.splits, "scan")
         elif not self.splits or not_all(str, self.splits):

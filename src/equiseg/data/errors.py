@@ -1,6 +1,7 @@
 """DataError: the problems of a data set, listed by file name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from equiseg.foreign_files import FileError
 
@@ -39,3 +40,14 @@ class DataError(FileError):
         if told < len(problems):
             lines.append(f"  ... and {len(problems) - told} more")
         return cls("\n".join(lines))
+
+
+@contextmanager
+def as_data_errors() -> Iterator[None]:
+    """A FileError of a general check, raised in this block, becomes a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except FileError as error:
+        raise DataError(str(error)) from error.__cause__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from equiseg.evaluation.image_files import image_files, predict_file
 from equiseg.evaluation.scan_files import predict_scan_file, scan_files
 from equiseg.progress import Track, untracked
 from equiseg.runs.weights import ModelCard
+from equiseg.whole_files import sweep_folders, unfinished_folder
 
 
 class PredictedImage(NamedTuple):
@@ -118,13 +119,12 @@ class FilePredictor:
         """
 
         def one(file: Path, name: str) -> None:
-            with tempfile.TemporaryDirectory(dir=cache) as folder:
-                predicted = predict_scan_file(
-                    self.model, self.card, file, self.config, Path(folder)
-                )
+            with unfinished_folder(cache, f"{os.getpid()}-{name}") as folder:
+                predicted = predict_scan_file(self.model, self.card, file, self.config, folder)
             write(PredictedScan(file, name, *predicted))
 
         files = scan_files(sources, self.card.scans.form if self.card.scans else None)
+        sweep_folders(cache)
         _each(files, one, "scans that were not predicted, or not completely", track)
         return len(files)
 

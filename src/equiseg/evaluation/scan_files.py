@@ -10,10 +10,11 @@ from torch import nn
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scans import Scan
-from equiseg.data.points.formats.table import format_of_file, scan_suffixes
+from equiseg.data.points.formats.table import format_of_file, holds_arrays, scan_suffixes
 from equiseg.data.points.store.scan_store import ScanStore
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.scan_inference import predict_scan
+from equiseg.foreign_files import is_hidden
 from equiseg.runs.weights import ModelCard
 
 
@@ -40,7 +41,7 @@ def scan_files(sources: list[Path], trained_on: str | None = None) -> list[Path]
         elif source.is_dir():
             found = [source] if _is_scan(source, trained_on) else _scans_in(source, trained_on)
             for folder in sorted(source.iterdir()):
-                if folder.is_dir() and not _is_scan(folder, trained_on):
+                if folder.is_dir() and not is_hidden(folder) and not _is_scan(folder, trained_on):
                     found += _scans_in(folder, trained_on)
             files += found
             if not found:
@@ -110,10 +111,10 @@ def _scans_in(folder: Path, trained_on: str | None) -> list[Path]:
 
 
 def _is_scan(entry: Path, trained_on: str | None) -> bool:
-    if entry.is_dir():
-        return any(entry.glob("*.npy"))
-    if entry.name.startswith("."):
+    if is_hidden(entry):
         return False
+    if entry.is_dir():
+        return holds_arrays(entry)
     scene = entry.name.removesuffix("_vh_clean.ply")
     if entry.name.endswith(".labels.ply") or (entry.parent / f"{scene}_vh_clean_2.ply").exists():
         return entry.name.endswith("_vh_clean_2.ply")
