@@ -140,8 +140,8 @@ class DataCard:
         ignored = {int(value): self.ignore_index for value in self.ignore_values}
         if both := sorted(set(table) & set(ignored)):
             raise DataError(
-                f"card {self.name}: values {shown(both)} are both classes and ignored; remove them from "
-                "classes or from ignore_values"
+                f"card {self.name}: values {shown(both)} are both classes and ignored; "
+                "remove them from classes or from ignore_values"
             )
         return ignored | table
 
@@ -267,9 +267,12 @@ class PointCard(DataCard):
         if scan_format is not None and scan_format.official is None:
             if not self.points:
                 yield f"points must be given for form {self.form!r}, as in '{{split}}/*.laz'"
-            yield from pattern_problems("points", self.points, "pattern of files, with or without {split}")
+            yield from pattern_problems(
+                "points", self.points, "pattern of files, with or without {split}"
+            )
             if isinstance(self.points, str) and not self.points.replace("{split}", "").strip("/"):
                 yield f"points must name files, as in '{{split}}/*.laz', got {shown(self.points)}"
+            yield from unused_split_problems(self.splits, [self.points])
         if isinstance(self.splits, Mapping):
             yield from split_problems(self.splits, "scan")
         elif not self.splits or not_all(str, self.splits):
@@ -290,7 +293,7 @@ class PointCard(DataCard):
         if not isinstance(self.ignore_others, bool):
             yield f"ignore_others must be true or false, got {shown(self.ignore_others)}"
         if self.groups is not None:
-            yield from group_problems(self.groups, self.classes)
+            yield from group_problems(self.groups, self.classes, self.ignore_classes)
 
 
 def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard | PointCard:
@@ -325,7 +328,10 @@ def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard |
             f"{source}: data folder {short(root)} does not exist; give another (root "
             "in the card, or the option root)"
         )
-    return kind(**(values | {"root": str(root), "splits": with_lists(values["splits"], root)}))
+    try:
+        return kind(**(values | {"root": str(root), "splits": with_lists(values["splits"], root)}))
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
 
 
 def _root(source: str | Path, values: Mapping[str, Any], folder: Path) -> Path:
@@ -382,9 +388,7 @@ def _common_problems(card: DataCard) -> Iterator[str]:
         if wrong := not_all(int, given):
             yield f"{field_name} must have whole numbers for values, got {shown(wrong)}"
         elif wrong := [v for v in given if abs(v) > _MOST_IGNORE_INDEX]:
-            yield (
-                f"{field_name} must have values of at most 31 bits, got {shown(wrong[:SHOWN])}"
-            )
+            yield (f"{field_name} must have values of at most 31 bits, got {shown(wrong[:SHOWN])}")
     if not_all(int, [card.ignore_index]) or not 0 <= card.ignore_index <= _MOST_IGNORE_INDEX:
         yield (
             f"ignore_index must be an integer >= 0 of at most 31 bits (255 is usual), got "
@@ -404,7 +408,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], Path]:
         if not built_in.is_file():
             names = sorted(entry.name.removesuffix(".yaml") for entry in _BUILT_IN.iterdir())
             raise DataError(
-                f"no data card {str(source)!r}; name a .yaml file or one of {', '.join(names)}"
+                f"no data card {shown(str(source))}; name a .yaml file or one of {', '.join(names)}"
             )
         values, folder = read_yaml(built_in), Path(str(_BUILT_IN))
     if not isinstance(values, dict):

@@ -32,8 +32,8 @@ def text_problems(field_name: str, value: object, *, optional: bool = False) -> 
         yield f"{field_name} must be a text, got {shown(value)}; put it in quotes"
 
 
-def group_problems(groups: object, classes: Any) -> Iterator[str]:
-    """Groups must list every class exactly once under head, common and tail."""
+def group_problems(groups: object, classes: Any, ignored: Any) -> Iterator[str]:
+    """Groups must list every class that is not ignored once under head, common and tail."""
     if (
         not isinstance(groups, Mapping)
         or set(groups) != {"head", "common", "tail"}
@@ -43,8 +43,11 @@ def group_problems(groups: object, classes: Any) -> Iterator[str]:
         return
     names = [name for group in groups.values() for name in group]
     known = classes.values() if isinstance(classes, Mapping) else classes
-    if not isinstance(classes, str) and sorted(names) != sorted(set(known)):
-        odd = sorted(set(names) ^ set(known)) or "repeated names"
+    if isinstance(classes, str) or not_all(str, list(known)) or not_all(str, ignored):
+        return  # said already, or known only from a file
+    wanted = set(known) - set(ignored)
+    if sorted(names) != sorted(wanted):
+        odd = sorted(set(names) ^ wanted) or "repeated names"
         yield f"groups must hold every class exactly once, got {shown(odd)} in one list only"
 
 
@@ -66,12 +69,12 @@ def file_pattern_problems(image: object, annotation: object) -> Iterator[str]:
     for field_name, pattern in (("image", image), ("annotation", annotation)):
         try:
             if not isinstance(pattern, str):
-                raise ValueError("it is no text")  # noqa: TRY301, TRY004 - told with the others
+                raise ValueError("it is no text")  # noqa: TRY004 - told with the others
             found = pattern_fields(pattern)
             if "name" not in found:
-                raise ValueError("it has no {name}")  # noqa: TRY301
+                raise ValueError("it has no {name}")
             if "}{" in pattern.replace("}}", ""):
-                raise ValueError("two fields need a text or a / between them")  # noqa: TRY301
+                raise ValueError("two fields need a text or a / between them")
         except ValueError as error:
             yield (
                 f"{field_name} must be a pattern such as '{{split}}/{{name}}.png', got "
@@ -113,7 +116,7 @@ def split_problems(splits: object, kind: str) -> Iterator[str]:
 
 def unused_split_problems(splits: object, patterns: Sequence[object]) -> Iterator[str]:
     """The text of a split must be in a pattern, or all splits have the same images."""
-    if not isinstance(splits, Mapping) or any("{split}" in str(text) for text in patterns):
+    if not isinstance(splits, Mapping) or any("{" in str(text) for text in patterns):
         return
     unused = {split: text for split, text in splits.items() if isinstance(text, str) and text}
     if unused:

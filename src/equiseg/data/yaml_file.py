@@ -43,7 +43,7 @@ def read_yaml(file: Path | Traversable) -> Any:
             text = read_text(file, MOST_YAML)
         else:  # in the package, which may be a ZIP file
             text = file.read_text(encoding="utf-8")
-        return yaml.load(text, _loader())  # noqa: S506 - a safe loader
+        return yaml.load(text, _loader())
     except FileError as error:
         raise DataError(str(error)) from error
     except yaml.MarkedYAMLError as error:

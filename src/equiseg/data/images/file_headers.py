@@ -17,12 +17,13 @@ from equiseg.data.errors import DataError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _AT_ONCE = 1 << 20  # bytes
-_DAMAGED = "the file is damaged or cut; get it again or leave it out of the split"
+_DAMAGED = "the file is damaged or cut; repair it or leave it out of the split"
 # TIFF tags
 _BITS, _COMPRESSION, _PHOTOMETRIC, _KIND = 258, 259, 262, 254
 _BANDS, _EXTRA_BANDS, _NUMBERS = 277, 338, 339
 _LOSSY_TIFF = {6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 34892: "JPEG", 50001: "WebP"}
 _FAX = (2, 3, 4, 32771)  # compressions of scanned text, in which white is stored as 0
+_USUAL_BITS = (1, 2, 4, 8, 16)
 _ALPHA = (1, 2)  # kinds of extra bands that are transparency
 _COLOURS = {5: 4}  # bands without transparency: CMYK has 4, others 1 or 3
 
@@ -145,6 +146,8 @@ def tiff_problem(opened: IO[bytes]) -> str | None:
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error):
         return None
     widths = sorted(set(bits if isinstance(bits, tuple) else (bits,)))
+    if bands in (1, 3, 4) and len(widths) == 1 and widths[0] in _USUAL_BITS:
+        return None  # damaged
     return f"a TIFF of {bands} band(s) of {' and '.join(map(str, widths))} bit"
 
 

@@ -66,7 +66,10 @@ class ImageFolder:
         self.background = card.background_id()
         self._label_of, self._is_known = _tables(card)
         # Identifies how masks become labels.
-        self.reading = [np.where(self._is_known, self._label_of.astype(np.int64), -1).tolist(), size]
+        self.reading = [
+            np.where(self._is_known, self._label_of.astype(np.int64), -1).tolist(),
+            size,
+        ]
         pairs = complete_pairs(card, split) if complete else find_pairs(card, split)[0]
         self.pairs: list[Pair] = list(pairs.values())
         self.names: list[str] = list(pairs)
@@ -131,7 +134,8 @@ class ImageFolder:
             raise DataError(
                 f"{mask_file}: mask is {width}x{height} (width x height), its image "
                 f"{image_file.name} {shown.width}x{shown.height}; they must be of one size"
-                + turned * (shown.orientation != 1 and (shown.height, shown.width) == (width, height))
+                + turned
+                * (shown.orientation != 1 and (shown.height, shown.width) == (width, height))
             )
         if shown.fits_both_ways and not self._told:
             self._told = True

@@ -19,14 +19,14 @@ from equiseg.data.errors import DataError
 from equiseg.foreign_files import FileError, check_file, check_memory, short
 
 try:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('image folders need Pillow: pip install "equiseg[data]"') from error
 
 from equiseg.data.images import file_headers
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -217,13 +217,13 @@ def _opened(file: Path, *, sums: bool = True) -> Iterator[_Opened]:
     """An image with its header read and, with ``sums``, its checksums compared."""
     try:
         check_file(file)
-        stream = Path(file).open("rb")
+        stream = Path(file).open("rb")  # noqa: SIM115 - closed below
     except (FileError, OSError) as error:
         raise DataError(f"{file}: not a readable image ({_reason(error, file)}); {_CURE}") from None
     with stream:
         chunks = file_headers.check_png(file, stream, sums=sums)
         try:
-            image = Image.open(stream, formats=_FORMATS)
+            image = Image.open(stream, formats=_formats())
             problem = file_headers.pages_problem(image)
             orientation = _orientation(image, chunks)
         except Image.DecompressionBombError as error:
@@ -231,7 +231,9 @@ def _opened(file: Path, *, sums: bool = True) -> Iterator[_Opened]:
                 f"{file}: not a readable image ({_reason(error, file)}); cut it into tiles"
             ) from None
         except _BROKEN as error:
-            if found := file_headers.tiff_problem(stream):
+            if isinstance(error, UnidentifiedImageError) and (
+                found := file_headers.tiff_problem(stream)
+            ):
                 raise DataError(
                     f"{file}: cannot be read as an image: {found}; save 1 (grey) or 3 (RGB) bands "
                     "of 8 or 16 bit"
@@ -242,9 +244,7 @@ def _opened(file: Path, *, sums: bool = True) -> Iterator[_Opened]:
         if problem:
             raise DataError(f"{file}: has {problem}, only one is expected; save each as a file")
         with image:
-            yield _Opened(
-                image, stream, orientation, 1 if image.format == "TIFF" else orientation
-            )
+            yield _Opened(image, stream, orientation, 1 if image.format == "TIFF" else orientation)
 
 
 def _check_mask(file: Path, image: Image.Image, stream: IO[bytes]) -> None:
@@ -328,6 +328,13 @@ def _reason(error: Exception, file: Path) -> str:
     """The first line of an error, without the name of the file, which the message has."""
     text = str(error).removeprefix(f"{file}: ").splitlines()
     return short(text[0]) if text else type(error).__name__
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The formats that this Pillow reads; some are built without WebP."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 @cache
