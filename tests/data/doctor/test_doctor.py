@@ -109,7 +109,7 @@ def test_broken_files_are_listed_and_the_others_examined(root):
     found = only(findings(card(root)))
     assert (found.severity, found.subject) == ("error", "train")
     assert found.seen.startswith("3 files")
-    for said in ("train_0.png: not a readable image", "train_1.png: not a readable mask"):
+    for said in ("train_0.png: not a readable image", "train_1.png: not a readable image"):
         assert said in found.seen
     assert "mask is 39x40 (width x height), its image train_2.png 40x40" in found.seen
 
@@ -118,7 +118,7 @@ def test_masks_of_colours(root):
     save(photo(1), root / "annotations/val/val_0.png")
     found = only(findings(card(root)))
     assert (found.severity, found.subject) == ("error", "val")
-    assert "val_0.png: mode RGB" in found.seen
+    assert "val_0.png: mask must have one channel" in found.seen
     assert "one value a pixel" in found.advice
 
 
@@ -150,7 +150,7 @@ def test_masks_with_lossy_compression_are_recognised(root):
     (root / "annotations/train/train_0.png").unlink()
     noisy = np.clip(VALUES * 60 + photo(0)[..., 0] // 9, 0, 255).astype(np.uint8)
     save(noisy, root / "annotations/train/train_0.jpg", quality=30)
-    assert "compressed with loss" in only(findings(card(root))).advice
+    assert "compressed with loss (JPEG)" in only(findings(card(root))).seen
 
 
 def test_masks_that_count_from_1_are_recognised(root):
