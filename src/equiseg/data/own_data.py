@@ -136,9 +136,9 @@ class OwnData:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or 0 <= value < len(self.classes) or abs(value) > _MOST_IGNORE_INDEX:
             raise DataError(
-                f"{self.name}.ignore_index must be a whole number of at most 31 bits that is no "
-                "class id, got "
-                f"{value!r:.80}; the ids are 0 to {len(self.classes) - 1}"
+                f"{self.name}.ignore_index must be a whole number that is no class id, got "
+                f"{value!r:.80}; the ids are 0 to {len(self.classes) - 1}, and it has at most "
+                "31 bits"
             )
         return value
 

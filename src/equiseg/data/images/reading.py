@@ -221,11 +221,12 @@ def _opened(file: Path, *, sums: bool = True) -> Iterator[_Opened]:
     except (FileError, OSError) as error:
         raise DataError(f"{file}: not a readable image ({_reason(error, file)}); {_CURE}") from None
     with stream:
-        chunks = file_headers.check_png(file, stream, sums=sums)
+        if sums:
+            file_headers.check_png(file, stream)
         try:
             image = Image.open(stream, formats=_formats())
             problem = file_headers.pages_problem(image)
-            orientation = _orientation(image, chunks)
+            orientation = _orientation(image, stream)
         except Image.DecompressionBombError as error:
             raise DataError(
                 f"{file}: not a readable image ({_reason(error, file)}); cut it into tiles"
@@ -272,10 +273,10 @@ def _check_mask(file: Path, image: Image.Image, stream: IO[bytes]) -> None:
         )
 
 
-def _orientation(image: Image.Image, chunks: frozenset[bytes]) -> int:
+def _orientation(image: Image.Image, stream: IO[bytes]) -> int:
     """How the camera was held, 1 to 8."""
     # Asking a PNG for EXIF data would decode it whole.
-    if image.format == "BMP" or (image.format == "PNG" and b"eXIf" not in chunks):
+    if image.format == "BMP" or (image.format == "PNG" and not file_headers.has_exif(stream)):
         return 1
     try:
         found = image.getexif().get(_ORIENTATION, 1)
