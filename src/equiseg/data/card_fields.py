@@ -115,11 +115,11 @@ def split_problems(splits: object, kind: str) -> Iterator[str]:
 
 
 def unused_split_problems(splits: object, patterns: Sequence[object]) -> Iterator[str]:
-    """The text of a split must be in a pattern, or all splits have the same images."""
-    if not isinstance(splits, Mapping) or any("{" in str(text) for text in patterns):
+    """The text of a split must be in a pattern, or several splits have the same files."""
+    if not isinstance(splits, Mapping) or len(splits) < 2:
         return
-    unused = {split: text for split, text in splits.items() if isinstance(text, str) and text}
-    if unused:
+    unused = {split: text for split, text in splits.items() if isinstance(text, str)}
+    if unused and not any("{" in str(text) for text in patterns):
         yield (
             f"splits: {shown(unused)} would have no effect, as no pattern has {{split}}: write "
             "{split} where the folders of the splits differ, or give each split the list of its "
