@@ -341,7 +341,7 @@ def _root(source: str | Path, values: Mapping[str, Any], folder: Path) -> Path:
             f"{source}: the card names no data folder; give one (root in the "
             "card, or the option root)"
         )
-    return folder / values["root"]
+    return folder / str(values["root"])
 
 
 def _read_names(file: Path) -> list[str]:

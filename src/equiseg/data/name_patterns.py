@@ -83,8 +83,9 @@ def _parts(pattern: str, split: str) -> list[list[tuple[str, str | None]]]:
             parts.append([])
         parts[-1].append((folders[-1], after))
     full = [part for part in parts if any(text or field for text, field in part)]
-    # A pattern may be absolute: "/data/{name}.png".
-    return [[("/", None)]] * pattern.startswith("/") + (full or [[("", None)]])
+    if pattern.startswith("/"):  # as "/data/{name}.png"
+        full.insert(0, [("/", None)])
+    return full or [[("", None)]]
 
 
 def _matching(

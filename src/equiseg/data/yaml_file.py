@@ -68,8 +68,9 @@ def _loader() -> Any:
             self.sizes: dict[int, int] = {}
 
         def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                mark = self.peek_event().start_mark
+            events: Any = self
+            mark = events.peek_event().start_mark
+            if events.check_event(yaml.AliasEvent):
                 node = super().compose_node(parent, index)
                 if id(node) not in self.sizes:
                     raise _error("an alias inside the value that it names", mark)
@@ -80,7 +81,6 @@ def _loader() -> Any:
             before = self.nodes + self.copies
             self.nodes += 1
             self.depth += 1
-            mark = self.peek_event().start_mark
             if self.nodes > _MOST_NODES:
                 raise _error(
                     f"more than {_MOST_NODES:,} values; write long lists of names into text files",

@@ -12,7 +12,8 @@ from PIL import Image
 from equiseg import foreign_files
 from equiseg.data import DataError
 from equiseg.data.images.masks import MaskFolder
-from equiseg.data.images.reading import read_image, read_mask, upright_size
+from equiseg.data.images.opened import upright_size
+from equiseg.data.images.reading import read_image, read_mask
 
 H, W = 6, 8
 VALUES = (np.add.outer(np.arange(H), np.arange(W)) % 3).astype(np.uint8)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from equiseg.data.card import ImageCard
 from equiseg.data.errors import DataError
-from equiseg.data.images.reading import IMAGE_SUFFIXES
+from equiseg.data.images.opened import IMAGE_SUFFIXES
 from equiseg.data.name_patterns import Values, find_files, first_folder, pattern_fields
 from equiseg.foreign_files import FileError, is_hidden, name_key
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -16,87 +13,79 @@ from torch import Tensor
 
 from equiseg.data.card import MOST_VALUES
 from equiseg.data.errors import DataError
-from equiseg.foreign_files import FileError, check_file, check_memory, short
-
-try:
-    from PIL import Image, UnidentifiedImageError
-except ImportError as error:  # pragma: no cover - depends on what is installed
-    raise ImportError('image folders need Pillow: pip install "equiseg[data]"') from error
-
 from equiseg.data.images import file_headers
+from equiseg.data.images.opened import Image, decoded, open_image
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-_ORIENTATION = 0x0112  # the EXIF tag
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SWAPPED = (5, 6, 7, 8)  # orientations that exchange height and width
-_CURE = "repair it or leave it out of the split"
-_ROWS = 256  # copied at a time, so that a large image is not in memory three times
+_ROWS = 256  # converted at a time, so that a large image is not in memory three times
 _DARK = 1 << 12  # 16-bit images below this were meant as 12-bit
-# What Pillow raises for broken files; on bytes of any kind it is all of these.
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    AssertionError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    Image.DecompressionBombError,
-)
 
 
 class ColourMaskError(DataError):
     """A mask has several channels, such as colours."""
 
 
-class _Opened(NamedTuple):
-    """A file whose header was read.
+class Picture(NamedTuple):
+    """A decoded image, in its own form.
 
     Attributes:
-        image: The image, not decoded yet.
-        stream: The open file.
-        orientation: How the camera was held (EXIF), 1 to 8; 1 is upright.
-        turn: The orientation that is left to do after decoding: Pillow turns a TIFF itself.
+        image: The pixels, turned as viewers show them.
+        bits: Bits of a grey value.
+        inverted: Whether white is 0.
+        file: Where it was read, for messages.
     """
 
     image: Image.Image
-    stream: IO[bytes]
-    orientation: int
-    turn: int
+    bits: int
+    inverted: bool
+    file: Path
+
+    def part(self, box: tuple[int, int, int, int]) -> Picture:
+        """The pixels in a box (left, top, right, bottom)."""
+        return self._replace(image=self.image.crop(box))
+
+    def eight_bit(self) -> Image.Image:
+        """The image with 8 bits a value; 16-bit values are divided by 256, 12-bit values by 16.
+
+        Raises:
+            DataError: If grey values are no whole numbers of at most 16 bit.
+        """
+        if not self.image.mode.startswith(("I", "F")):
+            return self.image
+        values = np.asarray(self.image)
+        if self.image.mode == "F" or values.min() < 0 or values.max() >= 1 << 16:
+            raise DataError(
+                f"{self.file}: grey values must be whole numbers of at most 16 bit, got "
+                f"{values.min()}..{values.max()} in mode {self.image.mode}; save it with 8 or 16 "
+                "bit"
+            )
+        bits = self.bits if 8 < self.bits < 16 else 16
+        shown = (values >> (bits - 8)).astype(np.uint8)
+        return Image.fromarray(255 - shown if self.inverted else shown)
 
 
-class Upright(NamedTuple):
-    """The size of an image as viewers show it.
+def read_picture(file: Path, size: tuple[int, int] | None = None, *, more: int = 3) -> Picture:
+    """Decode an image and keep it in its own form: a scan of one bit takes 1 byte a pixel, not 3.
 
-    Attributes:
-        width: Pixels.
-        height: Pixels.
-        orientation: How EXIF data turn or mirror the pixels in the file, 1 to 8; 1 is not at all.
+    Args:
+        file: The image.
+        size: (H, W) that it will be resized to; of a JPEG, unused detail is then left out.
+        more: Bytes per pixel of what is made of all of it.
+
+    Raises:
+        DataError: If the file cannot be read as one image, or is too large.
     """
-
-    width: int
-    height: int
-    orientation: int
-
-    @property
-    def fits_both_ways(self) -> bool:
-        """Whether the image has the same size turned and as it is in the file."""
-        swapped = self.orientation in _SWAPPED
-        return self.orientation != 1 and (not swapped or self.width == self.height)
+    with open_image(file) as opened:
+        image = opened.image
+        if problem := file_headers.bands_problem(image):
+            raise DataError(
+                f"{file}: has {problem}, an image has 1 (grey) or 3 (RGB) and may have "
+                "transparency; save the bands that the network shall see as RGB"
+            )
+        if size is not None:
+            image.draft("RGB", (size[1], size[0]))
+        bits = file_headers.bits_per_value(image, opened.stream)
+        inverted = file_headers.is_white_zero(image) and bits > 8  # Pillow inverts up to 8 bits
+        return Picture(decoded(file, opened, more), bits, inverted, file)
 
 
 def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
@@ -114,25 +103,12 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
         DataError: If the file cannot be read as one image of at most 16 bit, or is too large for
             :data:`equiseg.foreign_files.MOST_MEMORY`.
     """
-    with _opened(file) as opened:
-        image = opened.image
-        if problem := file_headers.bands_problem(image):
-            raise DataError(
-                f"{file}: has {problem}, an image has 1 (grey) or 3 (RGB) and may have "
-                "transparency; save the bands that the network shall see as RGB"
-            )
-        if size is not None:
-            image.draft("RGB", (size[1], size[0]))  # the JPEG decoder then skips unused detail
-        check_pixels(file, image, 3)
-        bits = file_headers.bits_per_value(image, opened.stream)
-        inverted = file_headers.is_white_zero(image) and bits > 8  # Pillow inverts up to 8 bits
-        decoded = _decoded(image, file)
-        if decoded.mode.startswith(("I", "F")):
-            decoded = _eight_bit(decoded, file, bits, inverted)
-        rgb = _turned(decoded, opened.turn)
-        if size is not None and rgb.size != (size[1], size[0]):
-            rgb = rgb.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        return _rgb_tensor(rgb)
+    picture = read_picture(file, size)
+    _warn_of_dark(picture)
+    rgb = picture.eight_bit()
+    if size is not None and rgb.size != (size[1], size[0]):
+        rgb = rgb.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return _rgb_tensor(rgb)
 
 
 def read_mask(file: Path) -> np.ndarray:
@@ -149,14 +125,13 @@ def read_mask(file: Path) -> np.ndarray:
         DataError: If the file cannot be read as such a mask, or is too large for
             :data:`equiseg.foreign_files.MOST_MEMORY`.
     """
-    with _opened(file) as opened:
+    with open_image(file) as opened:
         image, stream = opened.image, opened.stream
         _check_mask(file, image, stream)
-        check_pixels(file, image, 3)
         bits = file_headers.bits_per_value(image, stream)
         white_zero = file_headers.is_white_zero(image)
         signed = file_headers.is_signed_byte(image)
-        values = np.asarray(_turned(_decoded(image, file), opened.turn))
+        values = np.asarray(decoded(file, opened, 3))
         if image.mode == "L":
             if white_zero:
                 values = 255 - values
@@ -173,79 +148,6 @@ def read_mask(file: Path) -> np.ndarray:
         )
     kept = np.uint8 if values.dtype in (np.uint8, np.int8) else np.uint16
     return values.astype(kept, copy=False)
-
-
-def upright_size(file: Path) -> Upright:
-    """The size of an image as viewers show it, without decoding it.
-
-    Raises:
-        DataError: If the file is no readable image.
-    """
-    with _opened(file, sums=False) as opened:
-        image = opened.image
-        if opened.orientation in _SWAPPED and image.format == "TIFF":
-            check_pixels(file, image, 0)
-            _decoded(image, file)  # Pillow turns it then
-        width, height = image.size
-        if opened.turn in _SWAPPED:
-            width, height = height, width
-        return Upright(width, height, opened.orientation)
-
-
-def check_pixels(file: Path, image: Image.Image, more: int) -> None:
-    """Limit the memory that decoding an image may take.
-
-    Args:
-        file: For messages.
-        image: The image, not decoded yet.
-        more: Bytes per pixel of what is made of it.
-
-    Raises:
-        DataError: If it needs more than one file may take.
-    """
-    own = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
-    pixels = image.width * image.height
-    what = f"an image of {image.width}x{image.height} pixels"
-    try:
-        check_memory(file, what, pixels * (own + more))
-    except FileError as error:
-        raise DataError(str(error)) from None
-
-
-@contextmanager
-def _opened(file: Path, *, sums: bool = True) -> Iterator[_Opened]:
-    """An image with its header read and, with ``sums``, its checksums compared."""
-    try:
-        check_file(file)
-        stream = Path(file).open("rb")  # noqa: SIM115 - closed below
-    except (FileError, OSError) as error:
-        raise DataError(f"{file}: not a readable image ({_reason(error, file)}); {_CURE}") from None
-    with stream:
-        if sums:
-            file_headers.check_png(file, stream)
-        try:
-            image = Image.open(stream, formats=_formats())
-            problem = file_headers.pages_problem(image)
-            orientation = _orientation(image, stream)
-        except Image.DecompressionBombError as error:
-            raise DataError(
-                f"{file}: not a readable image ({_reason(error, file)}); cut it into tiles"
-            ) from None
-        except _BROKEN as error:
-            if isinstance(error, UnidentifiedImageError) and (
-                found := file_headers.tiff_problem(stream)
-            ):
-                raise DataError(
-                    f"{file}: cannot be read as an image: {found}; save 1 (grey) or 3 (RGB) bands "
-                    "of 8 or 16 bit"
-                ) from None
-            raise DataError(
-                f"{file}: not a readable image ({_reason(error, file)}); {_CURE}"
-            ) from error
-        if problem:
-            raise DataError(f"{file}: has {problem}, only one is expected; save each as a file")
-        with image:
-            yield _Opened(image, stream, orientation, 1 if image.format == "TIFF" else orientation)
 
 
 def _check_mask(file: Path, image: Image.Image, stream: IO[bytes]) -> None:
@@ -273,36 +175,6 @@ def _check_mask(file: Path, image: Image.Image, stream: IO[bytes]) -> None:
         )
 
 
-def _orientation(image: Image.Image, stream: IO[bytes]) -> int:
-    """How the camera was held, 1 to 8."""
-    # Asking a PNG for EXIF data would decode it whole.
-    if image.format == "BMP" or (image.format == "PNG" and not file_headers.has_exif(stream)):
-        return 1
-    try:
-        found = image.getexif().get(_ORIENTATION, 1)
-    except _BROKEN:  # the picture can be fine despite damaged EXIF data
-        return 1
-    return found if found in range(1, 9) else 1
-
-
-def _eight_bit(image: Image.Image, file: Path, bits: int, inverted: bool) -> Image.Image:
-    """Grey values of 9 to 16 bits as 8 bits."""
-    values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() >= 1 << 16:
-        raise DataError(
-            f"{file}: grey values must be whole numbers of at most 16 bit, got "
-            f"{values.min()}..{values.max()} in mode {image.mode}; save it with 8 or 16 bit"
-        )
-    bits = bits if 8 < bits < 16 else 16
-    if bits == 16 and 255 < values.max() < _DARK:
-        _warn_once(
-            f"{file.parent}: 16-bit grey images without a value above {_DARK - 1}, so at most 12 "
-            "bits are used and they are nearly black; multiply their values by 16"
-        )
-    shown = (values >> (bits - 8)).astype(np.uint8)
-    return Image.fromarray(255 - shown if inverted else shown)
-
-
 def _rgb_tensor(image: Image.Image) -> Tensor:
     """(3, H, W) uint8, converted some rows at a time."""
     pixels = np.empty((3, image.height, image.width), np.uint8)
@@ -313,29 +185,15 @@ def _rgb_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(pixels)
 
 
-def _decoded(image: Image.Image, file: Path) -> Image.Image:
-    try:
-        image.load()
-    except _BROKEN as error:
-        raise DataError(f"{file}: damaged image ({_reason(error, file)}); {_CURE}") from error
-    return image
-
-
-def _turned(decoded: Image.Image, orientation: int) -> Image.Image:
-    return decoded if orientation == 1 else decoded.transpose(_TURNS[orientation])
-
-
-def _reason(error: Exception, file: Path) -> str:
-    """The first line of an error, without the name of the file, which the message has."""
-    text = str(error).removeprefix(f"{file}: ").splitlines()
-    return short(text[0]) if text else type(error).__name__
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    """The formats that this Pillow reads; some are built without WebP."""
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+def _warn_of_dark(picture: Picture) -> None:
+    """Say once for a folder that its images were meant as 12-bit."""
+    if picture.bits == 16 and picture.image.mode.startswith("I"):
+        _, most = picture.image.getextrema()
+        if isinstance(most, (int, float)) and 255 < most < _DARK:
+            _warn_once(
+                f"{picture.file.parent}: 16-bit grey images without a value above {_DARK - 1}, so "
+                "at most 12 bits are used and they are nearly black; multiply their values by 16"
+            )
 
 
 @cache
