@@ -7,7 +7,7 @@ sizes and the reading of scans, and never look at the name themselves.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,11 +15,13 @@ from equiseg.data.card import ImageCard, PointCard, load_card
 from equiseg.data.config import DataConfig
 from equiseg.data.errors import DataError
 from equiseg.data.points.reading import ScanReading
+from equiseg.data.split_lists import check_splits
 from equiseg.data.synthetic.config import OLD_NAMES
 from equiseg.dotted_names import find_object, is_dotted
 from equiseg.progress import Track, untracked
 
 if TYPE_CHECKING:
+    from equiseg.data.images.folder import ImageFolder
     from equiseg.data.own_data import OwnData
 
 SPLITS = ("train", "val", "test")
@@ -56,6 +58,10 @@ class Source:
 
     def without_context(self) -> Source:
         """The same data without the context around blocks, for counting."""
+        return self
+
+    def of_split(self, split: str) -> Source:
+        """The same data with one split only, which is not compared with the others."""
         return self
 
     def reading(self) -> ScanReading | None:
@@ -147,6 +153,12 @@ class _Card(Source):
         self.card.ids_by_value()
         self.card.background_id()
 
+    def of_split(self, split: str) -> Source:
+        if not isinstance(self.card.splits, Mapping):  # splits that share all scans, but no block
+            return self
+        card = replace(self.card, splits={split: self.card.splits[split]})
+        return type(self)(self.config, card)
+
 
 class ImageSource(_Card):
     """A folder of images and masks, as its card describes it."""
@@ -155,9 +167,13 @@ class ImageSource(_Card):
 
     def open(self, split: str, track: Track = untracked) -> Any:
         """Open one split, an ``ImageFolder``."""
+        return self.open_pairs(split, complete=True)
+
+    def open_pairs(self, split: str, *, complete: bool) -> ImageFolder:
+        """Open one split; without ``complete``, images without a mask are left out."""
         from equiseg.data.images.folder import ImageFolder
 
-        return ImageFolder(self.card, split, self.config.size)
+        return ImageFolder(self.card, split, self.config.size, complete=complete)
 
 
 class PointSource(_Card):
@@ -174,6 +190,8 @@ class PointSource(_Card):
         """Open one split, a ``PointFolder``."""
         from equiseg.data.points.folder import PointFolder
 
+        if isinstance(self.card.splits, Mapping):
+            check_splits(self.card.name, self.card.splits)
         return PointFolder(self.card, split, track=track)
 
     def without_context(self) -> Source:

@@ -78,7 +78,7 @@ def test_every_form_is_read(tmp_path):
     write_ply(tmp_path / "a.ply", XYZ, labels_N=np.array([0, 1]))
     save(tmp_path / "a.npz")
     for form, file in (("ply", "a.ply"), ("arrays", "a.npz")):
-        card = card_of(tmp_path, form, points="*")
+        card = card_of(tmp_path, form, points="*", splits={"all": ""})
         (cloud,) = chunks(card, Scan("a", tmp_path / file), [])
         assert np.array_equal(cloud.xyz_N3, XYZ)
         assert cloud.codes_N.tolist() == [0, 1]
@@ -106,7 +106,7 @@ def test_a_scan_of_many_files_depends_on_all_of_them(tmp_path):
     folder.mkdir()
     np.save(folder / "coord.npy", XYZ)
     np.save(folder / "segment.npy", np.array([0, 1]))
-    card = card_of(tmp_path, points="*")
+    card = card_of(tmp_path, points="*", splits={"all": ""})
     files = source_files(card, Scan("room", folder))
     assert [file.name for file in files] == ["coord.npy", "segment.npy"]
 
