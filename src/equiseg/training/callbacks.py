@@ -11,6 +11,8 @@ import lightning as L
 import torch
 from rich.console import Console
 
+from equiseg.whole_files import replace_text
+
 
 class ValidationTable(L.Callback):
     """Prints one line a validation: losses, and scores in percent.
@@ -62,7 +64,8 @@ class ProgressFile(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Note the epochs done."""
         if trainer.is_global_zero and trainer.max_epochs:
-            self.path.write_text(f"{(trainer.current_epoch + 1) / trainer.max_epochs:.4f}")
+            share = (trainer.current_epoch + 1) / trainer.max_epochs
+            replace_text(self.path, f"{share:.4f}", durable=False)
 
 
 class StepClock(L.Callback):

@@ -19,6 +19,7 @@ from equiseg.metrics import Score, SegmentationScore
 from equiseg.models import SPARSE_MODELS, build_model, freeze_encoder, model_names
 from equiseg.tap import FeatureTap
 from equiseg.training.config import ModelConfig, TrainConfig
+from equiseg.training.config_file import plain
 from equiseg.training.criterion import build_criterion
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 
@@ -146,7 +147,8 @@ class SegmentationTask(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the random state, so that a resumed run draws the same dropout."""
+        """Save the random state, so that a resumed run draws the same dropout, and the options."""
+        checkpoint["config"] = plain(self.config)
         checkpoint["rng_state"] = torch.get_rng_state()
         if torch.cuda.is_available():
             checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
