@@ -42,7 +42,8 @@ def run_comparison(plan: Plan, jobs: int, command: str) -> None:
     """
     first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
     with _bars(console, plan.out) as report:
         study = run_study(plan, jobs, report, command)
     if first:

@@ -18,12 +18,15 @@ import torch
 from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT
 from equiseg.runs.lock import held
+from equiseg.runs.parent_watch import watched_environment
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, write_config
 from equiseg.training.fitting import PROGRESS
 
 LOG = "output.log"
 _POLL_SECONDS = 0.5
+_GRACE_SECONDS = 30
+_INTERRUPTED = (130, 143)  # by Ctrl-C, which a terminal sends to the runs too, or SIGTERM
 Report = Callable[[Path, float], None]
 
 
@@ -124,16 +127,32 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> int:
     command += ["--config", str(requested), "--out", str(run.folder), "--page", "false"]
     with (run.folder / LOG).open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=_environment(run.config, jobs)
+            command,
+            stdin=subprocess.PIPE,  # it ends when this process does
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=watched_environment(_environment(run.config, jobs)),
         )
         while process.poll() is None:
             with contextlib.suppress(OSError, ValueError):
                 report(run.folder, float((run.folder / PROGRESS).read_text()))
             if stop.wait(_POLL_SECONDS):
-                process.terminate()
-                process.wait()
-    report(run.folder, 1.0)
+                _end(process)
+    if process.stdin is not None:
+        process.stdin.close()
+    if not stop.is_set() and process.returncode not in _INTERRUPTED and process.returncode >= 0:
+        report(run.folder, 1.0)
     return process.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let a run finish or remove the file in hand, then end it whatever it does."""
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _environment(config: TrainConfig, jobs: int) -> dict[str, str]:
