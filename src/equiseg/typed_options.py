@@ -11,8 +11,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from equiseg.foreign_files import short
-
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -194,7 +192,7 @@ def _check_numbers(given: Any, name: str, kind: Any) -> None:
         with suppress(ValueError):  # words are refused by their type
             value = float(given.lower().replace(".nan", "nan").replace(".inf", "inf"))  # as in YAML
     if not abs(value) < LARGEST:
-        raise OptionError(f"{name} must be a finite number below 2^63, got {short(given)}")
+        raise OptionError(f"{name} must be a finite number below 2^63, got {given!s:.80}")
 
 
 def _in_words(kind: Any, given: Any, name: str, error: Any) -> str:

@@ -77,13 +77,14 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
     replace_file(path, lambda file: file.write(text.encode()), durable=durable)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder and below it.
+def sweep(folder: Path, *, nested: bool = True) -> None:
+    """Remove what killed processes left half-written in a folder.
 
     Args:
         folder: A folder that no other process writes to now: its lock is held.
+        nested: Also below it.
     """
-    for leftover in folder.rglob(f"{_MARK}*"):
+    for leftover in folder.rglob(f"{_MARK}*") if nested else folder.glob(f"{_MARK}*"):
         if leftover.is_file():
             leftover.unlink(missing_ok=True)
 

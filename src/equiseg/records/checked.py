@@ -1,6 +1,6 @@
-"""The form of a record's content: which keys, lists and numbers it has; damage is named by its place.
+"""The form of a record's content: which keys, lists and numbers it has, so that damage is named.
 
-A form is a type (``int``, ``float``, ``str``, ``bool``, ``dict``), ``[form]`` for a list of any length,
+A form is a type (``int``, ``float``, ``str``, ``bool``), ``[form]`` for a list of any length,
 ``{str: form}`` for a mapping with any names, :class:`Fields` for named values, :class:`Maybe`.
 """
 
@@ -122,12 +122,12 @@ def _differences(place: str, values: Any, form: Any) -> Iterator[tuple[str, Any,
             return
         for number, value in enumerate(values):
             yield from _differences(f"{place}[{number}]", value, form[0])
-    elif isinstance(form, (dict, Fields)) or form is dict:
+    elif isinstance(form, (dict, Fields)):
         if not isinstance(values, dict):
             yield place, values, "a mapping"
         elif isinstance(form, Fields):
             yield from _fields(place, values, form)
-        elif isinstance(form, dict):
+        else:
             for name, value in values.items():
                 yield from _differences(_joined(place, name), value, form[str])
     elif not _is_of(values, form):

@@ -62,7 +62,7 @@ def log_rows(file: Path) -> list[dict[str, float]]:
                 raise ValueError("an epoch or a step is no count")
     except (csv.Error, KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(
-            f"{file}: damaged ({short(error)}); remove it, the curves of its epochs are left out then"
+            f"{file}: damaged ({short(error)}); remove it: the curves of its epochs are left out"
         ) from None
     return rows
 

@@ -48,9 +48,7 @@ def read_record(path: Path, kind: str, needed: Collection[str], again: str) -> d
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FileError(
-            f"{path}: not a JSON file ({error}); write it again with {again}"
-        ) from None
+        raise FileError(f"{path}: not a JSON file ({error}); write it again with {again}") from None
     if not isinstance(values, dict) or values.get("kind", kind) != kind:
         seen = values.get("kind") if isinstance(values, dict) else type(values).__name__
         raise FileError(f"{path}: must be the record of a {kind}, got {short(seen)!r}")

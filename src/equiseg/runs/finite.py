@@ -46,7 +46,9 @@ def check_finite(model: nn.Module, where: str, cure: str) -> None:
         ValueError: Naming the first such layer.
     """
     if (name := first_non_finite(model)) is not None:
-        raise ValueError(f"the weights of {name} are NaN or infinite{where and f' {where}'}; {cure}")
+        raise ValueError(
+            f"the weights of {name} are NaN or infinite{where and f' {where}'}; {cure}"
+        )
 
 
 def first_overflow(model: nn.Module, *inputs: Any) -> str | None:

@@ -117,7 +117,7 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             )
         with safe_open(file, framework="pt") as handle:
             metadata = handle.metadata() or {}
-            names = list(handle.keys())  # noqa: SIM118
+            names = list(handle.keys())
             return {name: handle.get_tensor(name) for name in names}, metadata
     except OSError as error:
         raise FileError(f"{file}: {error.strerror or error}; check its permissions") from None

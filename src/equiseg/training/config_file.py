@@ -35,9 +35,7 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
         raise FileError(f"{path}: no such configuration")
     said = read_yaml(path) or {}
     if not isinstance(said, dict):
-        raise FileError(
-            f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}"
-        )
+        raise FileError(f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}")
     said, notes = with_new_names(said)
     tell_once(notes, path)
     given = said if base is None else _over(plain(base), said)

@@ -103,7 +103,6 @@ def fit(run: Run, training: TrainingSamples) -> Fitted:
 def _resumed(run: Run) -> Path | None:
     """The checkpoint to resume from, of this configuration; None for a new run."""
 
-
     def tell(text: str) -> None:
         run.console.print(text, style="dim", markup=False, highlight=False)
 
@@ -181,5 +180,5 @@ def _trainer(run: Run, callbacks: list[L.Callback]) -> L.Trainer:
 
 
 def _environment(ranks: int) -> ClusterEnvironment:
-    """torchrun or one process: a SLURM job, for example, says nothing of how this was started."""
+    """Torchrun or one process: a SLURM job, for example, says nothing of how this was started."""
     return TorchElasticEnvironment() if ranks > 1 else LightningEnvironment()

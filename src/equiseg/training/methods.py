@@ -269,4 +269,6 @@ def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
 
 
 def _refused(text: str, reason: str) -> ValueError:
-    return ValueError(f"method {short(text, 200)!r}: {reason}; write a sum of losses such as {_EXAMPLE!r}")
+    return ValueError(
+        f"method {short(text, 200)!r}: {reason}; write a sum of losses such as {_EXAMPLE!r}"
+    )
