@@ -87,6 +87,9 @@ def fit(run: Run, training: TrainingSamples) -> Fitted:
     checkpoint = _resumed(run)
     if Launch.of_environment().first:
         write_config(run.config, run.out / "config.yaml")
+    if not _shows_bar(run.console):
+        epochs = f"epoch {run.config.val_every} of {run.config.epochs}"
+        run.console.print(f"training; the first scores come after {epochs}", style="dim")
     with warnings.catch_warnings():
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)

@@ -67,7 +67,7 @@ def train(
     check_outcome(out, Outcome.RUN)
     check_same(config, out)
     if (out / RESULT).is_file():
-        console.print(f"[dim]{out} is finished; remove it to train again[/dim]")
+        console.print(f"{out} is finished; remove it to train again", style="dim", markup=False)
         return read_result(out)
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -127,8 +127,10 @@ def _tell_absent(data: OpenedData, console: Console) -> None:
     counts = zip(data.spec.classes, data.statistics.pixels_K.tolist(), strict=True)
     if absent := [name for name, count in counts if count == 0]:
         console.print(
-            f"[yellow]never labelled in train, so never learned: {', '.join(absent)}[/yellow]; "
-            "check their values in the card (equiseg doctor)"
+            f"never labelled in train, so never learned: {', '.join(absent)}; check their values "
+            "in the card (equiseg doctor)",
+            style="yellow",
+            markup=False,
         )
 
 
