@@ -134,13 +134,14 @@ def rename_folder(folder: Path, target: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder and below it.
+def sweep(folder: Path, *, nested: bool = True) -> None:
+    """Remove what killed processes left half-written in a folder.
 
     Args:
         folder: A folder that no other process writes to now: its lock is held.
+        nested: Also below it.
     """
-    for leftover in [*folder.rglob(f"{_MARK}*")]:
+    for leftover in [*(folder.rglob if nested else folder.glob)(f"{_MARK}*")]:
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

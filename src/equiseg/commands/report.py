@@ -26,9 +26,15 @@ def report(folder: Path, out: Path | None = None) -> Path:
     """
     from rich.console import Console
     from rich.markup import escape
+    from rich.text import Text
 
     from equiseg.commands.draw_page import draw_page
 
-    page = draw_page(Path(folder), None if out is None else Path(out))
-    Console().print(f"page: [bold]{escape(str(page))}[/bold]")
+    console = Console()
+
+    def tell(text: str) -> None:
+        console.print(Text(text, style="yellow"))
+
+    page = draw_page(Path(folder), None if out is None else Path(out), tell)
+    console.print(f"page: [bold]{escape(str(page))}[/bold]")
     return page

@@ -42,9 +42,14 @@ def run_comparison(plan: Plan, jobs: int, command: str) -> None:
     """
     first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
+
+    def tell(text: str) -> None:
+        console.print(Text(text, style="yellow"))
+
     with _bars(console, plan.out) as report:
-        study = run_study(plan, jobs, report, command)
+        study = run_study(plan, jobs, report, command, tell)
     if first:
         _show_failed_trials(plan, study, console)
         _show_and_draw(plan, study, console)
@@ -76,7 +81,9 @@ def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
         if not console.is_terminal:
             console.print("diagnosing the networks of the first seed and drawing the page")
         with console.status("diagnosing the networks of the first seed"):
-            record_networks(out / name, comparison)
+            problem = record_networks(out / name, comparison)
+        if problem:
+            console.print(Text(f"no examples and no centers are shown: {problem}", style="yellow"))
     with console.status("drawing the pages"):
         page = draw_page(out)
     if page.name != UNNAMED_PAGE:

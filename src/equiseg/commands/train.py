@@ -41,8 +41,10 @@ def train(config: TrainConfig, out: Path, page: bool = True) -> dict[str, Any]:
     from equiseg.commands.command_text import command_text
     from equiseg.commands.tables import score_table
     from equiseg.ranks import Launch
+    from equiseg.runs.parent_watch import end_with_parent
     from equiseg.training.run import train as run
 
+    end_with_parent()
     first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
     out = Path(out)

@@ -28,6 +28,7 @@ from equiseg.runs.progress_bar import tracked
 from equiseg.runs.provenance import provenance
 from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
+from equiseg.training.checkpoints import BEST, read_checkpoint
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, plain
 from equiseg.training.fitting import Fitted, Run, fit
@@ -36,6 +37,7 @@ from equiseg.training.opened_data import OpenedData, open_data, scan_reading
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.split_scores import split_scores
+from equiseg.whole_files import sweep
 
 
 def train(
@@ -65,7 +67,7 @@ def train(
     check_outcome(out, Outcome.RUN)
     check_same(config, out)
     if (out / RESULT).is_file():
-        console.print(f"[dim]{out} is finished; remove it to train again[/dim]")
+        console.print(f"{out} is finished; remove it to train again", style="dim", markup=False)
         return read_result(out)
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -92,6 +94,8 @@ def train(
     result = None
     # Only now: a refused run leaves no trace.
     with held(out) if first else nullcontext():
+        if first:
+            sweep(out)
         mark_outcome(out, Outcome.RUN)
         fitted = fit(run, training)
         if task.global_rank == 0:
@@ -123,8 +127,10 @@ def _tell_absent(data: OpenedData, console: Console) -> None:
     counts = zip(data.spec.classes, data.statistics.pixels_K.tolist(), strict=True)
     if absent := [name for name, count in counts if count == 0]:
         console.print(
-            f"[yellow]never labelled in train, so never learned: {', '.join(absent)}[/yellow]; "
-            "check their values in the card (equiseg doctor)"
+            f"never labelled in train, so never learned: {', '.join(absent)}; check their values "
+            "in the card (equiseg doctor)",
+            style="yellow",
+            markup=False,
         )
 
 
@@ -140,7 +146,7 @@ def _tell_drawn(run: Run, training: TrainingSamples) -> dict[str, Any] | None:
 def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
     """Score the best weights and write them and the result."""
     config, task, data, out, clock = run.config, run.task, run.data, run.out, fitted.clock
-    state = torch.load(fitted.best.best_model_path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(run.checkpoints / BEST)
     epoch = int(state["epoch"]) + 1
     task.load_state_dict(state["state_dict"])
     if config.adjust:
