@@ -136,6 +136,12 @@ def check_shapes(
     if inverse is not None:
         _check_inverse(features, labels, inverse)
         return
+    if features.ndim == 3 and labels.ndim > 2:
+        raise ValueError(
+            f"{name} of shape {tuple(features.shape)} are tokens (B, C, N), the labels are maps "
+            f"{tuple(labels.shape)}; make maps of them, {name}.unflatten(2, (h, w)), in the order "
+            "in which the network does"
+        )
     if features.ndim < 2 or labels.ndim != features.ndim - 1 or features.ndim > 5:
         raise ValueError(
             f"{name} must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with "
