@@ -66,7 +66,8 @@ class TrainedNetwork:
         branch.weight *= factor
         best = self.folder / "checkpoints" / "best.ckpt"
         if best.is_file():
-            state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+            saved = torch.load(best, map_location="cpu", weights_only=True)
+            state = saved["state_dict"] | saved.get("fixed_buffers", {})
             start = f"criterion.losses.{name}."
             branch.load_state_dict(
                 {key.removeprefix(start): v for key, v in state.items() if key.startswith(start)}

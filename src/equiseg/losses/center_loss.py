@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -14,6 +14,7 @@ from equiseg.centers.sums import Labelling
 from equiseg.labels import check_inputs, check_num_classes, check_shapes, is_checkable
 from equiseg.losses.arguments import check_at_least, per_class
 from equiseg.losses.feature_loss import check_channels
+from equiseg.losses.fixed_buffers import FixedBuffers
 from equiseg.losses.protocol import ClassPrior
 from equiseg.ranks import summing_group
 
@@ -22,7 +23,7 @@ from equiseg.ranks import summing_group
 _MOST_LOGITS = 2**24
 
 
-class CenterLoss(nn.Module):
+class CenterLoss(FixedBuffers):
     """A loss over features and labels with one sample per present class: its center.
 
     A subclass implements :meth:`of_centers`. It receives the exact mean feature of each class over
@@ -71,7 +72,7 @@ class CenterLoss(nn.Module):
         self.sync = sync
         self.align_corners = align_corners
         log_prior_K = None if prior is None else per_class("prior", prior, num_classes).log()
-        self.register_buffer("log_prior_K", log_prior_K)
+        self.register_fixed("log_prior_K", log_prior_K)
 
     def forward(
         self,

@@ -50,7 +50,7 @@ class DotRegressionLoss(FeatureLoss):
     ) -> None:
         super().__init__(num_classes, in_features, ignore_index=ignore_index)
         generator = torch.Generator().manual_seed(seed)
-        self.register_buffer("frame_KD", frame(num_classes, in_features, generator=generator))
+        self.register_fixed("frame_KD", frame(num_classes, in_features, generator=generator))
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, K, *spatial) or (N, K) cosines of features with the frame."""

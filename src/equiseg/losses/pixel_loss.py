@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.labels import check_inputs, check_num_classes, fold_ignored
+from equiseg.losses.fixed_buffers import FixedBuffers
 from equiseg.resize import LINEAR_MODES
 
 
-class PixelLoss(nn.Module):
+class PixelLoss(FixedBuffers):
     """A loss over logits and labels of pixels, voxels or points.
 
     A subclass implements :meth:`of_pixels`. Its inputs are checked, in float32 (float64 stays)
