@@ -179,7 +179,9 @@ def check_order(features: Tensor, labels: Tensor, name: str) -> None:
         TypeError: If they are swapped.
     """
     has_channels = labels.ndim == features.ndim + 1
-    if has_channels and labels.is_floating_point() and features.dtype in _INTEGER_DTYPES:
+    # Predictions may be class ids; features and logits of integers are none.
+    has_values = features.dtype in _INTEGER_DTYPES and (has_channels or name != "predictions")
+    if labels.is_floating_point() and (has_values or (has_channels and name != "predictions")):
         raise TypeError(
             f"{name} and labels are swapped: the first argument is {features.dtype} "
             f"{tuple(features.shape)}, the second {labels.dtype} {tuple(labels.shape)}; pass "

@@ -101,7 +101,7 @@ class CenterLoss(FixedBuffers):
             TypeError: If dtypes are wrong.
             ValueError: If shapes disagree, the channels are not ``in_features``, ``label_side``
                 was made for other maps, or (on eager CPU tensors) a label is neither a class nor
-                ``ignore_index``.
+                ``ignore_index`` or a labelled feature is not finite.
         """
         self._check(features, labels, inverse, label_side)
         labelling = Labelling(
@@ -115,7 +115,10 @@ class CenterLoss(FixedBuffers):
                 label_side,
                 summing_group(self.sync) if self.training else None,
             )
-            return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
+            present_K = centers.counts_K >= self.min_count
+            if is_checkable(labels):
+                _check_finite(centers.centers_KD, present_K)
+            return self._score(centers.centers_KD, present_K)
 
     def before_averaging(self, features: Tensor) -> Tensor:
         """The features to average: by default the input features; a subclass may change them."""
@@ -189,4 +192,14 @@ class CenterLoss(FixedBuffers):
         """The arguments worth seeing in a printed model."""
         return (
             f"num_classes={self.num_classes}, in_features={self.in_features}, weight={self.weight}"
+        )
+
+
+def _check_finite(centers_KD: Tensor, present_K: Tensor) -> None:
+    """Raise an error where labelled features are NaN or infinite, or the sum of a class is."""
+    finite_K = centers_KD.detach().isfinite().all(1)
+    if bool((present_K & ~finite_K).any()):
+        raise ValueError(
+            "features hold NaN or infinite values where there are labels; lower the learning rate, "
+            "clip the gradient, or look for the first layer with such an output"
         )
