@@ -67,7 +67,8 @@ class TrainedNetwork:
         branch.weight *= factor
         best = self.folder / "checkpoints" / "best.ckpt"
         if best.is_file():
-            state = read_checkpoint(best)["state_dict"]
+            saved = read_checkpoint(best)
+            state = saved["state_dict"] | saved.get("fixed_buffers", {})
             start = f"criterion.losses.{name}."
             branch.load_state_dict(
                 {key.removeprefix(start): v for key, v in state.items() if key.startswith(start)}

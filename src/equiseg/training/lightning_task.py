@@ -15,6 +15,7 @@ from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.image_inference import predict
 from equiseg.evaluation.inputs import Inputs, inverse_of, network_input
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.losses.fixed_buffers import fixed_buffers_of
 from equiseg.metrics import Score, SegmentationScore
 from equiseg.models import SPARSE_MODELS, build_model, freeze_encoder, model_names
 from equiseg.runs.finite import first_non_finite, first_overflow
@@ -160,14 +161,17 @@ class SegmentationTask(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the random state, so that a resumed run draws the same dropout, and the options."""
+        """Save the options, the frames, and the random state: a resumed run draws the same dropout."""
         checkpoint["config"] = plain(self.config)
+        # The arguments of the losses determine these, but another machine may round otherwise.
+        checkpoint["fixed_buffers"] = fixed_buffers_of(self.criterion, "criterion.")
         checkpoint["rng_state"] = torch.get_rng_state()
         if torch.cuda.is_available():
             checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the random state."""
+        """Restore the random state, and take the frames of the checkpoint."""
+        checkpoint["state_dict"].update(checkpoint.get("fixed_buffers", {}))
         if "rng_state" in checkpoint:
             torch.set_rng_state(checkpoint["rng_state"].cpu())
         if "cuda_rng_state" in checkpoint and torch.cuda.is_available():
