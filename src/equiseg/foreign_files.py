@@ -158,7 +158,32 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def short(value: object, most: int = 80) -> str:
-    """A value for a message: on one line, at most 80 characters."""
-    text = " ".join(str(value).split())
+def short(value: object, most: int = 80, *, keep_spaces: bool = False) -> str:
+    """A value for a message: on one line, at most 80 characters.
+
+    Args:
+        value: The value.
+        most: The most characters.
+        keep_spaces: Whether several spaces in a row stay several, as at the start of a line.
+    """
+    text = str(value) if keep_spaces else " ".join(str(value).split())
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def printable(text: object) -> str:
+    r"""A text from outside as a terminal may show it: control characters become escapes.
+
+    A file may be named so that its name moves the cursor or recolours the screen.
+
+    Example:
+        >>> printable("a\x1b[31mb")
+        'a\\x1b[31mb'
+    """
+    shown = str(text)
+    return "".join(c if c.isprintable() or c == " " else _escaped(c) for c in shown)
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return character.encode("unicode_escape").decode()
+    return character
