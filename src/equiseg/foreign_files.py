@@ -17,6 +17,7 @@ can take next to torch, a network and a worker. An RGB photo of 300 megapixels f
 MOST_TEXT = 16 << 20
 """Bytes of a text file of a person (card, options, list of names): 16 MiB, a million names."""
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet computes, if a cell starts with it
 _SYSTEM_NAMES = (
     "thumbs.db",
     "desktop.ini",
@@ -187,3 +188,30 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return character.encode("unicode_escape").decode()
     return character
+
+
+def csv_cell(value: object) -> object:
+    """A cell of a CSV file that no spreadsheet takes for a formula: a quote comes before it.
+
+    Numbers, also negative ones, stay as they are.
+
+    Example:
+        >>> csv_cell("=1+2"), csv_cell(-0.5), csv_cell("-0.5"), csv_cell("road")
+        ("'=1+2", -0.5, '-0.5', 'road')
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or _is_number(value):
+        return value
+    return f"'{value}"
+
+
+def text_of_cell(text: str) -> str:
+    """The text that :func:`csv_cell` wrote."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -68,7 +68,7 @@ def error_text(error: BaseException, line: str) -> str:
     text = _cut(said)
     if ours:
         return text
-    saved = _saved(error, line)
+    saved = _saved(getattr(error, "unforeseen", None) or error, line)
     if said:
         return f"{text} (details: {saved})"
     return (
@@ -82,7 +82,7 @@ def _told(error: BaseException) -> tuple[str, bool]:
     """The message, empty for a mistake of equiseg; and whether equiseg wrote it."""
     file = _file_in_hand(error)
     if isinstance(error, FileError):
-        return _of_worker(str(error)), True
+        return _of_worker(str(error)), getattr(error, "unforeseen", None) is None
     if _is_of_memory(error):
         at = f"{file}: " if file else ""
         return f"{at}not enough memory; {_MEMORY_CURE}", False

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from equiseg.foreign_files import csv_cell, text_of_cell
 from equiseg.imbalance.statistics import ClassStatistics
 
 _NEEDED = ("class_id", "name", "pixels", "images")
@@ -75,7 +76,7 @@ class ClassTable:
                     raise ValueError(
                         f"{where}: class_id {class_id} is repeated; keep one row of it"
                     )
-                names[class_id], counts[class_id] = row["name"], values
+                names[class_id], counts[class_id] = text_of_cell(row["name"]), values
         if sorted(names) != list(range(len(names))) or not names:
             raise ValueError(
                 f"{path}: class_id must run from 0 to K-1, got {sorted(names)[:5]}... in "
@@ -102,7 +103,7 @@ class ClassTable:
         statistics = self.statistics
         columns = {
             "class_id": range(len(self.names)),
-            "name": self.names,
+            "name": [csv_cell(name) for name in self.names],
             "pixels": statistics.pixels_K.tolist(),
             "images": statistics.images_K.tolist(),
         }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.points.reading import ScanReading
 from equiseg.imbalance import FrequencyGroups
 from equiseg.models import rebuild_model
@@ -29,6 +30,7 @@ class ModelCard:
         groups: Head, common and tail by training frequency.
         configuration: What else building it takes (see ``equiseg.models.rebuild_model``).
         scans: How scans are read, for a network of point clouds; None for images.
+        looks: How classes are written and drawn; None, as in older files, for ids.
     """
 
     model: str
@@ -38,6 +40,7 @@ class ModelCard:
     groups: FrequencyGroups
     configuration: dict[str, Any] | None = None
     scans: ScanReading | None = None
+    looks: ClassLooks | None = None
 
 
 def save_weights(model: nn.Module, card: ModelCard, path: Path) -> None:
@@ -88,10 +91,21 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelCard]:
         FrequencyGroups.from_mapping(values["groups"]),
         values.get("configuration"),
         _scan_reading(values.get("scans")),
+        _looks(values),
     )
     model = rebuild_model(card.model, len(card.classes), card.configuration)
     model.load_state_dict(tensors)
     return model.eval(), card
+
+
+def _looks(values: dict[str, Any]) -> ClassLooks | None:
+    """How classes are written; older weights say it of scans only."""
+    number = len(values["classes"])
+    if (looks := values.get("looks")) is not None:
+        return ClassLooks.from_mapping(looks, number)
+    if (scans := values.get("scans")) is not None:
+        return replace(ClassLooks.plain(number), values=tuple(scans["codes"]))
+    return None
 
 
 def _scan_reading(values: dict[str, Any] | None) -> ScanReading | None:

@@ -13,6 +13,7 @@ import lightning as L
 import torch
 from rich.console import Console
 
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig, PointsConfig
 from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.points.reading import ScanReading
@@ -32,7 +33,7 @@ from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, plain
 from equiseg.training.fitting import Fitted, Run, fit
 from equiseg.training.lightning_task import SegmentationTask
-from equiseg.training.opened_data import OpenedData, open_data, scan_reading
+from equiseg.training.opened_data import OpenedData, class_looks, open_data, scan_reading
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.split_scores import split_scores
@@ -85,7 +86,8 @@ def train(
         train_split = data.splits["train"]
         scans: Any = (train_split[index] for index in range(len(train_split)))
         task.model.standardize.measure(scan.features_NC for scan in scans)
-    reading = scan_reading(config.data)  # the card as it is now, whatever becomes of its file
+    # The card as it is now, whatever becomes of its file.
+    reading, looks = scan_reading(config.data), class_looks(config.data, data.spec)
     training = training_samples(config, task.model, data, _progress(console))
     first = Launch.of_environment().first
     drawn = _tell_drawn(run, training) if first else None
@@ -95,7 +97,7 @@ def train(
         mark_outcome(out, Outcome.RUN)
         fitted = fit(run, training)
         if task.global_rank == 0:
-            result = _finish(run, fitted, _Origin(reading, drawn, origin))
+            result = _finish(run, fitted, _Origin(reading, looks, drawn, origin))
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
@@ -103,9 +105,10 @@ def train(
 
 @dataclass(frozen=True)
 class _Origin:
-    """How scans were read, which shares were drawn, and which code ran, at the start of a run."""
+    """At the start of a run: how scans are read and classes written, drawn shares, and the code."""
 
     reading: ScanReading | None
+    looks: ClassLooks
     drawn: dict[str, Any] | None
     provenance: dict[str, str]
 
@@ -156,6 +159,7 @@ def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
         groups,
         getattr(task.model, "configuration", None),
         origin.reading,
+        origin.looks,
     )
     save_weights(task.model, card, out / "model.safetensors")
     result = {

@@ -15,6 +15,7 @@ from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.label_values import to_range
 from equiseg.data.points.formats.table import FORMATS
+from equiseg.whole_files import replace_file
 
 _TYPE_NAMES = {
     "i1": ("char", "int8"),
@@ -85,6 +86,7 @@ def write_ply(
     *,
     rgb_N3: np.ndarray | None = None,
     labels_N: np.ndarray | None = None,
+    confidence_N: np.ndarray | None = None,
 ) -> None:
     """Write points as a binary little-endian PLY file that common viewers open.
 
@@ -94,6 +96,8 @@ def write_ply(
             float32 would move a point by more than 1 mm.
         rgb_N3: (N, 3) uint8 colours.
         labels_N: (N,) whole numbers, written as the int property ``label``.
+        confidence_N: (N,) probabilities of the labels, written as the float property
+            ``confidence``.
 
     Raises:
         ValueError: If a shape, the type of the colours or a label is invalid.
@@ -118,7 +122,10 @@ def write_ply(
                 f"{labels_N.shape}"
             )
         columns["label"] = ("<i4", labels_N)
-    file.write_bytes(_encoded(columns, len(xyz_N3)))
+    if confidence_N is not None:
+        columns["confidence"] = ("<f4", confidence_N)
+    content = _encoded(columns, len(xyz_N3))
+    replace_file(file, lambda stream: stream.write(content), durable=False)
 
 
 def _encoded(columns: Mapping[str, tuple[str, np.ndarray]], num_points: int) -> bytes:
