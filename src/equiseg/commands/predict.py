@@ -54,7 +54,7 @@ def predict(
     inputs: Path | list[Path],
     out: Path,
     evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
-    options: PredictOptions = PredictOptions(),  # noqa: B008 - frozen
+    options: PredictOptions = PredictOptions(),
 ) -> None:
     """Predict images or scans, with pictures and a legend.
 
@@ -66,7 +66,7 @@ def predict(
     legend.png shows them.
 
     A file that cannot be used does not stop the others: all are named at the end, and the exit
-    status is 1. Images of more than 16 megapixels are predicted in windows.
+    status is 1. Images of more than 12.5 megapixels are predicted in windows.
 
     Args:
         weights: The folder of a run, or its model.safetensors.
@@ -89,7 +89,7 @@ def predict(
     from equiseg.report.wording import count
     from equiseg.runs.lock import held
     from equiseg.runs.progress_bar import tracked
-    from equiseg.runs.terminal import folder_line, plain
+    from equiseg.runs.terminal import as_is, folder_line
     from equiseg.runs.threads import use_threads
     from equiseg.runs.weights import load_weights
     from equiseg.whole_files import sweep
@@ -103,7 +103,7 @@ def predict(
     sources = [Path(s) for s in (inputs if isinstance(inputs, list) else [inputs])]
 
     def tell(sentence: str) -> None:
-        console.print(plain(sentence), soft_wrap=True)
+        console.print(as_is(sentence), soft_wrap=True)
 
     predictor = FilePredictor(model, card, evaluation, options.confidence, tell)
     track = partial(tracked, console=console)

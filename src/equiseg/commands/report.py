@@ -25,10 +25,10 @@ def report(folder: Path, out: Path | None = None) -> Path:
             known.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from equiseg.commands.draw_page import draw_page
+    from equiseg.runs.terminal import folder_line
 
     page = draw_page(Path(folder), None if out is None else Path(out))
-    Console().print(f"page: [bold]{escape(str(page))}[/bold]")
+    Console().print(folder_line("page: ", page))
     return page

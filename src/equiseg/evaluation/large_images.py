@@ -17,9 +17,9 @@ from equiseg.metrics.predictions import most_likely
 if TYPE_CHECKING:
     from equiseg.data.images.decoded import DecodedImage
 
-LARGE_IMAGE = 1 << 24
-"""Pixels above which an image is predicted in windows: 4096 x 4096, more than most cameras have.
-A small network takes about 100 bytes for each pixel of an image, then 1.7 GB."""
+LARGE_IMAGE = 12_500_000
+"""Pixels above which an image is predicted in windows: the photos of most phones are below. A small
+network takes about 100 bytes for each pixel of an image, here 1.3 GB."""
 LEAST_SIDE = 32  # below it the deepest maps of some networks are empty
 _WINDOW = 1024  # wider than the field of view of the networks here
 _BAND_BYTES = 1 << 28  # of logits or probabilities at the size of the image, at a time

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def plain(text: object, style: str = "") -> Text:
+def as_is(text: object, style: str = "") -> Text:
     """A text for rich that is no markup, without characters that would move the cursor.
 
     A class may be named "veg [low]", a folder "[/bold]".
@@ -21,7 +21,7 @@ def plain(text: object, style: str = "") -> Text:
     """
     from rich.text import Text
 
-    return Text(printable(text), style)
+    return Text("\n".join(map(printable, str(text).split("\n"))), style)
 
 
 def folder_line(said: str, folder: object, end: str = "") -> Text:

@@ -27,6 +27,7 @@ from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.lock import held
 from equiseg.runs.progress_bar import tracked
 from equiseg.runs.provenance import provenance
+from equiseg.runs.terminal import as_is
 from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
 from equiseg.training.config import TrainConfig
@@ -66,7 +67,7 @@ def train(
     check_outcome(out, Outcome.RUN)
     check_same(config, out)
     if (out / RESULT).is_file():
-        console.print(f"[dim]{out} is finished; remove it to train again[/dim]")
+        console.print(as_is(f"{out} is finished; remove it to train again", "dim"))
         return read_result(out)
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -125,9 +126,11 @@ def _tell_absent(data: OpenedData, console: Console) -> None:
     """Say which classes cannot be learned: a mistyped label value looks like one."""
     counts = zip(data.spec.classes, data.statistics.pixels_K.tolist(), strict=True)
     if absent := [name for name, count in counts if count == 0]:
+        names = ", ".join(absent)
         console.print(
-            f"[yellow]never labelled in train, so never learned: {', '.join(absent)}[/yellow]; "
-            "check their values in the card (equiseg doctor)"
+            as_is(f"never labelled in train, so never learned: {names}", "yellow"),
+            "; check their values in the card (equiseg doctor)",
+            sep="",
         )
 
 
