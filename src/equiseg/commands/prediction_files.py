@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from equiseg.evaluation.folders import PredictedScan
-    from equiseg.evaluation.image_files import PredictedFile
+    from equiseg.evaluation.folders import PredictedImage, PredictedScan
     from equiseg.runs.weights import ModelCard
 
 _MOST_COLORS = 1000  # no eye tells more apart; then they repeat
@@ -107,11 +106,11 @@ class PredictionFiles:
         values = classes.values_K.tolist()
         legend(classes.names, values, classes.colors_K3, self.out / "legend.png")
 
-    def write_image(self, _: Path, name: str, found: PredictedFile) -> None:
+    def write_image(self, predicted: PredictedImage) -> None:
         """A mask, an overlay and, if asked for, a map of confidence."""
         from equiseg.report.examples.overlays import overlay, save_grey, save_mask, save_rgb
 
-        classes, file = self.classes, f"{name}.png"
+        classes, found, file = self.classes, predicted.found, f"{predicted.name}.png"
         shown = found.labels[:: found.factor, :: found.factor]
         painted = overlay(found.image, shown, classes.colors_K3, self.opacity, classes.background)
         save_rgb(painted, self.out / "overlays" / file)
@@ -120,12 +119,13 @@ class PredictionFiles:
         save_mask(found.labels, classes.values_K, classes.colors_K3, self.out / "masks" / file)
         self.number += 1
 
-    def write_scan(self, file: Path, name: str, found: PredictedScan) -> None:
+    def write_scan(self, found: PredictedScan) -> None:
         """A labelled scan, its views and, for ScanNet200, a submission file."""
         from equiseg.data.points.formats.ply import write_ply
         from equiseg.data.points.formats.table import find_format, format_of_file
 
         assert self.card.scans is not None
+        file, name = found.file, found.name
         trained_on, scans = find_format(self.card.scans.form), self.out / "scans"
         scans.mkdir(parents=True, exist_ok=True)
         codes_N = self.classes.values_K[found.ids_N]

@@ -27,6 +27,7 @@ MAIN_OPTIONS = {
 RENAMED = {"scenes": "pictures", "rooms": "scans", "num_scenes": "num_samples"}
 _BATCH_SIZE = 8  # as in training
 _UNFINISHED = "counting.json"
+_SHOWN_ROWS = 200  # at both ends of a table that is too long for a terminal
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def class_table(data: DataStatistics) -> Table:
 
     from equiseg.commands.tables import GROUP_STYLE
     from equiseg.report.dataset.wording import share
+    from equiseg.report.wording import number
     from equiseg.runs.terminal import as_is
 
     levels = [level.name for level in data.levels]
@@ -151,8 +153,16 @@ def class_table(data: DataStatistics) -> Table:
     table.add_column("class")
     for column in ("group", "share", *levels):
         table.add_column(column, justify="right")
-    for row in data.class_rows:
-        counts = [f"{row[n]:.3f}" if n == "centers" else f"{row[n]:,}" for n in levels]
+    rows = data.class_rows
+    rest = len(rows) - 2 * _SHOWN_ROWS
+    for place, row in enumerate(rows):
+        if rest > _SHOWN_ROWS and place == _SHOWN_ROWS:
+            table.add_row(
+                f"... {rest:,} more: --out writes all of them", "", "", *[""] * len(levels)
+            )
+        if rest > _SHOWN_ROWS and _SHOWN_ROWS <= place < len(rows) - _SHOWN_ROWS:
+            continue
+        counts = [number(row[n], 1, 3) if n == "centers" else f"{row[n]:,}" for n in levels]
         style = GROUP_STYLE[row["group"]]
         table.add_row(as_is(row["name"]), row["group"], share(row["share"]), *counts, style=style)
     return table

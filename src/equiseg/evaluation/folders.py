@@ -30,24 +30,36 @@ from equiseg.runs.weights import ModelCard
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail as well
 
 
+class PredictedImage(NamedTuple):
+    """An image and its classes.
+
+    Attributes:
+        file: The image's file.
+        name: Its name without folder and suffix; of two of one name the later gets a number.
+        found: What was predicted.
+    """
+
+    file: Path
+    name: str
+    found: PredictedFile
+
+
 class PredictedScan(NamedTuple):
     """A scan and its classes.
 
     Attributes:
+        file: The scan's file or folder.
+        name: Its name without folder and suffix; of two of one name the later gets a number.
         xyz_N3: (N, 3) float64 coordinates as in the file.
         ids_N: (N,) int64 class ids.
         confidence_N: (N,) float32 probabilities of the ids.
     """
 
+    file: Path
+    name: str
     xyz_N3: np.ndarray
     ids_N: np.ndarray
     confidence_N: np.ndarray
-
-
-WriteImage = Callable[[Path, str, PredictedFile], None]
-WriteScan = Callable[[Path, str, PredictedScan], None]
-"""Called with a file, its name without folder and suffix, and its prediction. Of two files of one
-name the later gets a number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +80,12 @@ class FilePredictor:
     confidence: bool = False
     tell: Callable[[str], None] = lambda _: None
 
-    def images(self, sources: list[Path], write: WriteImage, track: Track = untracked) -> None:
+    def images(
+        self,
+        sources: list[Path],
+        write: Callable[[PredictedImage], None],
+        track: Track = untracked,
+    ) -> None:
         """Predict the images among files and folders.
 
         Args:
@@ -91,12 +108,16 @@ class FilePredictor:
                 confidence=self.confidence,
                 tell=self.tell,
             )
-            write(file, name, found)
+            write(PredictedImage(file, name, found))
 
         _each(sources, image_files, one, "images that were not predicted", track)
 
     def scans(
-        self, sources: list[Path], write: WriteScan, cache: Path, track: Track = untracked
+        self,
+        sources: list[Path],
+        write: Callable[[PredictedScan], None],
+        cache: Path,
+        track: Track = untracked,
     ) -> None:
         """Predict the scans among files and folders.
 
@@ -117,7 +138,7 @@ class FilePredictor:
                 predicted = predict_scan_file(
                     self.model, self.card, file, self.config, Path(folder)
                 )
-            write(file, name, PredictedScan(*predicted))
+            write(PredictedScan(file, name, *predicted))
 
         def find(some: list[Path]) -> list[Path]:
             return scan_files(some, self.card.scans.form if self.card.scans else None)
