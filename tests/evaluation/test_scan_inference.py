@@ -151,6 +151,6 @@ def test_more_than_255_classes_are_written_in_the_order_of_the_file(tmp_path):
     names = tuple(map(str, range(300)))
     card = ModelCard("m", names, ignore_index=999, size=None, groups=groups, scans=reading)
     given = card, tmp_path / "scan.ply", EvaluationConfig(), tmp_path / "cache"
-    read_N3, ids_N = predict_scan_file(Last(), *given)
+    read_N3, ids_N, _ = predict_scan_file(Last(), *given)
     np.testing.assert_allclose(read_N3, xyz_N3, atol=1e-6)
     assert set(ids_N) == {299}

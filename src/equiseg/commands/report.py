@@ -25,16 +25,15 @@ def report(folder: Path, out: Path | None = None) -> Path:
             known.
     """
     from rich.console import Console
-    from rich.markup import escape
-    from rich.text import Text
 
     from equiseg.commands.draw_page import draw_page
+    from equiseg.runs.terminal import as_is, folder_line
 
     console = Console()
 
     def tell(text: str) -> None:
-        console.print(Text(text, style="yellow"))
+        console.print(as_is(text, "yellow"))
 
     page = draw_page(Path(folder), None if out is None else Path(out), tell)
-    console.print(f"page: [bold]{escape(str(page))}[/bold]")
+    console.print(folder_line("page: ", page))
     return page

@@ -22,6 +22,7 @@ from equiseg.data.card_fields import (
     text_problems,
     unused_split_problems,
 )
+from equiseg.data.class_looks import ClassLooks, color_problems
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.table import find_format
 from equiseg.data.split_lists import with_lists
@@ -50,6 +51,8 @@ class DataCard:
             ``ignore_values``.
         ignore_index: The label of these values.
         background: Name of the class for "nothing named", if there is one.
+        colors: The colour of each class in predictions, as ``{road: "#804080"}``; equiseg chooses
+            those of the others.
         root: Folder of the data, relative to the card's own file; usually given when it is opened.
         about: Source, licence, citation and remarks for the reader.
 
@@ -64,6 +67,7 @@ class DataCard:
     ignore_classes: Sequence[str] = field(default_factory=tuple)
     ignore_index: int = 255
     background: str | None = None
+    colors: Mapping[str, str] = field(default_factory=dict)
     root: str | None = None
     about: str = ""
 
@@ -129,6 +133,23 @@ class DataCard:
                 f"got {shown(self.background)}"
             )
         return names.index(self.background)
+
+    def looks(self) -> ClassLooks:
+        """How the classes are written and drawn: the value, code and colour of each."""
+        names, values = self.class_names(), self._names_by_value()
+        if unknown := [name for name in self.colors if name not in names]:
+            raise DataError(f"card {self.name}: colors of {unknown}, which are no classes")
+        first = {name: value for value, name in reversed(values.items())}
+        colors = {name: self._usual_color(first[name]) for name in names} | dict(self.colors)
+        return ClassLooks(
+            tuple(first[name] for name in names),
+            tuple(colors[name] for name in names),
+            self.background_id(),
+        )
+
+    def _usual_color(self, value: int) -> str | None:
+        """The colour that the field gives to a value, if it has one."""
+        return None
 
     def ids_by_value(self) -> dict[int, int]:
         """The class id (or ``ignore_index``) of every value in the card."""
@@ -305,6 +326,12 @@ class PointCard(DataCard):
         if self.groups is not None:
             yield from group_problems(self.groups, self.classes, self.ignore_classes)
 
+    def _usual_color(self, value: int) -> str | None:
+        """LAS files are drawn in the colours of their standard, in every viewer."""
+        from equiseg.data.points.asprs import ASPRS_COLORS
+
+        return ASPRS_COLORS.get(value) if self.form == "las" else None
+
 
 def load_card(source: str | Path, root: str | Path | None = None) -> ImageCard | PointCard:
     """Read a card; a card with the field ``form`` is a `PointCard`, any other an `ImageCard`.
@@ -399,6 +426,7 @@ def _common_problems(card: DataCard) -> Iterator[str]:
             yield f"{field_name} must have whole numbers for values, got {shown(wrong)}"
         elif wrong := [v for v in given if abs(v) > _MOST_IGNORE_INDEX]:
             yield (f"{field_name} must have values of at most 31 bits, got {shown(wrong[:SHOWN])}")
+    yield from color_problems(card.colors, [] if isinstance(names, str) else list(names))
     if not_all(int, [card.ignore_index]) or not 0 <= card.ignore_index <= _MOST_IGNORE_INDEX:
         yield (
             f"ignore_index must be an integer >= 0 of at most 31 bits (255 is usual), got "

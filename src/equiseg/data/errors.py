@@ -9,7 +9,15 @@ _MOST_LINES = 20
 
 
 class DataError(FileError):
-    """A data set cannot be used as it is; the message names the files and the cure."""
+    """A data set cannot be used as it is; the message names the files and the cure.
+
+    Attributes:
+        problems: Each as "FILE: problem", where the message lists several.
+        unforeseen: The first error behind them that nobody foresaw; its traceback is saved.
+    """
+
+    problems: tuple[str, ...] = ()
+    unforeseen: Exception | None = None
 
     @classmethod
     def listing(cls, heading: str, problems: Sequence[str]) -> "DataError":
@@ -39,7 +47,9 @@ class DataError(FileError):
                 lines.append(f"{indent}... and {len(names) - each} more")
         if told < len(problems):
             lines.append(f"  ... and {len(problems) - told} more")
-        return cls("\n".join(lines))
+        error = cls("\n".join(lines))
+        error.problems = tuple(problems)
+        return error
 
 
 @contextmanager

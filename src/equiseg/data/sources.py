@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from equiseg.data.card import ImageCard, PointCard, load_card
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig
 from equiseg.data.errors import DataError
 from equiseg.data.points.reading import ScanReading
@@ -67,6 +68,10 @@ class Source:
     def reading(self) -> ScanReading | None:
         """How scans are read; None for images."""
         return None
+
+    def looks(self) -> ClassLooks:
+        """How the classes are written into files and drawn."""
+        return ClassLooks.plain(len(self.classes()))
 
     def check(self) -> None:
         """Refuse a description that gives classes no valid ids.
@@ -148,6 +153,9 @@ class _Card(Source):
 
     def classes(self) -> tuple[str, ...]:
         return self.card.class_names()
+
+    def looks(self) -> ClassLooks:
+        return self.card.looks()
 
     def check(self) -> None:
         self.card.ids_by_value()

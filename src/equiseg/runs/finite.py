@@ -93,3 +93,5 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (list, tuple)):
         for one in value:
             yield from _tensors(one)
+    elif isinstance(features := getattr(value, "features", None), Tensor):  # of voxels
+        yield features

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.points.reading import ScanReading
 from equiseg.foreign_files import FileError, check_file, short
 from equiseg.imbalance import FrequencyGroups
@@ -36,6 +37,7 @@ class ModelCard:
         groups: Head, common and tail by training frequency.
         configuration: What else building it takes (see ``equiseg.models.rebuild_model``).
         scans: How scans are read, for a network of point clouds; None for images.
+        looks: How classes are written and drawn; None, as in older files, for ids.
     """
 
     model: str
@@ -45,6 +47,7 @@ class ModelCard:
     groups: FrequencyGroups
     configuration: dict[str, Any] | None = None
     scans: ScanReading | None = None
+    looks: ClassLooks | None = None
 
 
 def save_weights(model: nn.Module, card: ModelCard, path: Path) -> None:
@@ -152,6 +155,7 @@ def _card(file: Path, text: str) -> ModelCard:
             groups,
             configuration,
             _scan_reading(values.get("scans")),
+            _looks(values),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(
@@ -209,6 +213,16 @@ def _check_weights(file: Path, model: nn.Module, tensors: dict[str, Tensor]) -> 
                 f"{file}: {short(name)} must have shape {tuple(here.shape)} and type {here.dtype}, "
                 f"got {tuple(there.shape)} and {there.dtype}; {_AGAIN}"
             )
+
+
+def _looks(values: dict[str, Any]) -> ClassLooks | None:
+    """How classes are written; older weights say it of scans only."""
+    number = len(values["classes"])
+    if (looks := values.get("looks")) is not None:
+        return ClassLooks.from_mapping(looks, number)
+    if (scans := values.get("scans")) is not None:
+        return replace(ClassLooks.plain(number), values=tuple(scans["codes"]))
+    return None
 
 
 def _scan_reading(values: dict[str, Any] | None) -> ScanReading | None:

@@ -161,7 +161,7 @@ class SegmentationTask(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the options, the frames, and the random state: a resumed run draws the same dropout."""
+        """Save options, frames and the random state: a resumed run draws the same dropout."""
         checkpoint["config"] = plain(self.config)
         # The arguments of the losses determine these, but another machine may round otherwise.
         checkpoint["fixed_buffers"] = fixed_buffers_of(self.criterion, "criterion.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
 from equiseg.data import CachedData, DataError, survey
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.sample import DataSpec
@@ -63,6 +64,11 @@ def frequency_groups(spec: DataSpec, pixels_K: Tensor) -> FrequencyGroups:
 def scan_reading(config: DataConfig) -> ScanReading | None:
     """How the scans of these data are read; None for images."""
     return find_source(config).reading()
+
+
+def class_looks(config: DataConfig, spec: DataSpec) -> ClassLooks:
+    """How the classes of these data are written into files and drawn."""
+    return replace(find_source(config).looks(), background=spec.background)
 
 
 def open_data(
