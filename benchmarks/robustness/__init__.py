@@ -1,1 +1,1 @@
-"""Broken inputs, wrong command lines and killed runs: nothing may be wrong in silence or be lost."""
+"""Broken inputs, wrong command lines and killed runs: nothing is wrong in silence, nothing lost."""

@@ -13,10 +13,20 @@ from benchmarks.robustness.mutations import mutate
 from benchmarks.robustness.readers import Reader, digest
 from benchmarks.robustness.worker import MEMORY, Done, Worker
 
-OUTCOMES = ("refused", "read", "changed", "unnamed", "traceback", "abort", "hang", "memory", "silent")
+OUTCOMES = (
+    "refused",
+    "read",
+    "changed",
+    "unnamed",
+    "traceback",
+    "abort",
+    "hang",
+    "memory",
+    "silent",
+)
 """Refused in a sentence that names the file; read with the right value; read with another one;
 refused without the file's name; an exception of another kind; a dead process; more than 20 s; more
-than 2 GiB; another value though a checksum or the size in the header says that the file is damaged."""
+than 2 GiB; another value though a checksum or a size in the header says that the file is damaged."""
 FAULTS = OUTCOMES[3:]
 _MOST_LINES, _MOST_LENGTH = 24, 700
 _ALLOWED = ("ValueError", "OSError")
@@ -32,6 +42,7 @@ class Outcome(NamedTuple):
         mutation: Its kind.
         how: One of :data:`OUTCOMES`.
         done: What the process told.
+        file: The damaged file, until the next one is tried.
     """
 
     reader: Reader
@@ -39,15 +50,18 @@ class Outcome(NamedTuple):
     mutation: str
     how: str
     done: Done
+    file: Path
 
 
 def shares(readers: Sequence[Reader], inputs: int) -> list[int]:
-    """How many inputs each reader gets, one at least."""
+    """How many inputs each reader gets; slow ones get none where there are few."""
     total = sum(reader.share for reader in readers)
-    return [max(1, round(inputs * reader.share / total)) for reader in readers]
+    return [round(inputs * reader.share / total) for reader in readers]
 
 
-def mutated(reader: Reader, good: bytes, others: Sequence[bytes], seed: int, number: int):
+def mutated(
+    reader: Reader, good: bytes, others: Sequence[bytes], seed: int, number: int
+) -> tuple[str, bytes]:
     """The mutation of this number: its name and the bytes."""
     key = hashlib.sha256(f"{seed} {reader.name} {number}".encode()).digest()
     return mutate(good, reader.form, others, Random(key))
@@ -69,6 +83,7 @@ def try_inputs(
         scratch: A folder for the files; the good ones are written to it.
         tell: Told the reader that begins.
     """
+    scratch.mkdir(parents=True, exist_ok=True)
     contents: dict[str, bytes] = {}
     for index, reader in enumerate(readers):
         folder = scratch / f"{index}"
@@ -76,6 +91,8 @@ def try_inputs(
         contents[f"{reader.group} {reader.file}"] = (folder / reader.file).read_bytes()
     others = [content for content in contents.values() if len(content) < 1 << 20]
     for index, (reader, number) in enumerate(zip(readers, shares(readers, inputs), strict=True)):
+        if not number:
+            continue
         tell(f"{reader.name}: {number}")
         folder = scratch / f"{index}"
         yield from _one_reader(reader, folder, others, number, seed, scratch / "output.txt")
@@ -91,12 +108,15 @@ def _one_reader(
     try:
         whole = worker.ask()
         if whole.how != "value":
-            raise RuntimeError(f"{reader.name}: the good file is refused\n{whole.message}{whole.trace}")
+            raise RuntimeError(
+                f"{reader.name}: the good file is refused\n{whole.message}{whole.trace}"
+            )
         for one in range(number):
             mutation, content = mutated(reader, good, others, seed, one)
             file.write_bytes(content)
             done = worker.ask()
-            yield Outcome(reader, one, mutation, judged(reader, mutation, done, whole.value), done)
+            how = judged(reader, mutation, done, whole.value)
+            yield Outcome(reader, one, mutation, how, done, file)
             file.write_bytes(good)
     finally:
         worker.end()

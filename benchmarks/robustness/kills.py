@@ -23,13 +23,20 @@ from benchmarks.robustness.readers import digest
 from benchmarks.robustness.worker import Done, Worker
 
 OUTCOMES = ("equal", "different", "lost", "leftovers")
-"""The weights and scores are equal; not equal; the run cannot be finished; half-written files stay."""
+"""Weights and scores are equal; not equal; the run cannot be finished; half-written files stay."""
 FAULTS = OUTCOMES[1:]
 KINDS = ("at a write", "at a random moment", "full disk")
 PLACES = ("stays", "is moved", "is copied")
 _SECONDS = 60.0
 _EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link")
-_COSTS = ("step_seconds", "peak_memory_bytes", "memory_of", "data_wait_share", "provenance", "command")
+_COSTS = (
+    "step_seconds",
+    "peak_memory_bytes",
+    "memory_of",
+    "data_wait_share",
+    "provenance",
+    "command",
+)
 
 
 class Kill(NamedTuple):
@@ -78,7 +85,7 @@ def tiny_config() -> Any:
     return TrainConfig(data=data, epochs=2, batch_size=4, threads=1)
 
 
-def trained(out: Path, cut: Cut = Cut()) -> dict[str, Any]:
+def trained(out: Path, cut: Cut) -> dict[str, Any]:
     """Train in this process, which may be killed.
 
     Returns:
@@ -131,7 +138,7 @@ def _watch(out: Path, cut: Cut) -> list[int]:
         path = arguments[0]
         if not isinstance(path, (str, bytes, os.PathLike)):
             return
-        path = os.path.abspath(os.fsdecode(path))
+        path = os.fsdecode(path)
         truncates = event == "open" and bool((arguments[2] or 0) & (os.O_TRUNC | os.O_CREAT))
         if not path.startswith(root) or (event == "open" and not truncates):
             return

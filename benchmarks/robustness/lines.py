@@ -36,7 +36,18 @@ _COSTLY = (
 _WHOLE = ("0", "-1", "1", "2", "3", "7", "1" + "0" * 30, "x", "nan", "1.5", "", "1e3", "[1]", "٣")
 _FLOATS = ("nan", "inf", "-inf", "1e300", "1e400", "-1", "0", "1", "0.5", "x", "", "[0.5]", "true")
 _TEXTS = tuple(str(one) for one in STRANGE if "\0" not in str(one) and str(one).isprintable())
-_LISTS = ("[]", "[1]", "[1, 2]", "[1, 2", "{a: b}", "[a, b]", "[null]", "[-1, 0]", "1", "[1e400, 2]")
+_LISTS = (
+    "[]",
+    "[1]",
+    "[1, 2]",
+    "[1, 2",
+    "{a: b}",
+    "[a, b]",
+    "[null]",
+    "[-1, 0]",
+    "1",
+    "[1e400, 2]",
+)
 _CHEAP = "--epochs=1 --batch_size=2 --threads=1 --data.num_workers=0"
 
 
@@ -112,9 +123,35 @@ def write_place(good: Path, place: Path) -> None:
 
 
 def _paths(place: Path) -> tuple[str, ...]:
-    names = ("pipe.yaml", "pipe.png", "socket.yaml", "empty", "empty.yaml", "latin.yaml", "missing.yaml")
-    more = ("street/card.yaml", "street", "run", "statistics", "statistics/classes.csv", ".", "scannet")
-    system = ("/dev/null", "/dev/zero", "/dev/stdin", "/", "", "~", "\udcff.yaml", "a" * 300, "[x].yaml")
+    names = (
+        "pipe.yaml",
+        "pipe.png",
+        "socket.yaml",
+        "empty",
+        "empty.yaml",
+        "latin.yaml",
+        "missing.yaml",
+    )
+    more = (
+        "street/card.yaml",
+        "street",
+        "run",
+        "statistics",
+        "statistics/classes.csv",
+        ".",
+        "scannet",
+    )
+    system = (
+        "/dev/null",
+        "/dev/zero",
+        "/dev/stdin",
+        "/",
+        "",
+        "~",
+        "\udcff.yaml",
+        "a" * 300,
+        "[x].yaml",
+    )
     return (*(f"{place}/{name}" for name in (*names, *more)), *system)
 
 
@@ -150,7 +187,11 @@ def make_line(seed: int, number: int, place: Path, out: str) -> tuple[list[str],
     words = lines[verb][0].split()
     options = Verb.of(verb, VERBS[verb]).options()
     if random.random() < 0.03:
-        return random.choice(([], ["--help"], [verb, "--help"], [verb, "--help-all"], [verb[:-1]])), "", b""
+        return (
+            random.choice(([], ["--help"], [verb, "--help"], [verb, "--help-all"], [verb[:-1]])),
+            "",
+            b"",
+        )
     files = [name for name, (_, verbs) in _FILES.items() if verb in verbs]
     if files and random.random() < 0.3:
         name = random.choice(files)
@@ -165,7 +206,9 @@ def make_line(seed: int, number: int, place: Path, out: str) -> tuple[list[str],
         if option.positional:
             words[0] = value
         elif kind < 0.8:
-            words[at:at] = [f"--{option.name}", value] if kind < 0.6 else [f"--{option.name}={value}"]
+            words[at:at] = (
+                [f"--{option.name}", value] if kind < 0.6 else [f"--{option.name}={value}"]
+            )
         elif kind < 0.87:
             words[at:at] = [f"--{option.name}"]
         elif kind < 0.94:
@@ -181,7 +224,11 @@ def make_line(seed: int, number: int, place: Path, out: str) -> tuple[list[str],
 
 
 def try_lines(
-    lines: int, seed: int, good: Path, scratch: Path, tell: Callable[[str], None] = lambda text: None
+    lines: int,
+    seed: int,
+    good: Path,
+    scratch: Path,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Line]:
     """Run lines, each in a fresh folder.
 
@@ -193,6 +240,7 @@ def try_lines(
         tell: Told how many are done, now and then.
     """
     place, output = scratch / "place", scratch / "printed.txt"
+    scratch.mkdir(parents=True, exist_ok=True)
     write_place(good, place)
     worker = Worker(lambda words: _run(words, scratch / "here"), output)
     try:
@@ -204,7 +252,9 @@ def try_lines(
             (scratch / "here").mkdir(exist_ok=True)
             done = worker.ask(words, seconds=_SECONDS)
             printed = output.read_text("utf-8", "replace")
-            yield Line(number, words, judged(done, printed), done._replace(message=_said(done, printed)))
+            yield Line(
+                number, words, judged(done, printed), done._replace(message=_said(done, printed))
+            )
             if name:
                 (place / name).write_bytes(before)
             shutil.rmtree(scratch / "here")

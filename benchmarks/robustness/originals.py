@@ -79,9 +79,12 @@ def write_images(folder: Path, image: str = "PNG", mask: str = "PNG") -> None:
         _saved(some, folder / f"annotations/{split}/{number}.{suffix}", mode, options)
     (folder / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
     card = {
-        **{"name": "street", "root": ".", "classes": "classes.txt"},
+        "name": "street",
+        "root": ".",
+        "classes": "classes.txt",
         "splits": {"train": "train", "val": "val"},
-        **{"background": "road", "about": "made up"},
+        "background": "road",
+        "about": "made up",
     }
     (folder / "card.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
 
@@ -117,7 +120,11 @@ def _ply(path: Path, cloud: dict[str, np.ndarray], form: str) -> None:
     head = "\n".join(lines).encode()
     columns = [*cloud["xyz"].T, *cloud["rgb"].T, cloud["labels"]]
     if form == "ascii":
-        rows = ["2 1 2 0.5", "1 7 0.25", *(" ".join(map(str, row)) for row in zip(*columns))]
+        rows = [
+            "2 1 2 0.5",
+            "1 7 0.25",
+            *(" ".join(map(str, row)) for row in zip(*columns, strict=True)),
+        ]
         path.write_bytes(head + "\n".join([*rows, "3 0 1 2"]).encode() + b"\n")
         return
     order = ">" if "big" in form else "<"
@@ -154,7 +161,9 @@ def write_scans(folder: Path, kind: str) -> None:
         elif kind == "NPZ, compressed":
             np.savez_compressed(place / "scan.npz", **cloud)
         elif kind == "NPZ, range image":
-            image = np.concatenate([cloud["xyz"], cloud["intensity"][:, None]], 1).reshape(10, 30, 4)
+            image = np.concatenate([cloud["xyz"], cloud["intensity"][:, None]], 1).reshape(
+                10, 30, 4
+            )
             labels = cloud["labels"].reshape(10, 30)
             np.savez(place / "scan.npz", feat=image, label=labels)
             features = ["intensity"]
@@ -163,7 +172,11 @@ def write_scans(folder: Path, kind: str) -> None:
             for name, array in cloud.items():
                 np.save(place / "scan" / f"{name}.npy", array)
     card = {
-        **{"name": "scans", "root": ".", "form": form, "points": points, "features": features},
+        "name": "scans",
+        "root": ".",
+        "form": form,
+        "points": points,
+        "features": features,
         "splits": {"train": "train", "val": "val"},
         "classes": dict(enumerate(CLASSES)),
         "voxel": 0.5,

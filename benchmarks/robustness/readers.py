@@ -341,7 +341,15 @@ def _data_readers() -> Iterator[Reader]:
         write = partial(originals.write_images, mask=kind)
         file, png = f"annotations/train/0.{suffix}", suffix == "png"
         yield Reader(
-            f"{kind.partition(',')[0]} mask", f"mask, {kind}", write, file, form, _sample, (), True, png
+            f"{kind.partition(',')[0]} mask",
+            f"mask, {kind}",
+            write,
+            file,
+            form,
+            _sample,
+            (),
+            True,
+            png,
         )
         yield Reader(
             f"{kind.partition(',')[0]} mask",
@@ -367,16 +375,27 @@ def _data_readers() -> Iterator[Reader]:
         yield Reader(group, kind, write, *read, share)
         yield Reader(group, f"{kind}, store", write, *read[:2], _store, *read[3:], 0.3)
         if kind.startswith("LA"):
-            yield Reader(group, f"{kind}, written", write, *read[:2], _written, (), True, False, 0.5)
+            yield Reader(
+                group, f"{kind}, written", write, *read[:2], _written, (), True, False, 0.5
+            )
     write = partial(originals.write_scans, kind="NPY folder")
     yield Reader(
         "NPY folder", "NPY labels", write, "train/scan/labels.npy", formats.NPY, _parts,
         ("train/scan",), True,
     )  # fmt: skip
     place = "sequences/00/"
-    for file, form in (("velodyne/000000.bin", formats.FLOATS), ("labels/000000.label", formats.WHOLE)):
+    for file, form in (
+        ("velodyne/000000.bin", formats.FLOATS),
+        ("labels/000000.label", formats.WHOLE),
+    ):
         yield Reader(
-            "SemanticKITTI", file, originals.write_kitti, place + file, form, _kitti, ("000000.bin",)
+            "SemanticKITTI",
+            file,
+            originals.write_kitti,
+            place + file,
+            form,
+            _kitti,
+            ("000000.bin",),
         )
 
 
@@ -392,11 +411,20 @@ def _scannet_readers() -> Iterator[Reader]:
         "scannetv2_train.txt": formats.TEXT,
     }
     for file, form in files.items():
-        yield Reader("ScanNet", f"ScanNet {file}", official, file, form, _scannet, ("scene0000_00",))
+        yield Reader(
+            "ScanNet", f"ScanNet {file}", official, file, form, _scannet, ("scene0000_00",)
+        )
     for name in ("coord", "color", "segment200"):
         file = f"train/scene0000_00/{name}.npy"
         yield Reader(
-            "ScanNet", f"ScanNet {name}", arrays, file, formats.NPY, _scannet, ("scene0000_00",), True
+            "ScanNet",
+            f"ScanNet {name}",
+            arrays,
+            file,
+            formats.NPY,
+            _scannet,
+            ("scene0000_00",),
+            True,
         )
     lines = Format(None, None, changed_lines(lambda random: str(random.randrange(-1, 1300))))
     file = "submission/scene0002_00.txt"
@@ -406,7 +434,9 @@ def _scannet_readers() -> Iterator[Reader]:
 def _text_readers() -> Iterator[Reader]:
     street = originals.write_images
     scans = partial(originals.write_scans, kind="NPZ")
-    yield Reader("card", "image card", street, "card.yaml", formats.YAML, _card_and_data, (), share=3)
+    yield Reader(
+        "card", "image card", street, "card.yaml", formats.YAML, _card_and_data, (), share=3
+    )
     yield Reader("card", "scan card", scans, "card.yaml", formats.YAML, _card, (), share=3)
     names = Format(None, None, changed_lines(lambda random: random.choice(("", " ", "car", "[b]"))))
     yield Reader("class file", "class file", street, "classes.txt", names, _card)
@@ -446,7 +476,9 @@ def _record_readers(good: Path) -> Iterator[Reader]:
     )
     for name, place, file, form, read, share in rows:
         file = file.removeprefix("study/")
-        yield Reader(name, f"{name}{read.__name__}", copied(place), file, form, read, (), share=share)
+        yield Reader(
+            name, f"{name}{read.__name__}", copied(place), file, form, read, (), share=share
+        )
     yield Reader(
         "examples.npz", "examples.npz", copied("diagnosis"), "examples.npz", formats.NPZ, _examples,
         (), True, True,
@@ -465,7 +497,9 @@ def _record_readers(good: Path) -> Iterator[Reader]:
         ("study", "study.json"),
         ("statistics", "statistics.json"),
     ):
-        form = {"c": formats.CSV, "n": formats.JSON, "z": formats.NPZ}[file[-1] if file[-1] != "v" else "c"]
+        form = {"c": formats.CSV, "n": formats.JSON, "z": formats.NPZ}[
+            file[-1] if file[-1] != "v" else "c"
+        ]
         yield Reader("pages", f"page, {file}", copied(place), file, form, _page, (), share=0.06)
 
 
