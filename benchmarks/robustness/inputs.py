@@ -26,7 +26,7 @@ OUTCOMES = (
 )
 """Refused in a sentence that names the file; read with the right value; read with another one;
 refused without the file's name; an exception of another kind; a dead process; more than 20 s; more
-than 2 GiB; another value though a checksum or a size in the header says that the file is damaged."""
+than 2 GiB; another value though a checksum or a size in the header tells that it is damaged."""
 FAULTS = OUTCOMES[3:]
 _MOST_LINES, _MOST_LENGTH = 24, 700
 _ALLOWED = ("ValueError", "OSError")
