@@ -1,0 +1,65 @@
+"""The results of a run of :mod:`benchmarks.robustness` as Markdown, from its JSON file.
+
+python -m benchmarks.robustness.table [benchmarks/results/robustness.json]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "results/robustness.json"
+_HEADS = {
+    "inputs": ("file", "damaged files"),
+    "lines": ("verb", "lines"),
+    "kills": ("killed", "runs"),
+}
+_WORDS = {
+    "read": "read, right",
+    "changed": "read, another value",
+    "unnamed": "file not named",
+    "memory": "over 2 GiB",
+    "silent": "silent despite checksum",
+    "0": "status 0",
+    "1": "status 1",
+    "2": "status 2",
+}
+
+
+def facts(record: dict[str, Any]) -> str:
+    """When, with which code and on what it was measured."""
+    head = record["measured"]
+    seconds = sum(part["seconds"] for part in record["parts"].values())
+    return (
+        f"{head['date']}, commit {head.get('commit', 'unknown')}, Python {head['python']}, torch "
+        f"{head['torch']}, numpy {head['numpy']}, Pillow {head['pillow']}, laspy {head['laspy']}, "
+        f"lazrs {head['lazrs']}, {head['machine']}; seed {head['seed']}, "
+        f"{seconds / 60:.0f} minutes on one core."
+    )
+
+
+def part_table(name: str, part: dict[str, Any]) -> str:
+    """One row for each reader, verb or kind of kill, and their sums."""
+    first, all_of_them = _HEADS[name]
+    outcomes = part["outcomes"]
+    head = [first, all_of_them, *(_WORDS.get(o, o) for o in outcomes)]
+    rows = {row: [counts.get(o, 0) for o in outcomes] for row, counts in part["rows"].items()}
+    rows["all"] = [sum(column) for column in zip(*rows.values(), strict=True)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row, counts in rows.items():
+        cells = [f"{sum(counts):,}", *(f"{count:,}" for count in counts)]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def page_tables(record: dict[str, Any]) -> str:
+    """All that docs/reliability.md prints of a record."""
+    tables = (part_table(name, part) for name, part in record["parts"].items())
+    return "\n\n".join((*tables, facts(record)))
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    print(page_tables(json.loads(file.read_text(encoding="utf-8"))))
