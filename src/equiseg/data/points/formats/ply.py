@@ -15,7 +15,7 @@ from equiseg.data.points.formats.label_choice import USUAL, choose_label
 from equiseg.data.points.formats.ply_header import AXES, CURE, TYPE_NAMES, plain, read_header
 from equiseg.data.points.formats.ply_vertices import read_vertices
 from equiseg.foreign_files import check_file
-from equiseg.whole_files import replaced
+from equiseg.whole_files import replace_file
 
 # The properties of each attribute; names are compared in lower case and without CloudCompare's
 # prefix "scalar_".
@@ -88,6 +88,7 @@ def write_ply(
     *,
     rgb_N3: np.ndarray | None = None,
     labels_N: np.ndarray | None = None,
+    confidence_N: np.ndarray | None = None,
 ) -> None:
     """Write points as a binary little-endian PLY file that common viewers open.
 
@@ -97,6 +98,8 @@ def write_ply(
             float32 would move a point by more than 1 mm.
         rgb_N3: (N, 3) uint8 colours.
         labels_N: (N,) whole numbers, written as the int property ``label``.
+        confidence_N: (N,) probabilities of the labels, written as the float property
+            ``confidence``.
 
     Raises:
         ValueError: If a shape, the type of the colours or a label is invalid.
@@ -121,8 +124,10 @@ def write_ply(
                 f"{labels_N.shape}"
             )
         columns["label"] = ("<i4", labels_N)
-    with replaced(file, durable=False) as unfinished:
-        unfinished.write_bytes(_encoded(columns, len(xyz_N3)))
+    if confidence_N is not None:
+        columns["confidence"] = ("<f4", confidence_N)
+    content = _encoded(columns, len(xyz_N3))
+    replace_file(file, lambda stream: stream.write(content), durable=False)
 
 
 def _encoded(columns: Mapping[str, tuple[str, np.ndarray]], num_points: int) -> bytes:
