@@ -131,6 +131,7 @@ def _listed(scans: list[Scan], names: Sequence[str], title: str, pattern: Path) 
 def _refuse_shared(card: PointCard, split: str, scans: list[Scan]) -> None:
     """No scan may be in two splits: scores on what was learned or chosen by say nothing."""
     mine = {scan.path.resolve(): scan.path for scan in scans}
+    assert isinstance(card.splits, Mapping)
     official = find_format(card.form).official is not None
     for other in card.split_names():
         if other == split or (official and card.splits[other] != card.splits[split]):
