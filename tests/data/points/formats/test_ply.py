@@ -288,3 +288,8 @@ def test_a_binary_file_is_read_in_parts(file):
     parts = list(ply_parts(file, ["rgb"], points=2))
     assert [len(part) for part in parts] == [2, 1]
     np.testing.assert_array_equal(np.concatenate([part.xyz_N3 for part in parts]), XYZ)
+
+
+def test_confidences_are_a_property(file):
+    write_ply(file, XYZ, labels_N=CODES, confidence_N=np.array([0.25, 0.5, 1]))
+    assert read_ply(file, ["confidence"]).attributes["confidence"].tolist() == [[0.25], [0.5], [1]]
