@@ -14,6 +14,7 @@ from typing import IO
 from PIL import Image
 
 from equiseg.data.errors import DataError
+from equiseg.foreign_files import short
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _AT_ONCE = 1 << 20  # bytes
@@ -158,7 +159,7 @@ def tiff_problem(opened: IO[bytes]) -> str | None:
     widths = sorted(set(bits if isinstance(bits, tuple) else (bits,)))
     if bands in (1, 3, 4) and len(widths) == 1 and widths[0] in _USUAL_BITS:
         return None  # damaged
-    return f"a TIFF of {bands} band(s) of {' and '.join(map(str, widths))} bit"
+    return f"a TIFF of {bands} band(s) of {short(' and '.join(map(str, widths)))} bit"
 
 
 def _checked_part(file: Path, opened: IO[bytes]) -> bytes:
