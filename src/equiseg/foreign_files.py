@@ -128,7 +128,8 @@ def list_files(folder: Path, suffixes: Collection[str] = (), *, nested: bool = F
     Args:
         folder: The folder.
         suffixes: Suffixes in lower case; none takes all files.
-        nested: Also those in folders below it; hidden folders are left out.
+        nested: Also those in folders below it; hidden folders are left out, and links to a folder
+            that contains them.
 
     Raises:
         FileError: If the folder cannot be read.
@@ -142,7 +143,10 @@ def list_files(folder: Path, suffixes: Collection[str] = (), *, nested: bool = F
         if is_hidden(entry):
             continue
         if entry.is_dir():
-            found += list_files(entry, suffixes, nested=True) if nested else []
+            if nested and not (
+                entry.is_symlink() and folder.resolve().is_relative_to(entry.resolve())
+            ):
+                found += list_files(entry, suffixes, nested=True)
         elif not suffixes or entry.suffix.lower() in suffixes:
             found.append(entry)
     return found
@@ -160,5 +164,8 @@ def name_key(name: str) -> str:
 
 def short(value: object, most: int = 80) -> str:
     """A value for a message: on one line, at most 80 characters."""
-    text = " ".join(str(value).split())
+    try:
+        text = " ".join(str(value).split())
+    except ValueError:  # Python does not write numbers of more than 4,300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= most else f"{text[: most - 3]}..."
