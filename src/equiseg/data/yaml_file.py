@@ -60,7 +60,7 @@ def _check_limits(text: str) -> None:
     import yaml
 
     nodes = copies = 0
-    sizes: dict[str, int] = {}
+    sizes: dict[str | None, int] = {}
     above: list[tuple[str | None, int]] = []  # lists and mappings around a value
     for event in yaml.parse(text, _base()):
         if isinstance(event, yaml.AliasEvent):

@@ -12,7 +12,6 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from equiseg.data.errors import DataError
 from equiseg.foreign_files import FileError
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ class Exams(Dataset[Exam]):
         )
 
 
-def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: DataError) -> Exam:
+def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: FileError) -> Exam:
     """The exam of a broken image or mask, with all problems, not only the first."""
     from equiseg.data.images.reading import ColourMaskError, read_image, read_mask
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
-
-from PIL import Image
+from typing import IO, TYPE_CHECKING
 
 from equiseg.data.errors import DataError
 from equiseg.foreign_files import short
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _AT_ONCE = 1 << 20  # bytes
