@@ -73,3 +73,17 @@ def test_names_and_values_are_short_and_alike():
     assert name_key("cafe\u0301.png") == name_key("caf\u00e9.png")
     assert short("a\n b") == "a b"
     assert len(short("x" * 500)) == 80
+
+
+def test_a_link_to_a_folder_around_it_is_not_followed(tmp_path):
+    (tmp_path / "city").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/a.png").touch()
+    (tmp_path / "city/loop").symlink_to(tmp_path)
+    (tmp_path / "city/linked").symlink_to(tmp_path / "other")
+    found = [str(f.relative_to(tmp_path)) for f in list_files(tmp_path, {".png"}, nested=True)]
+    assert found == ["city/linked/a.png", "other/a.png"]
+
+
+def test_a_number_that_python_does_not_write_is_described():
+    assert short(10**5000) == "a number of thousands of digits"

@@ -129,7 +129,8 @@ def list_files(folder: Path, suffixes: Collection[str] = (), *, nested: bool = F
     Args:
         folder: The folder.
         suffixes: Suffixes in lower case; none takes all files.
-        nested: Also those in folders below it; hidden folders are left out.
+        nested: Also those in folders below it; hidden folders are left out, and links to a folder
+            that contains them.
 
     Raises:
         FileError: If the folder cannot be read.
@@ -143,7 +144,10 @@ def list_files(folder: Path, suffixes: Collection[str] = (), *, nested: bool = F
         if is_hidden(entry):
             continue
         if entry.is_dir():
-            found += list_files(entry, suffixes, nested=True) if nested else []
+            if nested and not (
+                entry.is_symlink() and folder.resolve().is_relative_to(entry.resolve())
+            ):
+                found += list_files(entry, suffixes, nested=True)
         elif not suffixes or entry.suffix.lower() in suffixes:
             found.append(entry)
     return found
@@ -167,7 +171,12 @@ def short(value: object, most: int = 80, *, keep_spaces: bool = False) -> str:
         most: The most characters.
         keep_spaces: Whether several spaces in a row stay several, as at the start of a line.
     """
-    text = str(value) if keep_spaces else " ".join(str(value).split())
+    try:
+        text = str(value)
+    except ValueError:  # Python does not write numbers of more than 4,300 digits
+        return "a number of thousands of digits"
+    if not keep_spaces:
+        text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 

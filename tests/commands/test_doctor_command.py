@@ -17,7 +17,7 @@ def card(tmp_path):
         for folder in ("images", "annotations"):
             (tmp_path / folder / split).mkdir(parents=True)
         for index in range(count):
-            pixels = np.full((32, 32, 3), 20 * index + 110 * (split == "val") + 1, np.uint8)
+            pixels = np.full((32, 32, 3), 20 * index + 110 * (split == "val") + 16, np.uint8)
             Image.fromarray(pixels).save(tmp_path / f"images/{split}/{index}.png")
             values = (np.arange(32 * 32).reshape(32, 32) // 512).astype(np.uint8)
             Image.fromarray(values).save(tmp_path / f"annotations/{split}/{index}.png")

@@ -48,6 +48,19 @@ def test_numpy_arrays_and_other_channels():
     torch.testing.assert_close(data[0].image.double(), torch.from_numpy(image))
 
 
+def test_arrays_of_any_layout_are_read_and_may_be_written_to(recwarn):
+    image = np.arange(72, dtype=np.uint8).reshape(3, 4, 6)
+    fixed = image.copy()
+    fixed.flags.writeable = False
+    labels = LABELS.numpy()[:, ::-1].astype(">i4")
+    for given in (fixed, image[:, ::-1][:, ::-1]):
+        sample = OwnData(build(given, labels), "Own", "train")[0]
+        np.testing.assert_array_equal(sample.image, image)
+        np.testing.assert_array_equal(sample.labels, labels)
+        sample.image[:] = 0
+    assert not recwarn
+
+
 def test_size_resizes_images_smoothly_and_labels_by_the_nearest():
     image = torch.arange(24).view(1, 4, 6).to(torch.uint8)
     sample = OwnData(build(image), "Own", "train", size=(8, 12))[0]
@@ -60,6 +73,8 @@ def test_size_resizes_images_smoothly_and_labels_by_the_nearest():
     [
         ({"class_names": "road"}, r"Own\.class_names must be a list of names, got 'road'"),
         ({"class_names": ["a", "a"]}, "at least 2 different names"),
+        ({"ignore_index": 10**30}, "ignore_index must be .* got 1000000.*has at most 31 bits"),
+        ({"ignore_index": True}, "ignore_index must be a whole number .* got True"),
         ({"ignore_index": 1}, "ignore_index must be a whole number that is no class id, got 1"),
         ({"background": "sky"}, r"background must be one of the class names \['road', 'car'\]"),
         ({"num_images": 0}, "is empty"),

@@ -70,3 +70,18 @@ def test_an_unknown_split_of_built_in_data():
 )
 def test_names_of_own_classes(name, own):
     assert is_own_name(name) == own
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": (10**9, 10**9)}, r"data\.size must be .* at most 67,108,864 pixels, got \(100"),
+        ({"size": (0, 5)}, r"data\.size must be .* at least 1 pixel a side .* got \(0, 5\)"),
+        ({"cache_gb": float("nan")}, r"data\.cache_gb must be 0 to 100,000 gigabytes, got nan"),
+        ({"cache_gb": float("inf")}, r"data\.cache_gb must be .* got inf"),
+        ({"num_workers": 10**9}, r"data\.num_workers must be 0 to 1024, got 1000000000"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig(**options)

@@ -36,7 +36,8 @@ def bomb():
         ("a: {0: x, 1: y, 0: z}", r"key 0 is given twice \(line 1\)"),
         (bomb(), r"aliases add more than 10,000 values \(line \d+\)"),
         ("a: &a [*a]", r"an alias inside the value that it names \(line 1\)"),
-        ("[" * 5000, r"nested deeper than 40 levels \(line 1\)"),
+        ("[" * 5000, r"(nested deeper than 40 levels|maximum nesting depth) \(line 1\)"),
+        ("- " * 100 + "x", r"nested deeper than 40 levels \(line 1\)"),
         ("a: !!int abc", r"cannot read 'abc' as .*:int.* \(line 1\)"),
         ("a: 1\nb: 2001-02-30", r"cannot read '2001-02-30' .* \(line 2\)"),
         ("a: !!timestamp zz", r"cannot read 'zz' as .*timestamp"),
@@ -44,13 +45,13 @@ def bomb():
         ("a: " + "9" * 5000, r"cannot read '9+\.\.\.' as .*:int"),
         ("? [1, 2]\n: x", r"found unhashable key"),
         ("a: !!python/object:os.system x", r"could not determine a constructor"),
-        ("a: [1, 2", r"line 1"),
-        ("a: \x07", r"special characters are not allowed"),
+        ("a: [1, 2", r"not valid YAML: while parsing a flow sequence"),
+        ("a: \x07", r"(special|control) characters are not allowed"),
         (b"a: caf\xe9", r"not UTF-8 at byte 6 \(0xe9\)"),
         (b"\xff\xfea\x00", r"not UTF-8 at byte 0"),
         (b"a: 1\n" * (1 << 20), r"has 5 MiB, a text of at most 4 MiB"),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_a_text_that_cannot_be_meant_is_one_short_error(tmp_path, text, message):
     with pytest.raises(DataError, match=rf"card\.yaml: .*{message}") as caught:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from equiseg.data.errors import DataError
 from equiseg.data.sample import DataSpec, Sample, SegmentationData
+from equiseg.foreign_files import FileError
 from equiseg.labels import check_labels, count_labels
 from equiseg.progress import Track, untracked
 
@@ -82,7 +83,7 @@ def survey(
     for index in track(range(len(data)), name):
         try:
             sample = data[index]
-        except DataError as error:
+        except FileError as error:
             problems.append(str(error))
             continue
         try:  # image folders check masks themselves; other data sets are checked here

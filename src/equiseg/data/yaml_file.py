@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 MOST_YAML = 4 << 20
-"""Bytes of a YAML file: 4 MiB. Long lists of names belong in text files, which are read 100 times
+"""Bytes of a YAML file: 4 MiB. Longer lists of names belong in text files, which are read 100 times
 as fast."""
-_MOST_NODES = 200_000  # values and names; PyYAML takes 20 seconds and 200 MB for them
+_MOST_NODES = 200_000  # values and names: some seconds, and 200 MB
 _MOST_DEPTH = 40
 _MOST_COPIES = 10_000  # values that aliases may add; a text of 700 bytes can add 400 million
 _MOST_BITS = 128  # of a whole number
@@ -43,6 +43,7 @@ def read_yaml(file: Path | Traversable) -> Any:
             text = read_text(file, MOST_YAML)
         else:  # in the package, which may be a ZIP file
             text = file.read_text(encoding="utf-8")
+        _check_limits(text)
         return yaml.load(text, _loader())
     except FileError as error:
         raise DataError(str(error)) from error
@@ -54,44 +55,61 @@ def read_yaml(file: Path | Traversable) -> Any:
         raise DataError(f"{file}: not valid YAML: {short(error, 200)}") from error
 
 
-@cache
-def _loader() -> Any:
-    """A safe loader with limits, which refuses what YAML leaves open."""
+def _check_limits(text: str) -> None:
+    """Count values, depth and copies before anything is made of them."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        """Limits are checked while nodes are made, so that no more of a text is read."""
+    nodes = copies = 0
+    sizes: dict[str | None, int] = {}
+    above: list[tuple[str | None, int]] = []  # lists and mappings around a value
+    for event in yaml.parse(text, _base()):
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in above):
+                raise _error("an alias inside the value that it names", event.start_mark)
+            copies += sizes.get(event.anchor, 0)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = above.pop()
+            if anchor is not None:
+                sizes[anchor] = nodes + copies - before
+        elif isinstance(event, yaml.NodeEvent):
+            if isinstance(event, yaml.CollectionStartEvent):
+                above.append((event.anchor, nodes + copies))
+            elif event.anchor is not None:
+                sizes[event.anchor] = 1
+            nodes += 1
+        else:
+            continue
+        if copies > _MOST_COPIES:
+            raise _error(f"aliases add more than {_MOST_COPIES:,} values", event.start_mark)
+        if nodes > _MOST_NODES:
+            raise _error(
+                f"more than {_MOST_NODES:,} values; write long lists of names into text files",
+                event.start_mark,
+            )
+        if len(above) > _MOST_DEPTH:
+            raise _error(f"nested deeper than {_MOST_DEPTH} levels", event.start_mark)
 
-        def __init__(self, stream: str) -> None:
-            super().__init__(stream)
-            self.nodes = self.depth = self.copies = 0
-            self.sizes: dict[int, int] = {}
 
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            events: Any = self
-            mark = events.peek_event().start_mark
-            if events.check_event(yaml.AliasEvent):
-                node = super().compose_node(parent, index)
-                if id(node) not in self.sizes:
-                    raise _error("an alias inside the value that it names", mark)
-                self.copies += self.sizes[id(node)]
-                if self.copies > _MOST_COPIES:
-                    raise _error(f"aliases add more than {_MOST_COPIES:,} values", mark)
-                return node
-            before = self.nodes + self.copies
-            self.nodes += 1
-            self.depth += 1
-            if self.nodes > _MOST_NODES:
-                raise _error(
-                    f"more than {_MOST_NODES:,} values; write long lists of names into text files",
-                    mark,
-                )
-            if self.depth > _MOST_DEPTH:
-                raise _error(f"nested deeper than {_MOST_DEPTH} levels", mark)
-            node = super().compose_node(parent, index)
-            self.depth -= 1
-            self.sizes[id(node)] = self.nodes + self.copies - before
-            return node
+def _base() -> Any:
+    """A safe loader; the one in C, which not every PyYAML has, is ten times as fast."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _error(problem: str, mark: Any) -> Exception:
+    import yaml
+
+    error: Exception = yaml.constructor.ConstructorError(None, None, problem, mark)
+    return error
+
+
+@cache
+def _loader() -> Any:
+    """A safe loader that refuses what others take silently, with the line of each problem."""
+
+    class Loader(_base()):  # type: ignore[misc]
+        """Refuses keys given twice, and names the line of values that cannot be read."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen: set[Hashable] = set()
@@ -114,9 +132,5 @@ def _loader() -> Any:
             if isinstance(value, int) and value.bit_length() > _MOST_BITS:
                 raise _error(f"a number of more than {_MOST_BITS} bits", node.start_mark)
             return value
-
-    def _error(problem: str, mark: Any) -> Exception:
-        error: Exception = yaml.constructor.ConstructorError(None, None, problem, mark)
-        return error
 
     return Loader

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from equiseg.data.errors import DataError
+from equiseg.foreign_files import FileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ class Exams(Dataset[Exam]):
         """The exam of one sample, even if it is broken."""
         try:
             sample = self.data[index]
-        except DataError as error:
+        except FileError as error:
             pairs = getattr(self.data, "pairs", None)
             if pairs is None:
                 trouble = Trouble("file", f"sample {index}", str(error))
@@ -116,7 +116,7 @@ class Exams(Dataset[Exam]):
         )
 
 
-def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: DataError) -> Exam:
+def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: FileError) -> Exam:
     """The exam of a broken image or mask, with all problems, not only the first."""
     from equiseg.data.images.reading import ColourMaskError, read_image, read_mask
 
@@ -125,13 +125,13 @@ def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: Data
     try:
         image = read_image(image_file)
         size = tuple(image.shape[1:])
-    except DataError as trouble:
+    except FileError as trouble:
         troubles.append(Trouble("file", str(image_file), str(trouble)))
     try:
         mask = read_mask(mask_file)
     except ColourMaskError as trouble:
         troubles.append(Trouble("colour", str(mask_file), str(trouble)))
-    except DataError as trouble:
+    except FileError as trouble:
         troubles.append(Trouble("file", str(mask_file), str(trouble)))
     counts: dict[int, int] = {}
     strange: dict[int, int] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from equiseg.data.doctor.finding import Finding
-from equiseg.data.errors import DataError
 from equiseg.data.sources import ImageSource, Source
+from equiseg.foreign_files import FileError
 from equiseg.progress import Track, untracked
 
 _NEEDED = {
@@ -33,7 +33,7 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
     findings = _missing_splits(source.title, source.sample, known)
     try:
         source.check()
-    except DataError as error:
+    except FileError as error:
         return {}, [
             Finding("error", "card", str(error), "correct the card; no split can be read before")
         ]
@@ -44,7 +44,7 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
         alone = source.of_split(split)
         try:
             opened[split] = alone.open(split, track)
-        except DataError as error:
+        except FileError as error:
             findings.append(
                 Finding(
                     "error",
@@ -57,7 +57,7 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
             if isinstance(alone, ImageSource):
                 try:
                     found = alone.open_pairs(split, complete=False)
-                except DataError:
+                except FileError:
                     continue  # nothing else to check here
                 if len(found):
                     opened[split] = found

@@ -16,7 +16,7 @@ from equiseg.data.sample import DataSpec
 from equiseg.imbalance import ClassStatistics
 from equiseg.progress import Track
 
-DARK = 32  # of 255
+DARK = 16  # of 255: what 12-bit values become that are read as 16-bit
 
 
 class Fingerprint(NamedTuple):
@@ -84,7 +84,7 @@ class SplitRecord:
             self.sizes[exam.size] += 1
         if not exam.troubles and not exam.counts:
             self.blank.append(exam.name)
-        if exam.brightest is not None and exam.brightest < DARK:
+        if exam.brightest is not None and 0 < exam.brightest < DARK:
             self.dark.append(exam.name)
         if exam.turned:
             self.turned.append(exam.name)

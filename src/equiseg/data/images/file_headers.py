@@ -9,11 +9,13 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
-
-from PIL import Image
+from typing import IO, TYPE_CHECKING
 
 from equiseg.data.errors import DataError
+from equiseg.foreign_files import short
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _AT_ONCE = 1 << 20  # bytes
@@ -158,7 +160,7 @@ def tiff_problem(opened: IO[bytes]) -> str | None:
     widths = sorted(set(bits if isinstance(bits, tuple) else (bits,)))
     if bands in (1, 3, 4) and len(widths) == 1 and widths[0] in _USUAL_BITS:
         return None  # damaged
-    return f"a TIFF of {bands} band(s) of {' and '.join(map(str, widths))} bit"
+    return f"a TIFF of {bands} band(s) of {short(' and '.join(map(str, widths)))} bit"
 
 
 def _checked_part(file: Path, opened: IO[bytes]) -> bytes:

@@ -13,7 +13,8 @@ from equiseg.data.errors import DataError
 from equiseg.foreign_files import FileError, check_file, check_memory, short
 
 try:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image as Image
+    from PIL import UnidentifiedImageError
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('image folders need Pillow: pip install "equiseg[data]"') from error
 

@@ -180,8 +180,9 @@ def _rgb_tensor(image: Image.Image) -> Tensor:
     pixels = np.empty((3, image.height, image.width), np.uint8)
     for top in range(0, image.height, _ROWS):
         box = (0, top, image.width, min(top + _ROWS, image.height))
-        rows = np.asarray(image.crop(box).convert("RGB"))
-        pixels[:, box[1] : box[3]] = rows.transpose(2, 0, 1)
+        rows = image.crop(box)
+        rows = rows if rows.mode == "RGB" else rows.convert("RGB")
+        pixels[:, box[1] : box[3]] = np.asarray(rows).transpose(2, 0, 1)
     return torch.from_numpy(pixels)
 
 

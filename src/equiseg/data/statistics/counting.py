@@ -21,11 +21,14 @@ from equiseg.data.errors import DataError
 from equiseg.data.points.sample import PointData
 from equiseg.data.points.voxels import majority_labels, voxelize
 from equiseg.data.sample import DataSpec, SegmentationData
+from equiseg.foreign_files import FileError, read_text
 from equiseg.imbalance import ClassStatistics, ContextStatistics
 from equiseg.progress import Track, untracked
+from equiseg.whole_files import replace_text
 
 _CHUNK = 16  # samples per result of a worker; a result is a few K x K tables
 _SECONDS = 20.0  # seconds between two saves of the progress
+_MOST_PROGRESS = 1 << 30  # bytes of counts of 10,000 classes, with room
 _PROBES = 5  # samples that identify a data set
 
 
@@ -219,7 +222,7 @@ class _Chunks(Dataset[bytes]):
         for index in range(chunk * self.size, last):
             try:
                 counts._add(self.data, index, self.voxel)
-            except DataError as error:
+            except FileError as error:
                 problems.append(str(error))
             except (TypeError, ValueError) as error:  # labels that are no classes
                 problems.append(f"{self.data[index].name}: {error}")
@@ -235,7 +238,7 @@ class _Chunks(Dataset[bytes]):
         for probe in range(_PROBES):
             try:
                 labels = _labels(data, probe * (len(data) - 1) // (_PROBES - 1))
-            except DataError:
+            except FileError:
                 digests.append(None)
             else:
                 digests.append(_digest(labels.numpy().tobytes()))
@@ -256,12 +259,12 @@ def _labels(data: SegmentationData | PointData, index: int) -> Tensor:
 def _resumed(file: Path, chunks: _Chunks) -> tuple[set[int], Counts]:
     """The finished chunks of an earlier pass, and their counts."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = json.loads(read_text(file, _MOST_PROGRESS))
         # Files that could not be read are not compared: they may have been repaired since.
         pairs = zip(kept["data"], chunks.fingerprint, strict=True)
         same = all(before == now for before, now in pairs if before and now)
         done, counts = set(kept["done"]), Counts.from_dict(kept["counts"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{file}: cannot resume from this file of counts ({error}); delete the file to "
             "start anew"
@@ -277,10 +280,7 @@ def _resumed(file: Path, chunks: _Chunks) -> tuple[set[int], Counts]:
 def _keep(file: Path, chunks: _Chunks, done: set[int], counts: Counts) -> None:
     """Save the progress; an interrupted write leaves the previous file."""
     kept = {"data": chunks.fingerprint, "done": sorted(done), "counts": counts.to_dict()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(file.name + ".part")
-    unfinished.write_text(json.dumps(kept), encoding="utf-8")
-    unfinished.replace(file)
+    replace_text(file, json.dumps(kept), durable=False)
 
 
 def _by_side(
