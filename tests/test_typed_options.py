@@ -66,6 +66,16 @@ def test_refusals_name_the_option_the_value_and_what_is_allowed(given, message):
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), "nan", ".nan", "-.inf", "Infinity", "1e999", 10**30]
+)
+def test_numbers_are_finite(value):
+    for given in ({"inner": {"share": value}}, {"inner": {"size": [1, value]}}, {"steps": value}):
+        with pytest.raises(OptionError, match=r"(share|size|steps) must be a finite number below"):
+            read_options(Outer, {"steps": 1} | given)
+    assert read_options(str, "nan", "name") == "nan"
+
+
 def test_long_values_are_cut():
     with pytest.raises(OptionError) as refused:
         read_options(int, "x" * 200, "steps")

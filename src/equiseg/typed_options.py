@@ -178,8 +178,8 @@ def _check_numbers(given: Any, name: str, kind: Any) -> None:
         OptionError: If there is one.
     """
     if isinstance(given, (list, tuple)):
-        for value in given:
-            _check_numbers(value, name, kind)
+        for one in given:
+            _check_numbers(one, name, kind)
         return
     if isinstance(given, bool) or not isinstance(given, (int, float, str)):
         return

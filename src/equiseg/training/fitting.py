@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
-from lightning.pytorch.plugins.environments import (
+from lightning.fabric.plugins.environments import (
     ClusterEnvironment,
     LightningEnvironment,
     TorchElasticEnvironment,
 )
+from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
