@@ -20,5 +20,5 @@ def test_other_errors_pass():
         def forward(self, inputs):
             raise ValueError("another")
 
-    with pytest.raises(ValueError, match="^another$"):
+    with pytest.raises(ValueError, match=r"^another$"):
         Net()(torch.zeros(1))
