@@ -70,6 +70,17 @@ def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tenso
     return totals
 
 
+def total_over_ranks(values: Tensor, group: Any) -> Tensor:
+    """The sum of a tensor over all ranks, with gradient: that of the sum of the ranks' losses.
+
+    Args:
+        values: Floating point, of one shape on all ranks.
+        group: The process group.
+    """
+    total: Tensor = _TotalOverRanks.apply(values, group)  # type: ignore[no-untyped-call]
+    return total
+
+
 def summing_group(sync: bool | dist.ProcessGroup) -> Any:
     """The process group to sum over, or None where sums stay on this rank.
 
@@ -100,8 +111,7 @@ class _SumOverRanks(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
-        total: Tensor = _TotalOverRanks.apply(gradients[0], ctx.group)  # type: ignore[no-untyped-call]
-        return total, None, None
+        return total_over_ranks(gradients[0], ctx.group), None, None
 
 
 class _TotalOverRanks(torch.autograd.Function):
@@ -116,5 +126,4 @@ class _TotalOverRanks(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
-        total: Tensor = _TotalOverRanks.apply(gradients[0], ctx.group)  # type: ignore[no-untyped-call]
-        return total, None
+        return total_over_ranks(gradients[0], ctx.group), None

@@ -378,3 +378,44 @@ def test_ranks_score_the_batches_of_all_ranks(tmp_path):
         assert_right(together, every)
         assert_right(later, [*every, batch(20, 30), batch(21, 30)])
         assert_right(alone, rank_batches(rank))
+
+
+def test_only_labelled_classes_are_averaged_where_that_is_the_rule():
+    predictions, labels = torch.tensor([[0, 0, 1, 2, 3]]), torch.tensor([[0, 0, 1, 1, 1]])
+    scores = []
+    for labelled_only in (False, True):
+        metric = SegmentationScore(5, groups=[5, 4, 3, 2, 1], labelled_only=labelled_only)
+        metric.update(predictions, labels)
+        scores.append(metric.compute())
+    every, labelled = scores
+    assert (every.num_iou, labelled.num_iou) == (4, 2)
+    assert every.miou == pytest.approx((1 + 1 / 3) / 4)
+    assert labelled.miou == pytest.approx((1 + 1 / 3) / 2)
+    assert every.tail == 0 and math.isnan(labelled.tail) and labelled.num_tail == 0
+
+
+def test_scores_as_plain_numbers():
+    score = Score.from_confusion(torch.tensor([[3, 1], [0, 4]]))
+    numbers = score.as_dict(["road", "car"])
+    assert numbers["miou"] == score.miou and numbers["iou/car"] == 0.8
+    assert all(type(value) is float for value in numbers.values())
+    assert "iou/car" not in score.as_dict()
+    with pytest.raises(ValueError, match="classes must name the 2 classes, got 1 names"):
+        score.as_dict(["road"])
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_one_hot_tensors_are_named(ignored):
+    labels = torch.randint(0, K, (2, 8, 8), generator=torch.Generator().manual_seed(0))
+    hot = F.one_hot(labels, K).movedim(-1, 1)
+    if ignored:
+        hot[:, :, 0] = 0
+    for predictions, given, name in (
+        (hot, hot, "labels"),
+        (labels, hot, "labels"),
+        (hot, labels, "predictions"),
+        (hot.float(), hot.float(), "labels"),
+        (torch.randn(2, K, 8, 8), hot, "labels"),
+    ):
+        with pytest.raises(ValueError, match=rf"one-hot {name} .*{name}.argmax\(1\)"):
+            SegmentationScore(K).update(predictions, given)

@@ -24,8 +24,7 @@ def test_equal_scores_share_their_rank():
 def test_friedman_on_the_worked_example_of_demsar():
     """JMLR 2006, table 6: ranks 3.143, 2.000, 2.893, 1.964 on 14 sets.
 
-    Without the correction for ties chi2 is 9.28 and F 3.69, as there; with it chi2 is 10.23, as in
-    scipy.
+    Without the correction for ties chi2 is 9.28, as there; with it 10.23, as scipy has it.
     """
     scores = [
         [0.763, 0.768, 0.771, 0.798],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from equiseg.collapse import ClassMoments, CollapseMeasures
@@ -54,6 +55,8 @@ def evaluate(
     groups: FrequencyGroups,
     *,
     num_workers: int = 0,
+    rank: int = 0,
+    num_ranks: int = 1,
     track: Callable[[Loader], Iterable[tuple[Any, Tensor]]] = iter,
 ) -> Evaluation:
     """Predict every image or block of a split and measure.
@@ -64,6 +67,8 @@ def evaluate(
         config: How images are predicted. Centers are taken from the plain whole image or block.
         groups: Head, common and tail.
         num_workers: Worker processes that load data.
+        rank: Number of this process, if all processes of a group call this together.
+        num_ranks: How many do; each takes its share, and all return the result of all.
         track: Wraps the batches, to show progress.
     """
     spec, plain = DataSpec.of(data), EvaluationConfig()
@@ -71,7 +76,7 @@ def evaluate(
     model.eval()
     device = next(model.parameters()).device
     num_classes = len(data.classes)
-    # Called on one process: the other ranks do not wait for its counts.
+    # Summed at the end, or counted on one process: the other ranks do not wait for its counts.
     score = SegmentationScore(
         num_classes, ignore_index=data.ignore_index, groups=groups, sync_on_compute=False
     )
@@ -81,8 +86,14 @@ def evaluate(
     )
     calibration = calibration.to(device)
     with FeatureTap(model, layer=model.classifier_name) as tap:  # type: ignore[arg-type]
-        moments = ClassMoments.zeros(num_classes, tap.in_features, ignore_index=data.ignore_index)
-        for inputs, labels in track(evaluation_loader(data, num_workers=num_workers)):
+        moments = ClassMoments.zeros(
+            num_classes,
+            tap.in_features,
+            ignore_index=data.ignore_index,
+            device=device if num_ranks > 1 else "cpu",
+        )
+        share = evaluation_loader(data, num_workers=num_workers, rank=rank, num_ranks=num_ranks)
+        for inputs, labels in track(share):
             inputs, labels = moved(inputs, device), labels.to(device)
             ids, confidences = predict_classes(model, inputs, plain, spec.channels)
             features = within(tap.features, labels)
@@ -92,12 +103,19 @@ def evaluate(
             if config.votes == 1:
                 score.update(ids, labels)
                 calibration.update(ids, labels, confidences)
-        if config.votes > 1:  # blocks of other grids: scan by scan, each point in several
+        if (
+            config.votes > 1 and not rank
+        ):  # blocks of other grids: scan by scan, each point in several
             for voted in voted_scans(model, data, config):
                 ids, confidences, labels = (tensor.to(device) for tensor in voted)
                 score.update(ids, labels)
                 calibration.update(ids, labels, confidences)
         weight: Tensor = tap.layer.weight  # type: ignore[assignment]
+    if num_ranks > 1:
+        dist.all_reduce(score.confusion_KK)
+        for total in (calibration.counts_KM, calibration.confidences_KM, calibration.correct_KM):
+            dist.all_reduce(total)
+        moments.all_reduce()
     single = weight.numel() == num_classes * tap.in_features
     rows_KD = weight.detach().flatten(1) if single else None
     return Evaluation(

@@ -35,7 +35,7 @@ class FixedBuffers(nn.Module):
                 continue
             with torch.no_grad():
                 own.copy_(saved)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def fixed_buffers_of(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:

@@ -30,7 +30,8 @@ class Score:
     """Scores of one data set, as fractions; NaN where there is nothing to score.
 
     A class that is neither labelled nor predicted is NaN and left out of every mean. A class that
-    is predicted but never labelled has IoU 0 and no accuracy.
+    is predicted but never labelled has IoU 0 and no accuracy; with ``labelled_only`` it is NaN and
+    left out, too.
 
     Attributes:
         iou_K: (K,) float64 intersection over union.
@@ -71,17 +72,27 @@ class Score:
     groups: FrequencyGroups
 
     @classmethod
-    def from_confusion(cls, confusion_KK: Tensor, groups: FrequencyGroups | None = None) -> Score:
+    def from_confusion(
+        cls,
+        confusion_KK: Tensor,
+        groups: FrequencyGroups | None = None,
+        *,
+        labelled_only: bool = False,
+    ) -> Score:
         """Scores of a confusion matrix.
 
         Args:
             confusion_KK: (K, K) counts, rows the labels, columns the predictions.
             groups: Head, common and tail; None takes thirds of the labels counted here.
+            labelled_only: Leave classes without a label out of every mean, also if they are
+                predicted. The predictions still count as errors of the classes that were labelled.
         """
         confusion = confusion_KK.double().cpu()
         hit, labelled, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
         iou_K = hit / (labelled + predicted - hit)  # 0 / 0 is the NaN that is meant
         accuracy_K = hit / labelled
+        if labelled_only:
+            iou_K = iou_K.masked_fill(labelled == 0, torch.nan)
         groups = groups or FrequencyGroups.from_counts(labelled)
         means: dict[str, Any] = {}
         for name, ids in groups:
@@ -143,6 +154,9 @@ class SegmentationScore(SummedMetric[Score]):
         groups: Head, common and tail: a :class:`FrequencyGroups`, a mapping of the three names to
             class ids, or (K,) training class counts to split into thirds. None splits the label
             counts seen by the metric, which on a small test set may differ from training.
+        labelled_only: Leave classes that are never labelled out of every mean, also if they are
+            predicted. The benchmark of ScanNet200 scores its validation scans so: 11 of its 200
+            classes have no label there, and the means are over the other 189.
         **kwargs: Arguments of :class:`torchmetrics.Metric`, such as ``sync_on_compute``.
 
     Raises:
@@ -172,6 +186,7 @@ class SegmentationScore(SummedMetric[Score]):
         | Tensor
         | Sequence[int]
         | None = None,
+        labelled_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -181,6 +196,7 @@ class SegmentationScore(SummedMetric[Score]):
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.groups = FrequencyGroups.of(groups, num_classes)
+        self.labelled_only = labelled_only
         zeros = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self.add_state("confusion_KK", zeros, dist_reduce_fx="sum")
 
@@ -215,7 +231,7 @@ class SegmentationScore(SummedMetric[Score]):
     def result_of(self, *states: Tensor) -> Score:
         """Scores of the confusion matrix."""
         (confusion_KK,) = states
-        return Score.from_confusion(confusion_KK, self.groups)
+        return Score.from_confusion(confusion_KK, self.groups, labelled_only=self.labelled_only)
 
 
 def _mean(values: Tensor) -> tuple[float, int]:

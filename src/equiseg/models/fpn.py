@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from equiseg.models.batch_norm import advises_on_batch_norm
+
 
 @runtime_checkable
 class Encoder(Protocol):
@@ -52,6 +54,7 @@ class FPN(nn.Module):
         self.smooth = _conv(dim, dim)
         self.classifier = nn.Conv2d(dim, num_classes, 1)
 
+    @advises_on_batch_norm
     def forward(self, inputs: Tensor | list[Tensor]) -> Tensor:
         """Logits (B, K, h, w) at stride 4, of images or of their maps from the first stages."""
         maps = self.encoder(inputs)

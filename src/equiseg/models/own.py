@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from equiseg.dotted_names import find_object
+from equiseg.models.batch_norm import advises_on_batch_norm
 from equiseg.tap import FeatureTap
 
 
@@ -46,6 +47,7 @@ class OwnNetwork(nn.Module):
         self.classifier_name = f"network.{_classifier(network, name, num_classes, layer)}"
         self.configuration = {"in_channels": in_channels, "layer": layer}
 
+    @advises_on_batch_norm
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K, h, w); logits larger than the images are resized to the images.
 

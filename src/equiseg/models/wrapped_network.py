@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from equiseg.models.batch_norm import advises_on_batch_norm
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -75,6 +77,7 @@ class WrappedNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(anatomy.std).view(3, 1, 1))
         _freeze_unreached(self)
 
+    @advises_on_batch_norm
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K, h, w) at the network's own stride."""
         size = images.shape[2:]

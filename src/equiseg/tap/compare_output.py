@@ -107,10 +107,10 @@ def _arrangements(made: Tensor, output: Tensor) -> Iterator[tuple[str, tuple[int
             yield "", (), made
     elif made.ndim == 3 and made.shape[:2] == output.shape[:2]:
         if tried := map_size(made.shape[2], size):
-            yield "tokens", tried, made.unflatten(2, tried)
+            yield "tokens", tried, made.reshape(*made.shape[:2], *tried)
     elif made.ndim == 2 and len(output) and len(made) % len(output) == 0:  # noqa: SIM102
         if tried := map_size(len(made) // len(output), size):
-            yield "rows", tried, made.unflatten(0, (len(output), *tried)).movedim(-1, 1)
+            yield "rows", tried, made.reshape(len(output), *tried, -1).movedim(-1, 1)
 
 
 def map_size(cells: int, like: Sequence[int]) -> tuple[int, ...]:

@@ -150,12 +150,13 @@ class FeatureTap:
                 "gradients disabled, as in a reentrant checkpoint; checkpoint with use_reentrant="
                 "False or leave the layer out of it, or read them under torch.no_grad()"
             )
+        features, size = self._features, self._map_size
         if not isinstance(self.layer, nn.Linear):
-            return self._features
-        if self._map_size and self._features.ndim == 2:
-            return self._features.unflatten(0, (-1, *self._map_size)).movedim(-1, 1)
-        features = self._features.movedim(-1, 1)
-        return features.unflatten(2, self._map_size) if self._map_size else features
+            return features
+        if size and features.ndim == 2:  # rows of all maps
+            return features.reshape(-1, *size, features.shape[1]).movedim(-1, 1)
+        features = features.movedim(-1, 1)
+        return features.reshape(*features.shape[:2], *size) if size else features
 
     def remove(self) -> None:
         """Remove the tap from the model and release the features."""
@@ -308,7 +309,7 @@ class _Hook:
         self._run = torch.compiler.disable(run)  # type: ignore[no-untyped-call]
 
     def __call__(self, *args: Any) -> None:
-        if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return  # an exported network has no tap
         self._run(*args)
 

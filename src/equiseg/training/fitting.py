@@ -19,6 +19,7 @@ from rich.console import Console
 
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
 from equiseg.evaluation.inputs import PointCollate
+from equiseg.models.rank_batch_norm import over_ranks
 from equiseg.ranks import Launch
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
 from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints, find_resumable
@@ -84,6 +85,8 @@ def fit(run: Run, training: TrainingSamples) -> Fitted:
     callbacks = _callbacks(run, fitted)
     batches, validation = _loaders(run, training)
     trainer = _trainer(run, callbacks)
+    if trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+        over_ranks(run.task.model)  # on GPUs the trainer does it, with torch's SyncBatchNorm
     checkpoint = _resumed(run)
     if Launch.of_environment().first:
         write_config(run.config, run.out / "config.yaml")
@@ -165,6 +168,7 @@ def _trainer(run: Run, callbacks: list[L.Callback]) -> L.Trainer:
         devices=devices,
         num_nodes=max(1, ranks // devices),
         strategy="ddp" if ranks > 1 else "auto",
+        sync_batchnorm=ranks > 1 and torch.cuda.is_available(),
         max_epochs=config.epochs,
         precision=_PRECISION[config.precision],
         gradient_clip_val=config.optimizer.clip or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -40,6 +41,12 @@ def model_name(config: ModelConfig, spec: DataSpec) -> str:
             f"{kinds[spec.holds_points]}; choose one of {', '.join(_names(spec.holds_points))}"
         )
     return name
+
+
+def _seed_of_rank(seed: int, epoch: int, rank: int) -> int:
+    """A seed of 63 bits for the dropout of one rank in one epoch."""
+    words = np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
 
 
 def _names(of_points: bool) -> list[str]:
@@ -90,6 +97,9 @@ class SegmentationTask(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Tell the criterion the share of epochs that are done."""
         self.criterion.begin_epoch(self.current_epoch / max(self.config.epochs, 1))
+        if self.global_rank:
+            # Dropout of its own, the same in a resumed run; rank 0 draws as one process.
+            torch.manual_seed(_seed_of_rank(self.config.seed, self.current_epoch, self.global_rank))
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Keep the batch statistics of frozen stages as they are."""
@@ -105,7 +115,9 @@ class SegmentationTask(L.LightningModule):
         if loss.device.type == "cpu" and not torch.isfinite(loss):  # a GPU would wait each step
             self._stop(f"in epoch {self.current_epoch + 1}", inputs)
         # Every step weighs the same: Lightning would take the first size it finds for the batch's.
+        # Over ranks the mean, which is what they minimise together.
         settings: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": 1}
+        settings["sync_dist"] = self.trainer.world_size > 1
         for name, part in parts.items():
             self.log(f"loss/{name}", part.detach(), **settings)
         self.log("loss", loss.detach(), prog_bar=True, **settings)

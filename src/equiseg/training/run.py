@@ -94,18 +94,17 @@ def train(
     training = training_samples(config, task.model, data, _progress(console))
     first = Launch.of_environment().first
     drawn = _tell_drawn(run, training) if first else None
-    result = None
     # Only now: a refused run leaves no trace.
     with held(out) if first else nullcontext():
         if first:
             sweep(out)
         mark_outcome(out, Outcome.RUN)
         fitted = fit(run, training)
-        if task.global_rank == 0:
-            result = _finish(run, fitted, _Origin(reading, looks, drawn, origin))
+        # All ranks score their share; the first one writes.
+        result = _finish(run, fitted, _Origin(reading, looks, drawn, origin))
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-    return result or read_result(out)
+    return result if task.global_rank == 0 else read_result(out)
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _tell_drawn(run: Run, training: TrainingSamples) -> dict[str, Any] | None:
 
 
 def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
-    """Score the best weights and write them and the result."""
+    """Score the best weights, on all ranks, and write them and the result on the first."""
     config, task, data, out, clock = run.config, run.task, run.data, run.out, fitted.clock
     state = read_checkpoint(run.checkpoints / BEST)
     epoch = int(state["epoch"]) + 1
@@ -168,7 +167,8 @@ def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
         origin.reading,
         origin.looks,
     )
-    save_weights(task.model, card, out / "model.safetensors")
+    if task.global_rank == 0:
+        save_weights(task.model, card, out / "model.safetensors")
     result = {
         "method": config.method,
         "data_name": data_title(config.data.card, config.data.root),
@@ -182,7 +182,12 @@ def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
         **({"drawn": origin.drawn} if origin.drawn else {}),
         "best_epoch": epoch,
         **split_scores(
-            task.model, data, config, lambda name: _progress(run.console, f"scoring {name}")
+            task.model,
+            data,
+            config,
+            lambda name: _progress(run.console, f"scoring {name}"),
+            rank=task.global_rank,
+            num_ranks=task.trainer.world_size,
         ),
         "step_seconds": clock.step_seconds / clock.steps if clock.steps else None,
         "peak_memory_bytes": fitted.memory.peak_bytes,
@@ -191,7 +196,8 @@ def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
         "provenance": origin.provenance,
         "config": plain(config),
     }
-    write_result(result, out)
+    if task.global_rank == 0:
+        write_result(result, out)
     return result
 
 

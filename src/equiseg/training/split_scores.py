@@ -17,6 +17,9 @@ def split_scores(
     data: OpenedData,
     config: TrainConfig,
     track: Callable[[str], Any] = lambda name: iter,
+    *,
+    rank: int = 0,
+    num_ranks: int = 1,
 ) -> dict[str, Any]:
     """The record of val and, where it is scored, of test, by name.
 
@@ -25,6 +28,8 @@ def split_scores(
         data: The data of the run.
         config: The run.
         track: Given the name of a split, returns what wraps its batches to show progress.
+        rank: Number of this process, if all processes of a group score together.
+        num_ranks: How many do.
     """
     return {
         name: evaluation_record(
@@ -34,6 +39,8 @@ def split_scores(
                 config.evaluation,
                 data.groups,
                 num_workers=config.data.num_workers,
+                rank=rank,
+                num_ranks=num_ranks,
                 track=track(name),
             ),
             data.spec.background,
