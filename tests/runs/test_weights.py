@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from equiseg.data.class_looks import ClassLooks
 from equiseg.imbalance import FrequencyGroups
 from equiseg.models import build_model
 from equiseg.runs.weights import ModelCard, load_weights, save_weights
@@ -46,3 +48,11 @@ def test_other_weights_files_are_refused(tmp_path: Path):
     (tmp_path / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="not a safetensors file"):
         load_weights(tmp_path)
+
+
+def test_how_classes_are_written_comes_back(tmp_path):
+    looks = ClassLooks((7, 19, 40000), ("#0000ff", None, None), background=2)
+    network = build_model("fpn-small", 3)
+    card = replace(card_of("fpn-small", network), looks=looks)
+    save_weights(network, card, tmp_path / "m.safetensors")
+    assert load_weights(tmp_path / "m.safetensors")[1].looks == looks
