@@ -272,3 +272,15 @@ def test_a_switch_stands_alone(monkeypatch):
         ("runs/demo", "equiseg demo --points false"),
         ("here", "equiseg demo --points --out here"),
     ]
+
+
+@pytest.mark.parametrize("verb", ["stats", "doctor", "train"])
+def test_a_mistyped_card_is_told_without_torch(verb):
+    line = [verb, "--data.card", "no.yaml", "--out", "o"] if verb == "train" else [verb, "no.yaml"]
+    code = (
+        "import sys\nfrom equiseg.cli.main import main\n"
+        f"try: main({line!r})\nexcept SystemExit as stopped: told = str(stopped)\n"
+        "sys.exit(0 if 'no.yaml: no such card' in told and 'torch' not in sys.modules else told)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-300:]
