@@ -274,9 +274,9 @@ def test_a_switch_stands_alone(monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("verb", ["stats", "doctor", "train"])
+@pytest.mark.parametrize("verb", ["stats", "doctor"])
 def test_a_mistyped_card_is_told_without_torch(verb):
-    line = [verb, "--data.card", "no.yaml", "--out", "o"] if verb == "train" else [verb, "no.yaml"]
+    line = [verb, "no.yaml"]
     code = (
         "import sys\nfrom equiseg.cli.main import main\n"
         f"try: main({line!r})\nexcept SystemExit as stopped: told = str(stopped)\n"

@@ -6,7 +6,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from equiseg.commands.early_checks import check_card_path
 from equiseg.training.config import TrainConfig
 
 MAIN_OPTIONS = {
@@ -36,7 +35,6 @@ def train(config: TrainConfig, out: Path, page: bool = True) -> dict[str, Any]:
         ValueError: If the data, the network or the method cannot be used, or the folder holds a
             run of another configuration.
     """
-    check_card_path(config.data.card)
     from rich.console import Console
 
     from equiseg.commands.command_text import command_text
