@@ -1,6 +1,8 @@
+import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 from PIL import Image
 
 from equiseg.cli.main import VERBS, main
+from equiseg.data.class_looks import ClassLooks
+from equiseg.runs.weights import load_weights, save_weights
 
 # Nothing of these is needed to answer a wrong or a curious line.
 HEAVY = ("torch", "lightning", "matplotlib", "rich", "scipy", "PIL")
@@ -117,6 +121,44 @@ def test_predict_writes_masks_overlays_and_a_legend(several, finished_run: Path,
     assert np.asarray(mask).max() < 6
     assert Image.open(out / "overlays/b.png").size == (64, 48)
     assert (out / "legend.png").is_file()
+    assert not (out / "confidence").exists()
+    with (out / "classes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["value"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
+    assert {row["group"] for row in rows} == {"head", "common", "tail"}
+    assert rows[0]["colour"] == "#{:02x}{:02x}{:02x}".format(*mask.getpalette()[:3])
+    modes = {file.stat().st_mode for file in out.rglob("*.*") if file.is_file()}
+    assert modes == {(folder / "a.png").stat().st_mode}
+
+
+def test_predicted_masks_hold_the_values_of_the_card_and_confidences(
+    finished_run: Path, tmp_path: Path, capsys
+):
+    network, card = load_weights(finished_run)
+    looks = ClassLooks((7, 19, 20, 21, 22, 23), ("#010203",) + (None,) * 5)
+    named = tuple(f"=[b{k}]" for k in range(6))
+    save_weights(network, replace(card, looks=looks, classes=named), tmp_path / "m.safetensors")
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    line = ["predict", "--weights", str(tmp_path / "m.safetensors"), "--threads", "1"]
+    inputs = ["--inputs", f"[{tmp_path / 'b.png'}, {tmp_path / 'a.png'}]"]
+    masks = {}
+    for values in ("card", "index"):
+        out = tmp_path / f"[{values}]"
+        with pytest.raises(SystemExit, match=r"(?s)not predicted \(1\):.*b\.png: "):
+            main([*line, *inputs, "--out", str(out), "--values", values, "--confidence"])
+        masks[values] = np.asarray(Image.open(out / "masks/a.png"))
+        told = "".join(capsys.readouterr().out.split())
+        assert told.startswith("onemask,overlays,classes.csvandlegend.pngarein")
+        assert told.endswith(f"[{values}]")
+    assert (np.array(looks.values)[masks["index"]] == masks["card"]).all()
+    confidence = np.asarray(Image.open(out / "confidence/a.png"))
+    assert confidence.dtype == np.uint8
+    assert confidence.shape == (48, 64)
+    assert confidence.min() >= 255 // 6
+    assert (tmp_path / "[card]/classes.csv").read_text().splitlines()[1] == (
+        f"7,'=[b0],#010203,{next(n for n, ids in card.groups if 0 in ids)}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,3 +272,15 @@ def test_a_switch_stands_alone(monkeypatch):
         ("runs/demo", "equiseg demo --points false"),
         ("here", "equiseg demo --points --out here"),
     ]
+
+
+@pytest.mark.parametrize("verb", ["stats", "doctor"])
+def test_a_mistyped_card_is_told_without_torch(verb):
+    line = [verb, "no.yaml"]
+    code = (
+        "import sys\nfrom equiseg.cli.main import main\n"
+        f"try: main({line!r})\nexcept SystemExit as stopped: told = str(stopped)\n"
+        "sys.exit(0 if 'no.yaml: no such card' in told and 'torch' not in sys.modules else told)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-300:]

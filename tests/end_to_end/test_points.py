@@ -127,13 +127,20 @@ def test_predict_writes_scans_views_and_a_legend(run: Path, tmp_path: Path):
     xyz_N3 = rng.uniform(0, 2, (900, 3)) + np.array([6e5, 5e6, 0])
     write_ply(scan, xyz_N3, rgb_N3=rng.integers(0, 255, (900, 3), dtype=np.uint8))
     out = tmp_path / "predicted"
-    main(["predict", "--weights", str(run), "--inputs", str(scan), "--out", str(out)])
-    predicted = read_ply(out / "scans/scan.ply")
+    line = ["predict", "--weights", str(run), "--inputs", str(scan), "--out", str(out)]
+    main([*line, "--confidence"])
+    predicted = read_ply(out / "scans/scan.ply", ("confidence",))
+    assert 0 < predicted.attributes["confidence"].max() <= 1
     np.testing.assert_allclose(predicted.xyz_N3, xyz_N3, atol=1e-3)  # in the order of the file
     assert set(np.unique(predicted.codes_N)) <= set(range(8))
     assert Image.open(out / "views/scan_above.png").width == 1200
     assert (out / "views/scan_oblique.png").is_file() and (out / "legend.png").is_file()
-    assert sorted(entry.name for entry in out.iterdir()) == ["legend.png", "scans", "views"]
+    assert sorted(entry.name for entry in out.iterdir() if entry.name[0] != ".") == [
+        "classes.csv",
+        "legend.png",
+        "scans",
+        "views",
+    ]
 
 
 def test_predict_names_the_channel_that_a_scan_lacks(run: Path, tmp_path: Path):

@@ -33,3 +33,12 @@ def test_the_first_colors_are_the_ones_that_pictures_on_disk_have():
     assert class_colors(4).tolist() == first
     digest = hashlib.sha256(class_colors(200).tobytes()).hexdigest()
     assert digest.startswith("e5e56a64f94d9ee5a13a3ea58da9e67f")
+
+
+def test_chosen_colors_are_kept_and_others_differ_from_them():
+    colors = class_colors(5, ["#a0693c", None, "#1e7832"])
+    assert colors[0].tolist() == [160, 105, 60]
+    assert colors[2].tolist() == [30, 120, 50]
+    gaps = np.linalg.norm(colors[:, None].astype(float) - colors, axis=-1) + 1e3 * np.eye(5)
+    assert gaps.min() > 50
+    assert np.array_equal(class_colors(5, [None] * 5), class_colors(5))

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from equiseg.data.class_looks import ClassLooks
 from equiseg.foreign_files import FileError
 from equiseg.imbalance import FrequencyGroups
 from equiseg.models import build_model
@@ -136,3 +138,11 @@ def test_weights_are_as_readable_as_other_files_and_never_without_numbers(saved:
     with pytest.raises(ValueError, match="bias are NaN or infinite; nothing was saved"):
         save_weights(model, card_of("fpn-small", model), saved)
     assert saved.read_bytes() == before
+
+
+def test_how_classes_are_written_comes_back(tmp_path):
+    looks = ClassLooks((7, 19, 40000), ("#0000ff", None, None), background=2)
+    network = build_model("fpn-small", 3)
+    card = replace(card_of("fpn-small", network), looks=looks)
+    save_weights(network, card, tmp_path / "m.safetensors")
+    assert load_weights(tmp_path / "m.safetensors")[1].looks == looks

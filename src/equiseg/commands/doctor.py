@@ -9,6 +9,8 @@ from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
+from equiseg.commands.early_checks import check_card_path
+
 if TYPE_CHECKING:
     from equiseg.data.doctor import Finding
 
@@ -61,6 +63,7 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
         DataError: If there are no such data.
         SystemExit: With status 1, if an error was found.
     """
+    check_card_path(data)
     from rich.console import Console
 
     from equiseg.data.config import DataConfig

@@ -8,6 +8,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from equiseg.commands.early_checks import check_card_path
 from equiseg.data.synthetic.pictures.config import PicturesConfig
 from equiseg.data.synthetic.scans.config import ScansConfig
 
@@ -91,6 +92,7 @@ def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
         DataError: If there are no such data, or they cannot be used.
         ValueError: If an option does not apply to these data.
     """
+    check_card_path(data)
     from rich.console import Console
 
     from equiseg.commands.command_text import command_text

@@ -37,7 +37,8 @@ class ClassLooks:
         Raises:
             ValueError: If an entry is missing or wrong.
         """
-        codes, colors = values.get("values"), values.get("colors")
+        codes: Any = values.get("values")
+        colors: Any = values.get("colors")
         background = values.get("background")
         if not (_is_list(codes, num_classes) and all(type(code) is int for code in codes)):
             raise ValueError(f"looks.values must be {num_classes} whole numbers, got {codes!s:.80}")

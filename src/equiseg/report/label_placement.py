@@ -22,6 +22,7 @@ _NEAR = 7.0  # points from a mark to its name
 _RINGS = (_NEAR, 14.0, 24.0, 36.0, 50.0)  # all distances that are tried, the nearest first
 _ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 20, 160, 340, 200, 70, 290)  # the best first
 _LED = 10.0  # from this distance on a line leads from the mark to its name
+_APART, _CLOSE = 12.0, 25.0  # a name at another mark, and how many points of distance it is worth
 _CROSSED = 0.4  # a name on a line is as bad as so many points of distance, for each point of it
 
 
@@ -86,11 +87,12 @@ def _place(
             if distance >= _LED and _hides_a_mark(box, center, others, point):
                 continue
             cost = distance + 0.3 * rank + _CROSSED * _inside(box, lines_N2)
-            # A name nearer to another mark would be read as the name of that one.
-            if distance < _LED and _gap(box, center) >= min(
-                (_gap(box, other) for other in others), default=math.inf
-            ):
-                cost += 20
+            # A name nearer to another mark would be read as the name of that one; with a line, too,
+            # if it touches it.
+            gap = min((_gap(box, other) for other in others), default=math.inf)
+            if distance < _LED and _gap(box, center) > gap + 0.5:
+                continue
+            cost += _CLOSE * max(0.0, 1 - gap / (_APART * point))
             if best is None or cost < best[0]:
                 best = cost, distance, rank
         if best is not None and best[0] < distance:

@@ -40,7 +40,8 @@ def overlay(
     Returns:
         uint8 (3, H, W).
     """
-    shown, ids, colors_K3 = np.asarray(image).copy(), np.asarray(labels), np.asarray(colors_K3)
+    ids, colors_K3 = np.asarray(labels), np.asarray(colors_K3)
+    shown: np.ndarray = np.asarray(image).copy()
     for top in range(0, shown.shape[1], _BAND):  # floats of a whole image would take a gigabyte
         picture = shown[:, top : top + _BAND]
         ids_HW = ids[top : top + _BAND].astype(np.int64)
