@@ -29,7 +29,7 @@ class Reader:
         file: The file of the folder that is mutated.
         form: Its format.
         read: Reads the folder and returns what the file holds.
-        names: How an error may name the file, besides by its own name.
+        names: What else an error may name; {folder} is the folder.
         sized: Whether the format says how long it is, so that a file that is cut is never read.
         checksum: Whether the format has a checksum, so that damage is never read.
         share: How many inputs it gets, against the others.
@@ -412,7 +412,13 @@ def _scannet_readers() -> Iterator[Reader]:
     }
     for file, form in files.items():
         yield Reader(
-            "ScanNet", f"ScanNet {file}", official, file, form, _scannet, ("scene0000_00",)
+            "ScanNet",
+            f"ScanNet {file}",
+            official,
+            file,
+            form,
+            _scannet,
+            ("scene0000_00", "{folder}:"),
         )
     for name in ("coord", "color", "segment200"):
         file = f"train/scene0000_00/{name}.npy"
@@ -431,15 +437,19 @@ def _scannet_readers() -> Iterator[Reader]:
     yield Reader("ScanNet", "submission", official, file, lines, _submission, (), False, False, 0.5)
 
 
+# What is wrong in a card may be the name of a folder: then the message names that, or the card.
+_CARD = ("{folder}/", "card ")
+
+
 def _text_readers() -> Iterator[Reader]:
     street = originals.write_images
     scans = partial(originals.write_scans, kind="NPZ")
     yield Reader(
-        "card", "image card", street, "card.yaml", formats.YAML, _card_and_data, (), share=3
+        "card", "image card", street, "card.yaml", formats.YAML, _card_and_data, _CARD, share=3
     )
-    yield Reader("card", "scan card", scans, "card.yaml", formats.YAML, _card, (), share=3)
+    yield Reader("card", "scan card", scans, "card.yaml", formats.YAML, _card, _CARD, share=3)
     names = Format(None, None, changed_lines(lambda random: random.choice(("", " ", "car", "[b]"))))
-    yield Reader("class file", "class file", street, "classes.txt", names, _card)
+    yield Reader("class file", "class file", street, "classes.txt", names, _card, _CARD)
     write = _write_text("options.yaml", _OPTIONS)
     yield Reader(
         "options", "--config", write, "options.yaml", formats.YAML, _config_option, (), share=2
