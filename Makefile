@@ -16,8 +16,9 @@ env: .venv/.equiseg
 demo: env
 	$(BIN)/equiseg demo
 
+# One process a core, each with one thread: many tests are too small for two threads to help.
 test: env
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 check: env
 	$(BIN)/ruff check .

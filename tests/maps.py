@@ -90,6 +90,8 @@ def accelerator():
     with (
         patch("equiseg.centers.centers.is_checkable", lambda _: False),
         patch("equiseg.losses.center_loss.is_checkable", lambda _: False),
+        patch("equiseg.losses.feature_loss.is_checkable", lambda _: False),
+        patch("equiseg.losses.pixel_loss.is_checkable", lambda _: False),
         patch("equiseg.labels.is_checkable", lambda _: False),
         NoWait(),
     ):

@@ -5,7 +5,15 @@ import os
 
 import pytest
 
-from equiseg.whole_files import replace_file, replace_text, replaced, sweep
+from equiseg.whole_files import (
+    rename_folder,
+    replace_file,
+    replace_text,
+    replaced,
+    sweep,
+    sweep_folders,
+    unfinished_folder,
+)
 
 
 def leftovers(folder):
@@ -63,3 +71,34 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     sweep(tmp_path)
     assert not leftovers(tmp_path / "checkpoints")
     assert (tmp_path / "kept.part-1").exists()
+
+
+def test_an_unfinished_folder_is_removed(tmp_path):
+    with pytest.raises(KeyError), unfinished_folder(tmp_path, "a") as folder:
+        (folder / "b").mkdir()
+        assert folder.name.startswith(".part-")
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unfinished_folder_takes_the_place_of_another(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").touch()
+    with unfinished_folder(tmp_path, "a") as folder:
+        (folder / "new").touch()
+        rename_folder(folder, tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["new"]
+
+
+def test_only_folders_of_ended_processes_are_swept(tmp_path):
+    (tmp_path / ".part-left" / "deep").mkdir(parents=True)
+    with unfinished_folder(tmp_path, "now") as folder:
+        sweep_folders(tmp_path)
+        assert [*tmp_path.iterdir()] == [folder]
+
+
+def test_sweeping_removes_folders(tmp_path):
+    (tmp_path / ".part-left" / "deep").mkdir(parents=True)
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []

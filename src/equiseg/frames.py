@@ -6,7 +6,7 @@ float64 on the CPU and cast at the end: a QR in float32 misses 1e-7 once in twen
 With `generator=None` a frame uses a private generator with a fixed seed, never torch's global one.
 So every rank and every run on one kind of machine gets the same frame, and making a frame does not
 change the random numbers of the training. On another machine, or with another number of threads, a
-numerical code may converge to another optimum: save the frame in a buffer.
+numerical code may converge to another optimum: save the frame if a run may move.
 
 Shapes: R restarts, K classes, D dim.
 """

@@ -136,6 +136,12 @@ def check_shapes(
     if inverse is not None:
         _check_inverse(features, labels, inverse)
         return
+    if features.ndim == 3 and labels.ndim > 2:
+        raise ValueError(
+            f"{name} of shape {tuple(features.shape)} are tokens (B, C, N), the labels are maps "
+            f"{tuple(labels.shape)}; make maps of them, {name}.unflatten(2, (h, w)), in the order "
+            "in which the network does"
+        )
     if features.ndim < 2 or labels.ndim != features.ndim - 1 or features.ndim > 5:
         raise ValueError(
             f"{name} must be (B, C, *spatial) with labels (B, *spatial), or (N, C) with "
@@ -173,7 +179,9 @@ def check_order(features: Tensor, labels: Tensor, name: str) -> None:
         TypeError: If they are swapped.
     """
     has_channels = labels.ndim == features.ndim + 1
-    if has_channels and labels.is_floating_point() and features.dtype in _INTEGER_DTYPES:
+    # Predictions may be class ids; features and logits of integers are none.
+    has_values = features.dtype in _INTEGER_DTYPES and (has_channels or name != "predictions")
+    if labels.is_floating_point() and (has_values or (has_channels and name != "predictions")):
         raise TypeError(
             f"{name} and labels are swapped: the first argument is {features.dtype} "
             f"{tuple(features.shape)}, the second {labels.dtype} {tuple(labels.shape)}; pass "

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 # A count is sent as two floats, high * 2^12 + low: each stays a whole number below 2^24, where
 # float32 is exact, on up to 2^12 ranks and up to 2^36 labels of a class.
@@ -100,8 +99,22 @@ class _SumOverRanks(torch.autograd.Function):
         return packed[:, :-2].contiguous(), total_K
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
-        total = gradients[0].contiguous().clone()
-        dist.all_reduce(total, group=ctx.group)
+        total: Tensor = _TotalOverRanks.apply(gradients[0], ctx.group)  # type: ignore[no-untyped-call]
         return total, None, None
+
+
+class _TotalOverRanks(torch.autograd.Function):
+    """All-reduce of one tensor. As a function of its own, it has second derivatives, too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, group: Any) -> Tensor:
+        ctx.group = group
+        total = values.contiguous().clone()
+        dist.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        total: Tensor = _TotalOverRanks.apply(gradients[0], ctx.group)  # type: ignore[no-untyped-call]
+        return total, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
@@ -19,6 +20,8 @@ _WORDS = {
     NoneType: "null",
 }
 _ABSENT = object()
+LARGEST = 1 << 63
+"""Numbers are finite and below it: no option is larger, and torch and numpy count in 64 bits."""
 
 
 class OptionError(ValueError):
@@ -151,9 +154,45 @@ def _fitting(kind: Any, given: Any, name: str) -> Any:
     members = _members(kind)
     if isinstance(given, bool) and bool not in members and {int, float} & set(members):
         raise OptionError(f"{name} must be {type_words(kind)}, got {given}")
+    if {int, float} & set(_number_kinds(kind)):
+        _check_numbers(given, name, kind)
     if isinstance(given, (int, float)) and any(str(given) in get_args(m) for m in members):
         return str(given)  # YAML reads 32 as a number where the text "32" is meant ("32" or "bf16")
     return given
+
+
+def _number_kinds(kind: Any) -> Iterable[Any]:
+    """The types in a type, also those in its lists."""
+    for member in _members(kind):
+        if get_origin(member) in (list, tuple):
+            for inner in get_args(member):
+                yield from _number_kinds(inner)
+        else:
+            yield member
+
+
+def _check_numbers(given: Any, name: str, kind: Any) -> None:
+    """Refuse numbers that are infinite, NaN or too large, also as text and in lists.
+
+    Raises:
+        OptionError: If there is one.
+    """
+    if isinstance(given, (list, tuple)):
+        for value in given:
+            _check_numbers(value, name, kind)
+        return
+    if isinstance(given, bool) or not isinstance(given, (int, float, str)):
+        return
+    if isinstance(given, str) and str in _number_kinds(kind):
+        return  # a text that may look like a number
+    value: float = 0
+    if not isinstance(given, str):
+        value = given
+    else:
+        with suppress(ValueError):  # words are refused by their type
+            value = float(given.lower().replace(".nan", "nan").replace(".inf", "inf"))  # as in YAML
+    if not abs(value) < LARGEST:
+        raise OptionError(f"{name} must be a finite number below 2^63, got {given!s:.80}")
 
 
 def _in_words(kind: Any, given: Any, name: str, error: Any) -> str:

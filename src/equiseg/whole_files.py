@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
 _MARK = ".part-"
 _LONGEST_NAME = 180  # bytes; file systems take 255, and the mark and a process id come before it
+_LOCK = (
+    ".lock"  # in an unfinished folder; the system frees it when the process ends, however it ends
+)
 
 
 @contextmanager
@@ -39,8 +48,7 @@ def replaced(path: Path, *, durable: bool = True) -> Iterator[Path]:
         '1 2 3'
     """
     path = Path(path)
-    end = os.fsdecode(os.fsencode(path.name)[-_LONGEST_NAME:])
-    unfinished = path.with_name(f"{_MARK}{os.getpid()}-{end}")
+    unfinished = path.with_name(f"{_MARK}{os.getpid()}-{_shortened(path.name)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
@@ -77,15 +85,118 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
     replace_file(path, lambda file: file.write(text.encode()), durable=durable)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder and below it.
+@contextmanager
+def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
+    """An empty hidden folder for files in the making, which one process has at a time.
+
+    Another process that wants the folder of this name waits. The folder is removed at the end,
+    unless it was renamed; if the process is killed, :func:`sweep_folders` removes it later.
+
+    Args:
+        parent: The folder it is made in; made where it does not exist.
+        name: Tells folders for different results apart.
+
+    Yields:
+        The folder.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent / f"{_MARK}{_shortened(name)}"
+    lock = _locked(folder)
+    if lock is None:  # locks are not supported there: nobody waits, each has a folder of its own
+        folder = parent / f"{_MARK}{os.getpid()}-{_shortened(name)}"
+        folder.mkdir(exist_ok=True)
+    try:
+        _empty(folder)
+        yield folder
+    finally:
+        if folder.is_dir():
+            with suppress(OSError):  # a disk that was lost; swept later
+                _empty(folder)
+                (folder / _LOCK).unlink(missing_ok=True)
+                folder.rmdir()
+        if lock is not None:
+            os.close(lock)
+
+
+def rename_folder(folder: Path, target: Path) -> None:
+    """Put an unfinished folder in the place of ``target``, which is removed if it exists."""
+    old = target.with_name(f"{_MARK}{os.getpid()}-old-{_shortened(target.name)}")
+    if target.exists():
+        target.rename(old)
+    (folder / _LOCK).unlink(missing_ok=True)
+    folder.rename(target)
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, *, nested: bool = True) -> None:
+    """Remove what killed processes left half-written in a folder.
 
     Args:
         folder: A folder that no other process writes to now: its lock is held.
+        nested: Also below it.
     """
-    for leftover in folder.rglob(f"{_MARK}*"):
-        if leftover.is_file():
+    for leftover in [*(folder.rglob if nested else folder.glob)(f"{_MARK}*")]:
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
             leftover.unlink(missing_ok=True)
+
+
+def sweep_folders(parent: Path) -> None:
+    """Remove unfinished folders whose process has ended; others may write to ``parent`` now."""
+    for folder in parent.glob(f"{_MARK}*"):
+        if fcntl is None or not folder.is_dir() or folder.is_symlink():
+            continue
+        with suppress(OSError):
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor that holds the lock of a folder, which is made; None without locks."""
+    if fcntl is None:
+        return None
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # the process before has just removed the folder
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock).st_ino == (folder / _LOCK).stat().st_ino:
+                return lock
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(lock)
+            (folder / _LOCK).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
+            return None
+        os.close(lock)  # of a folder that was removed or renamed meanwhile
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != _LOCK:
+            entry.unlink()
+
+
+def _shortened(name: str) -> str:
+    return os.fsdecode(os.fsencode(name)[-_LONGEST_NAME:])
 
 
 def _flush(path: Path) -> None:

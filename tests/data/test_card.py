@@ -29,7 +29,7 @@ def test_a_mapping_numbers_classes_in_its_order_and_merges_values_of_one_name():
 
 
 def test_classes_may_be_in_a_file_of_the_data_folder(tmp_path):
-    (tmp_path / "names.txt").write_text("sky\n\n  straße \nroad\n", encoding="utf-8")
+    (tmp_path / "names.txt").write_text("\ufeffsky\r\n  straße \nroad\n\n", encoding="utf-8")
     in_file = card(classes="names.txt", root=str(tmp_path))
     assert in_file.class_names() == ("sky", "straße", "road")
     assert in_file.ids_by_value() == {0: 0, 1: 1, 2: 2, 255: 255}
@@ -39,13 +39,36 @@ def test_classes_may_be_in_a_file_of_the_data_folder(tmp_path):
 def test_an_unreadable_classes_file_is_named(tmp_path, content):
     if content:
         (tmp_path / "names.txt").write_bytes(content)
-    with pytest.raises(DataError, match=r"names\.txt: cannot read the class names.*must be a list"):
+    with pytest.raises(
+        DataError, match=r"names\.txt: .*cannot read the class names; classes must be a list"
+    ):
         card(classes="names.txt", root=str(tmp_path)).class_names()
 
 
 def test_a_list_must_not_repeat_a_name():
     with pytest.raises(DataError, match=r"got \['sky'\] more than once.*as a mapping"):
         card(classes=["sky", "road", "sky"]).class_names()
+
+
+def test_classes_may_be_ignored_by_name():
+    some = card(ignore_classes=["road"], classes=["sky", "road", "car", "bus"])
+    assert some.class_names() == ("sky", "car", "bus")
+    assert some.ids_by_value() == {0: 0, 1: 255, 2: 1, 3: 2, 255: 255}
+    merged = card(ignore_classes=["car"], classes={9: "car", 2: "sky", 4: "car", 1: "sea"})
+    assert merged.ids_by_value() == {9: 255, 2: 0, 4: 255, 1: 1, 255: 255}
+    with pytest.raises(DataError, match=r"ignore_classes must be names of classes, got \['boat'\]"):
+        card(ignore_classes=["boat"]).class_names()
+    with pytest.raises(DataError, match=r"at least 2, got \('car',\) that are not ignored"):
+        card(ignore_classes=["sky", "road"]).class_names()
+    with pytest.raises(DataError, match=r"background must be one of .* got 'sky'"):
+        card(ignore_classes=["sky"], background="sky").background_id()
+
+
+@pytest.mark.parametrize("text", ["sky\n\nroad\n", "\nsky\nroad"])
+def test_a_blank_line_among_the_classes_is_refused(tmp_path, text):
+    (tmp_path / "names.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"names\.txt: line [12] is blank.*remove the blank line"):
+        card(classes="names.txt", root=str(tmp_path)).class_names()
 
 
 def test_a_value_cannot_be_a_class_and_ignored():
@@ -70,6 +93,14 @@ def test_a_value_cannot_be_a_class_and_ignored():
         ({"classes": {1: "sky", 70000: "sea"}}, r"classes must have .* 0\.\.65535, got \[70000\]"),
         ({"ignore_values": [-1]}, r"ignore_values must have mask values 0\.\.65535, got \[-1\]"),
         ({"ignore_values": 11}, r"ignore_values must have .* got \[11\]"),
+        ({"ignore_values": [10**30]}, r"ignore_values must have values of at most 31 bits, got"),
+        ({"ignore_classes": "sky"}, r"ignore_classes must be a list of names .* got \['sky'\]"),
+        ({"ignore_index": 10**30}, r"ignore_index must be an integer >= 0 of at most 31 bits"),
+        ({"name": 3}, r"card 3: .*\n  name must be a text, got 3; put it in quotes"),
+        ({"background": ["sky"]}, r"background must be a text, got \['sky'\]"),
+        ({"root": [1]}, r"root must be a text, got \[1\]"),
+        ({"classes": ["sky", " "]}, r"classes must have names, got a blank one"),
+        ({"classes": [["x" * 900] * 9]}, r"classes must be names, got \[\['x{70,77}\.\.\.;"),
         ({"ignore_index": -100}, r"ignore_index must be an integer >= 0 .* got -100"),
         ({"ignore_index": "255"}, r"ignore_index must be an integer >= 0 .* got '255'"),
         ({"images": "{part}/images"}, r"images must be a folder name.* got '\{part\}/images'"),
@@ -99,6 +130,14 @@ def test_the_root_is_relative_to_the_card(tmp_path):
     ("text", "message"),
     [
         (
+            "{name: toy, classes: [a, b], splits: {train: x}, root: [1]}",
+            r"card\.yaml: root must be",
+        ),
+        (
+            "{name: toy, classes: [a, b], splits: {train: x}, root: ., images: 1}",
+            r"card\.yaml: card toy: .*\n  images must be a folder name",
+        ),
+        (
             "{name: toy, clases: [a, b]}",
             r"card\.yaml: unknown fields \['clases'\]; a card of images has",
         ),
@@ -120,7 +159,7 @@ def test_a_card_that_cannot_be_used_is_named(tmp_path, text, message):
 def test_a_card_in_another_encoding_is_named(tmp_path):
     file = tmp_path / "card.yaml"
     file.write_bytes("{name: Straße}".encode("latin-1"))
-    with pytest.raises(DataError, match=r"card\.yaml: cannot be read .*; save it as UTF-8"):
+    with pytest.raises(DataError, match=r"card\.yaml: not UTF-8 at byte 11 .*; save it as UTF-8"):
         load_card(file)
 
 
@@ -164,7 +203,7 @@ def scans(**changes: object) -> PointCard:
 
 
 def test_a_card_with_a_form_is_of_point_clouds(tmp_path):
-    text = "{name: tiles, form: las, points: '*.laz', classes: [a, b], splits: {train: x}}"
+    text = "{name: tiles, form: las, points: '{split}/*.laz', classes: [a, b], splits: {train: x}}"
     read = load_card(write(tmp_path, text), root=tmp_path)
     assert isinstance(read, PointCard)
     assert read.ids_by_value() == {0: 0, 1: 1}  # 255 is a code as any other, not ignored unasked
@@ -179,7 +218,7 @@ def test_the_splits_of_a_pattern_are_listed_once():
     [
         ({"form": "e57"}, r"form must be one of las, ply, .* got 'e57'"),
         ({"points": ""}, r"points must be given for form 'las', as in"),
-        ({"points": "{part}/*.laz"}, r"points must be a folder name.* got '\{part\}/\*\.laz'"),
+        ({"points": "{part}/*.laz"}, r"points must be a pattern of files.* got '\{part\}/\*\.laz'"),
         ({"splits": ["train", "val"]}, r"splits that deal blocks need block"),
         ({"splits": []}, r"splits must map .* or be a list of split names"),
         ({"splits": {"train": [3]}}, r"list of scan names, got \[3\]"),
@@ -191,6 +230,7 @@ def test_the_splits_of_a_pattern_are_listed_once():
         ({"voxel": float("nan")}, r"voxel must be a length in meters above 0, got nan"),
         ({"voxel": True}, r"voxel must be a length in meters above 0, got True"),
         ({"points": "{split}"}, r"points must name files, as in .* got '\{split\}'"),
+        ({"points": "*.laz"}, r"would have no effect, as no pattern has \{split\}"),
         ({"ignore_others": "no"}, r"ignore_others must be true or false, got 'no'"),
         ({"ignore_index": "255"}, r"ignore_index must be an integer >= 0 .* got '255'"),
         ({"groups": ["ground"]}, r"groups must be lists .*, got \['ground'\]"),

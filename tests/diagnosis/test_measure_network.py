@@ -142,7 +142,7 @@ def test_the_center_branch_is_that_of_training(finished_run):
     network = open_network(finished_run)
     branch = network.center_branch()
     best = torch.load(finished_run / "checkpoints" / "best.ckpt", weights_only=True)
-    state = best["state_dict"]
+    state = best["fixed_buffers"]
     assert torch.equal(branch.frame_KD, state["criterion.losses.center_collapse.frame_KD"])
     assert branch.weight == 0.4
 

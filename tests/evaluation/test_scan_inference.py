@@ -16,7 +16,7 @@ from equiseg.data.points.voxels import VoxelBatch
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.image_inference import predict_voxels
 from equiseg.evaluation.scan_files import predict_scan_file
-from equiseg.evaluation.scan_inference import predict_scan, predict_scan_classes
+from equiseg.evaluation.scan_inference import predict_scan_classes
 from equiseg.imbalance import FrequencyGroups
 from equiseg.runs.weights import ModelCard
 
@@ -62,7 +62,7 @@ def scan(tmp_path) -> ScanStore:
 def test_every_point_has_its_own_class(scan, votes, flip):
     model = OfFeatures()
     config = EvaluationConfig(votes=votes, flip=flip)
-    ids_N = predict_scan(model, scan, READING, config)
+    ids_N, _ = predict_scan_classes(model, scan, READING, config)
     assert ids_N.tolist() == scan.features_NC.argmax(1).tolist()
     # 5 m x 4 m in blocks of 2 m; shifted by 0.5, 1 and 1.5 m, more of them are needed.
     blocks = 3 * 2 + (4 * 3 + 3 * 3 + 3 * 3 if votes == 4 else 0)
@@ -89,7 +89,7 @@ def test_probabilities_are_the_mean_of_the_votes(scan, votes):
 
 def test_blocks_are_seen_with_their_margin(scan):
     model = OfFeatures()
-    predict_scan(model, scan, READING, EvaluationConfig())
+    predict_scan_classes(model, scan, READING, EvaluationConfig())
     # The block in the middle: 2 m and 0.5 m on either side in x, and on one side in y.
     assert max(model.voxels) == 30 * 25
     assert sum(model.voxels) > len(scan)
@@ -98,7 +98,7 @@ def test_blocks_are_seen_with_their_margin(scan):
 def test_a_whole_scan_is_one_window(scan):
     model = OfFeatures()
     whole = replace(READING, block=None, margin=0.0)
-    predict_scan(model, scan, whole, EvaluationConfig())
+    predict_scan_classes(model, scan, whole, EvaluationConfig())
     assert model.voxels == [len(scan)]
 
 
@@ -151,6 +151,6 @@ def test_more_than_255_classes_are_written_in_the_order_of_the_file(tmp_path):
     names = tuple(map(str, range(300)))
     card = ModelCard("m", names, ignore_index=999, size=None, groups=groups, scans=reading)
     given = card, tmp_path / "scan.ply", EvaluationConfig(), tmp_path / "cache"
-    read_N3, ids_N = predict_scan_file(Last(), *given)
+    read_N3, ids_N, _ = predict_scan_file(Last(), *given)
     np.testing.assert_allclose(read_N3, xyz_N3, atol=1e-6)
     assert set(ids_N) == {299}

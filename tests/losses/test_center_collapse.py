@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from equiseg.centers.label_sides import label_side
 from equiseg.losses import CenterCollapseLoss, center_collapse, center_loss
+from equiseg.losses.fixed_buffers import fixed_buffers_of
+from equiseg.testing.loss_case import state_of
 from maps import SIZES, LargestTensor, NoWait, accelerator, every_kind_and_preparation
 from reference.slow_center_collapse import center_collapse as slow_center_collapse
 
@@ -44,7 +46,7 @@ def test_equals_the_slow_derivation(options):
     loss = CenterCollapseLoss(K, C, **options)
     features, labels = maps()
     shared = {name: options[name] for name in ("prior", "weight", "scale") if name in options}
-    expected = slow_center_collapse(loss.state_dict(), features, labels, **shared)
+    expected = slow_center_collapse(state_of(loss), features, labels, **shared)
     assert loss(features, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -105,8 +107,8 @@ def test_classes_below_min_count_are_absent():
 def test_construction_is_seeded_and_leaves_the_global_generator_alone(kind):
     def build(**seed):
         if kind == "published":
-            return CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.4).state_dict()
-        return CenterCollapseLoss(K, C, projection=kind, **seed).state_dict()
+            return state_of(CenterCollapseLoss.published(K, C, prior=PRIOR, weight=0.4))
+        return state_of(CenterCollapseLoss(K, C, projection=kind, **seed))
 
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -171,11 +173,15 @@ def test_features_with_other_channels_are_refused():
         loss(*maps())
 
 
-def test_the_state_of_another_seed_is_replaced_by_the_saved_one():
+def test_the_state_of_an_older_checkpoint_replaces_the_one_of_the_arguments():
     saved = CenterCollapseLoss(K, C, projection="frozen", prior=PRIOR)
     other = CenterCollapseLoss(K, C, projection="frozen", prior=PRIOR[::-1], seed=1)
-    assert other(*maps()) != saved(*maps())
-    other.load_state_dict(saved.state_dict())
+    assert saved.state_dict() == {} and other(*maps()) != saved(*maps())
+    older = fixed_buffers_of(saved)
+    assert sorted(older) == ["frame_KD", "log_prior_K", "projection.bias", "projection.weight"]
+    other.load_state_dict(older)
+    with pytest.raises(RuntimeError, match=r"frame_KD has shape \(5, 7\) .* and \(6, 7\) here"):
+        CenterCollapseLoss(K + 1, C).load_state_dict({"frame_KD": older["frame_KD"]})
     torch.testing.assert_close(other(*maps()), saved(*maps()), atol=0, rtol=0)
 
 
@@ -236,5 +242,5 @@ def test_of_many_classes_only_the_present_ones_are_scored(monkeypatch):
         value = loss(features, labels)
         value.backward()
     assert largest.numel == many * dim > present * many
-    expected = slow_center_collapse(loss.state_dict(), features, labels)
+    expected = slow_center_collapse(state_of(loss), features, labels)
     assert value.item() == pytest.approx(expected, rel=1e-5)

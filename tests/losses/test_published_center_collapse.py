@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from equiseg.losses import CenterCollapseLoss, PublishedCenterCollapseLoss
+from equiseg.testing.loss_case import state_of
 from reference.slow_center_collapse import published
 
 K, C = 5, 7
@@ -25,12 +26,13 @@ def test_the_constructor_of_the_headline_loss_builds_it():
     assert isinstance(loss, CenterCollapseLoss)
     assert loss.ignore_index == 9
     direct = PublishedCenterCollapseLoss(K, C, prior=PRIOR, weight=0.8)
-    torch.testing.assert_close(loss.state_dict(), direct.state_dict(), atol=0, rtol=0)
+    torch.testing.assert_close(state_of(loss), state_of(direct), atol=0, rtol=0)
 
 
-def test_the_state_dict_has_the_keys_of_older_checkpoints():
+def test_the_statistics_are_saved_and_older_checkpoints_are_read():
     loss = PublishedCenterCollapseLoss(K, C, prior=PRIOR, weight=0.8)
-    assert sorted(loss.state_dict()) == [
+    assert sorted(loss.state_dict()) == ["reduction.running_mean", "reduction.running_var"]
+    assert sorted(state_of(loss)) == [
         "frame_KD",
         "log_prior_K",
         "projection.bias",
@@ -39,6 +41,9 @@ def test_the_state_dict_has_the_keys_of_older_checkpoints():
         "reduction.running_var",
         "reduction.weight",
     ]
+    other = PublishedCenterCollapseLoss(K, C, prior=PRIOR[::-1], weight=0.8, seed=1)
+    other.load_state_dict(state_of(loss))
+    torch.testing.assert_close(state_of(other), state_of(loss), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_the_published_branch_in_training_with_its_dropout():
     torch.manual_seed(0)
     value = loss(features, labels).item()
     expected = published(
-        loss.state_dict(),
+        state_of(loss),
         features,
         labels,
         prior=PRIOR,
@@ -80,11 +85,11 @@ def test_the_published_branch_in_evaluation_after_training_steps():
     for seed in (1, 2, 3):
         loss(*maps(seed))
     features, labels = maps()
-    before = {name: tensor.clone() for name, tensor in loss.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in state_of(loss).items()}
     value = loss.eval()(features, labels).item()
     expected = published(before, features, labels, prior=PRIOR, weight=0.8, training=False)
     assert value == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(loss.state_dict(), before, atol=0, rtol=0)
+    torch.testing.assert_close(state_of(loss), before, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

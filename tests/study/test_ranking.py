@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import friedmanchisquare
 
 from equiseg.study.interval import Interval
 from equiseg.study.ranking import (
@@ -21,7 +22,11 @@ def test_equal_scores_share_their_rank():
 
 
 def test_friedman_on_the_worked_example_of_demsar():
-    """JMLR 2006, table 6: ranks 3.143, 2.000, 2.893, 1.964 on 14 sets, chi2 9.28, F 3.69."""
+    """JMLR 2006, table 6: ranks 3.143, 2.000, 2.893, 1.964 on 14 sets.
+
+    Without the correction for ties chi2 is 9.28 and F 3.69, as there; with it chi2 is 10.23, as in
+    scipy.
+    """
     scores = [
         [0.763, 0.768, 0.771, 0.798],
         [0.599, 0.591, 0.590, 0.569],
@@ -40,13 +45,22 @@ def test_friedman_on_the_worked_example_of_demsar():
     ]
     assert mean_ranks(scores) == pytest.approx([3.143, 2.000, 2.893, 1.964], abs=5e-4)
     statistic, p = friedman(scores)
-    assert statistic == pytest.approx(3.69, abs=0.01)
-    assert 0.01 < p < 0.05
+    chi2 = friedmanchisquare(*np.array(scores).T).statistic
+    assert chi2 == pytest.approx(10.23, abs=0.01)
+    assert statistic == pytest.approx(13 * chi2 / (14 * 3 - chi2)) and 0.01 < p < 0.05
     assert friedman([list(range(11))] * 3) == (math.inf, math.factorial(11) ** -2)
     assert friedman([[1, 2], [1, 2]]) == (math.inf, 0.5)  # by chance every other time
     assert friedman([[3, 2, 1], [1, 2, 3]]) == (0.0, 1.0)
+    assert friedman([[1, 1], [0, 0]]) == (0.0, 1.0)  # all tie
+    assert friedman([[1, 1, 2], [1, 1, 2]]) == (math.inf, pytest.approx(1 / 3))
     with pytest.raises(ValueError, match=r"two tasks and two methods at least, got \(1, 3\)"):
         friedman([[3, 2, 1]])
+
+
+def test_friedman_without_ties_is_the_form_of_demsar():
+    scores = np.random.default_rng(0).random((5, 6))
+    chi2 = 12 * 5 / (6 * 7) * ((np.array(mean_ranks(scores.tolist())) ** 2).sum() - 6 * 49 / 4)
+    assert friedman(scores.tolist())[0] == pytest.approx(4 * chi2 / (5 * 5 - chi2))
 
 
 def test_critical_differences_match_the_table_of_demsar():

@@ -1,5 +1,6 @@
 """The memory of a run is that of its training, whatever the process held before."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -7,16 +8,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from equiseg.training import callbacks
-from equiseg.training.callbacks import PeakMemory
+from equiseg.training.callbacks import PeakMemory, ValidationTable
 
 MB = 2**20
 TRAINER = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")))
 FIT_OF_300_MB = f"""
 from types import SimpleNamespace
 import torch
-from equiseg.training.callbacks import PeakMemory
+from rich.console import Console
+from equiseg.training.callbacks import PeakMemory, ValidationTable
 
 trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")))
 ones = lambda megabytes: torch.ones(megabytes * {MB}, dtype=torch.uint8)
@@ -50,3 +53,20 @@ def test_without_linux_the_whole_process_counts_and_the_result_says_so(
     assert memory.of == "process"
     if sys.platform != "win32":
         assert memory.peak_bytes > 50 * MB  # Python and torch alone take more
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_lines_of_scores_fit_the_width(width: int):
+    parts = ("cross_entropy", "center_collapse", "region_rebalance", "prototype_contrast")
+    values = {f"loss/{name}": 1.0 for name in parts} | {"loss": 4.0}
+    values |= {f"val/{name}": 0.5 for name in ("miou", "head", "common", "tail")}
+    trainer = SimpleNamespace(is_global_zero=True, callback_metrics=values, current_epoch=99)
+    text = io.StringIO()
+    table = ValidationTable(Console(file=text, width=width))
+    table.on_validation_end(trainer, None)
+    table.on_train_epoch_end(trainer, None)
+    header, row = text.getvalue().splitlines()
+    assert len(header) <= width
+    assert len(row.split()) == len(header.split())
+    assert {"loss", "mIoU", "tail"} <= set(header.split())
+    assert ("prototype_contrast" in header) == (width == 200)

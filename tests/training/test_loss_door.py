@@ -11,6 +11,7 @@ from torch import nn
 
 from equiseg import losses
 from equiseg.imbalance import ClassStatistics
+from equiseg.testing.loss_case import state_of
 from equiseg.training.config import TrainConfig
 from equiseg.training.criterion import build_criterion
 from equiseg.training.methods import absolute_method, loss_names, parse_method
@@ -62,7 +63,7 @@ def trained(method, share):
     parts = criterion.train()(classifier(features), features, labels)
     sum(parts.values()).backward()
     frozen = not any(parameter.requires_grad for parameter in classifier.parameters())
-    state = [*criterion.state_dict().values(), classifier.weight.detach()]
+    state = [*state_of(criterion).values(), classifier.weight.detach()]
     return [*parts.values()], features.grad, frozen, state
 
 

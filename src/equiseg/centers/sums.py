@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from equiseg.centers.label_sides import LabelSide
@@ -86,37 +85,65 @@ def sparse_sums(features: Tensor, side: LabelSide) -> Tensor:
 
 
 class _SparseSums(torch.autograd.Function):
-    """The product S f and its backward S^T g, without a dense S and without a resized f."""
+    """The product S f without a dense S and without a resized f."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, side: LabelSide) -> Tensor:
         maps_BDU = features.flatten(2)
         ctx.side, ctx.shape = side, features.shape
         ctx.like = torch.empty_like(maps_BDU, device="meta")
-        dtype = sum_dtype(features)
-        sums_KD = features.new_zeros(len(side.counts_K), maps_BDU.shape[1], dtype=dtype)
-        for image, cells, classes_C, weights_CU in _tiles(side, maps_BDU.shape, dtype):
-            if len(classes_C):
-                tile_UD = maps_BDU[image, :, cells].T.to(dtype)
-                sums_KD.index_add_(0, classes_C, weights_CU @ tile_UD)
+        sums_KD = _summed_tiles(maps_BDU, side)
+        if not sums_KD.isfinite().all():  # zero times infinity is NaN: leave unlabelled cells out
+            sums_KD = _summed_tiles(maps_BDU.masked_fill(~_labelled(side, maps_BDU), 0), side)
         return sums_KD
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
-        gradient_KD = gradients[0]
+        maps: Tensor = _SpreadSums.apply(gradients[0], ctx.side, ctx.like, ctx.shape)  # type: ignore[no-untyped-call]
+        return maps, None
+
+
+class _SpreadSums(torch.autograd.Function):
+    """The product S^T g. As a function of its own, it has second derivatives, too."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, gradient_KD: Tensor, side: LabelSide, like: Tensor, shape: torch.Size
+    ) -> Tensor:
+        ctx.side = side
         # In the layout of the flat maps, not of the features: a transposed map has no flat view.
-        maps_BDU = torch.empty_like(ctx.like, device=gradient_KD.device)
-        for image, cells, classes_C, weights_CU in _tiles(
-            ctx.side, maps_BDU.shape, gradient_KD.dtype
-        ):
+        maps_BDU = torch.empty_like(like, device=gradient_KD.device)
+        for image, cells, classes_C, weights_CU in _tiles(side, maps_BDU.shape, gradient_KD.dtype):
             tile_DU = maps_BDU[image, :, cells]
             rows_DC = gradient_KD[classes_C].T
             if tile_DU.dtype == gradient_KD.dtype:
                 torch.mm(rows_DC, weights_CU, out=tile_DU)
             else:
                 tile_DU.copy_(rows_DC @ weights_CU)
-        return maps_BDU.view(ctx.shape), None
+        return maps_BDU.view(shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None, None]:
+        sums_KD: Tensor = _SparseSums.apply(gradients[0], ctx.side)  # type: ignore[no-untyped-call]
+        return sums_KD, None, None, None
+
+
+def _summed_tiles(maps_BDU: Tensor, side: LabelSide) -> Tensor:
+    dtype = sum_dtype(maps_BDU)
+    sums_KD = maps_BDU.new_zeros(len(side.counts_K), maps_BDU.shape[1], dtype=dtype)
+    for image, cells, classes_C, weights_CU in _tiles(side, maps_BDU.shape, dtype):
+        if len(classes_C):
+            tile_UD = maps_BDU[image, :, cells].T.to(dtype)
+            sums_KD.index_add_(0, classes_C, weights_CU @ tile_UD)
+    return sums_KD
+
+
+def _labelled(side: LabelSide, maps_BDU: Tensor) -> Tensor:
+    """(B, 1, U) bool, whether a cell has a label."""
+    batch, _, cells = maps_BDU.shape
+    labelled = torch.zeros(batch * cells, dtype=torch.bool)
+    labelled[side.cell_E.long()] = True
+    return labelled.view(batch, 1, cells)
 
 
 def _tiles(
@@ -175,7 +202,10 @@ def _sums_by_blocks(
     """Multiply by the weights of one block of classes at a time; backward recomputes them."""
 
     def block(maps_BDU: Tensor, first: int, last: int) -> Tensor:
-        return torch.bmm(weights_of(first, last), maps_BDU.transpose(1, 2)).sum(0)
+        weights = weights_of(first, last)
+        # Zero times infinity is NaN: a cell without these classes may hold anything.
+        maps_BDU = torch.where(weights.any(1, keepdim=True), maps_BDU, 0)
+        return torch.bmm(weights, maps_BDU.transpose(1, 2)).sum(0)
 
     cells = max(1, maps_BDU.shape[0] * maps_BDU.shape[2])
     size = max(1, _BLOCK_VALUES // cells)

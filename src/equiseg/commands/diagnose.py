@@ -24,6 +24,7 @@ MAIN_OPTIONS = {
     "network": ("run", "baseline", "loader", "layer"),
     "data": ("data", "root", "split", "samples"),
     "results": ("out", "json"),
+    "run": ("threads",),
 }
 
 
@@ -51,7 +52,6 @@ def diagnose(
         DataError: If the data cannot be used.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from equiseg.commands.draw_page import draw_page
     from equiseg.diagnosis.example_panels import example_panels
@@ -62,7 +62,10 @@ def diagnose(
     from equiseg.records.record_files import write_record
     from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
     from equiseg.runs.progress_bar import tracked
+    from equiseg.runs.terminal import folder_line
+    from equiseg.runs.threads import use_threads
 
+    use_threads(options.threads)
     run = Path(run)
     console = Console(stderr=options.json)
     if options.out is not None:
@@ -91,7 +94,7 @@ def diagnose(
         panels.save(out / EXAMPLES)
     page = draw_page(out)
     if not options.json:
-        console.print(f"page: [bold]{escape(str(page))}[/bold]")
+        console.print(folder_line("page: ", page))
 
 
 def _making(run: Path, opened: OpenedDiagnosis, options: DiagnoseOptions) -> dict[str, Any]:
@@ -179,32 +182,33 @@ def show(networks: Mapping[str, DiagnosisRecord], console: Console) -> None:
         console: Where to print.
     """
     from equiseg.report.diagnosis.wording import ledes, rare_confusions
+    from equiseg.runs.terminal import as_is
 
     console.print(_measure_table(networks))
     *_, (name, record) = networks.items()
     console.print(_pair_table(name, record))
     for line in (*rare_confusions(record, ("tail",)), *ledes(networks)):
-        console.print(line, highlight=False, markup=False)
+        console.print(as_is(line), highlight=False)
 
 
 def _measure_table(networks: Mapping[str, DiagnosisRecord]) -> Table:
     """Collapse measures, scores and correlations; a column for each network and group."""
-    from rich.markup import escape
     from rich.table import Table
 
     from equiseg.commands.tables import GROUP_STYLE, percent
     from equiseg.metrics.catalogue import MEASURES
     from equiseg.report.wording import number
+    from equiseg.runs.terminal import as_is
 
     *_, (name, record) = networks.items()
     numbers = {n: d.numbers for n, d in networks.items()}
     groups = record.group_numbers
     of = f"; {', '.join(groups)} of {name}" if len(numbers) > 1 else ""
-    title = f"0 at collapse, but for cosine, margin and agreement{escape(of)}"
-    table = Table(title=f"neural collapse [dim]({title})[/dim]")
+    title = as_is(f"neural collapse (0 at collapse, but for cosine, margin and agreement{of})")
+    table = Table(title=title)
     table.add_column("")
     for column in numbers:
-        table.add_column(escape(column), justify="right", style="bold" if column == name else None)
+        table.add_column(as_is(column), justify="right", style="bold" if column == name else None)
     for group in groups:
         table.add_column(group, justify="right", style=GROUP_STYLE[group])
     own = ("largest_cosine", "margin", "nearest_center_agreement")
@@ -228,19 +232,19 @@ def _measure_table(networks: Mapping[str, DiagnosisRecord]) -> Table:
 
 def _pair_table(name: str, record: DiagnosisRecord) -> Table:
     """The closest pairs of classes and their confusions."""
-    from rich.markup import escape
     from rich.table import Table
 
     from equiseg.commands.tables import percent
     from equiseg.report.wording import number
+    from equiseg.runs.terminal import as_is
 
-    pairs = Table(title=f"{escape(name)}: classes with the closest centers")
+    pairs = Table(title=as_is(f"{name}: classes with the closest centers"))
     pairs.add_column("class")
     pairs.add_column("and")
     for column in ("cosine", "first as second", "second as first"):
         pairs.add_column(column, justify="right")
     for first, second, cosine, *mistaken in record.pairs[:8]:
-        classes = (escape(record.classes[k]) for k in (first, second))
+        classes = (as_is(record.classes[k]) for k in (first, second))
         shares = (f"{percent(share)} %" for share in mistaken)
         pairs.add_row(*classes, number(cosine, 1, 2), *shares)
     return pairs

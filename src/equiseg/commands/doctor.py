@@ -16,7 +16,7 @@ POSITIONAL = ("data",)
 MAIN_OPTIONS = {
     "data": ("data", "root"),
     "training": ("model", "batch_size", "min_count", "min_images"),
-    "run": ("num_workers", "json"),
+    "run": ("num_workers", "threads", "json"),
 }
 _STYLE = {"error": "bold red", "warning": "yellow", "hint": "blue"}
 
@@ -33,6 +33,7 @@ class DoctorOptions:
         min_images: Classes in fewer training images are called rare.
         num_workers: Worker processes that read; 0 reads in this one.
         json: Print the findings as JSON and nothing else.
+        threads: CPU threads. None takes all cores.
     """
 
     root: str | None = None
@@ -42,6 +43,7 @@ class DoctorOptions:
     min_images: int = 10
     num_workers: int = 0
     json: bool = False
+    threads: int | None = None
 
 
 def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
@@ -65,7 +67,9 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
     from equiseg.data.doctor import PlannedTraining, by_severity, examine, open_splits
     from equiseg.data.sources import find_source
     from equiseg.runs.progress_bar import tracked
+    from equiseg.runs.threads import use_threads
 
+    use_threads(options.threads)
     shown = partial(tracked, console=Console(stderr=True))
     source = find_source(DataConfig(card=data, root=options.root))
     splits, findings = open_splits(source, shown)
@@ -100,17 +104,18 @@ def show(data: str, findings: Sequence[Finding]) -> None:
     from rich.text import Text
 
     from equiseg.data.doctor import SEVERITIES
+    from equiseg.runs.terminal import as_is
 
     console = Console()
     table = Table.grid(padding=(0, 1))
     for finding in findings:
-        said = Text.assemble((finding.subject, "bold"), ": ", finding.seen)
+        said = Text.assemble(as_is(finding.subject, "bold"), ": ", as_is(finding.seen))
         table.add_row(Text(finding.severity, _STYLE[finding.severity]), said)
-        table.add_row("", Text(f"→ {finding.advice}", "dim"))
+        table.add_row("", as_is(f"→ {finding.advice}", "dim"))
     console.print(table)
     counts = {s: sum(finding.severity == s for finding in findings) for s in SEVERITIES}
     total = ", ".join(f"{n} {s}{'s' * (n != 1)}" for s, n in counts.items() if n)
-    console.print(Text(f"{data}: {total or 'no problem was found'}"))
+    console.print(as_is(f"{data}: {total or 'no problem was found'}"))
 
 
 def _features(model: str | None, data: Any) -> int:

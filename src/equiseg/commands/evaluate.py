@@ -11,7 +11,7 @@ from typing import Any
 from equiseg.evaluation.config import EvaluationConfig
 
 MAIN_OPTIONS = {
-    "run": ("run", "split", "root", "out"),
+    "run": ("run", "split", "root", "out", "threads"),
     "prediction": (
         "evaluation.flip",
         "evaluation.scales",
@@ -28,6 +28,7 @@ def evaluate(
     root: str | None = None,
     evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
     out: Path | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Score a trained network on a split of its data set.
 
@@ -38,6 +39,7 @@ def evaluate(
         evaluation: How images or scans are predicted; each whole and once by default. Windows,
             mirror images and several scales cost time and usually help.
         out: File to write the scores to, as JSON.
+        threads: CPU threads. None takes all cores.
 
     Returns:
         The scores: IoU and accuracy of each class and their means, as the file holds them.
@@ -53,10 +55,13 @@ def evaluate(
     from equiseg.evaluation.scoring import evaluate as score
     from equiseg.evaluation.scoring import evaluation_record
     from equiseg.runs.progress_bar import tracked
+    from equiseg.runs.threads import use_threads
     from equiseg.runs.weights import load_weights
     from equiseg.training.config_file import read_config
     from equiseg.training.opened_data import scan_reading
+    from equiseg.whole_files import replace_text
 
+    use_threads(threads)
     run = Path(run)
     console = Console()
     config = read_config(run / "config.yaml")
@@ -83,7 +88,5 @@ def evaluate(
     groups = {name: list(ids) for name, ids in card.groups}
     console.print(score_table(record, list(card.classes), groups, split, unit))
     if out is not None:
-        out = Path(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        replace_text(Path(out), json.dumps(record, indent=1))
     return record

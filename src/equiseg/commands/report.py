@@ -25,10 +25,15 @@ def report(folder: Path, out: Path | None = None) -> Path:
             known.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from equiseg.commands.draw_page import draw_page
+    from equiseg.runs.terminal import as_is, folder_line
 
-    page = draw_page(Path(folder), None if out is None else Path(out))
-    Console().print(f"page: [bold]{escape(str(page))}[/bold]")
+    console = Console()
+
+    def tell(text: str) -> None:
+        console.print(as_is(text, "yellow"))
+
+    page = draw_page(Path(folder), None if out is None else Path(out), tell)
+    console.print(folder_line("page: ", page))
     return page

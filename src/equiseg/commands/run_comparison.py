@@ -19,12 +19,13 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.text import Text
 
 from equiseg.commands.tables import comparison_table
+from equiseg.foreign_files import printable
 from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT
 from equiseg.report.wording import count
+from equiseg.runs.terminal import as_is, folder_line
 from equiseg.study.parallel_runs import Report, reason_of
 from equiseg.study.plan import Plan
 from equiseg.study.record import Study
@@ -42,9 +43,14 @@ def run_comparison(plan: Plan, jobs: int, command: str) -> None:
     """
     first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
+
+    def tell(text: str) -> None:
+        console.print(as_is(text, "yellow"))
+
     with _bars(console, plan.out) as report:
-        study = run_study(plan, jobs, report, command)
+        study = run_study(plan, jobs, report, command, tell)
     if first:
         _show_failed_trials(plan, study, console)
         _show_and_draw(plan, study, console)
@@ -58,7 +64,7 @@ def _show_failed_trials(plan: Plan, study: Study, console: Console) -> None:
                 ended = (folder / RESULT).is_file()
                 reason = f"it has no {plan.select} on val" if ended else reason_of(folder)
                 text = f"not chosen: {trial.changes}: {reason} ({folder})"
-                console.print(Text(text, style="yellow"))
+                console.print(as_is(text, "yellow"))
 
 
 def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
@@ -71,17 +77,19 @@ def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:
     save_rows(out, study)
     for name, comparison in study.comparisons.items():
         if len(study.comparisons) > 1:
-            console.rule(escape(name))
+            console.rule(as_is(name))
         console.print(comparison_table(comparison))
         if not console.is_terminal:
             console.print("diagnosing the networks of the first seed and drawing the page")
         with console.status("diagnosing the networks of the first seed"):
-            record_networks(out / name, comparison)
+            problem = record_networks(out / name, comparison)
+        if problem:
+            console.print(as_is(f"no examples and no centers are shown: {problem}", "yellow"))
     with console.status("drawing the pages"):
         page = draw_page(out)
     if page.name != UNNAMED_PAGE:
         (out / UNNAMED_PAGE).unlink(missing_ok=True)  # of an earlier comparison in this folder
-    console.print(f"page: [bold]{escape(str(page))}[/bold]")
+    console.print(folder_line("page: ", page))
 
 
 @contextmanager
@@ -98,7 +106,7 @@ def _bars(console: Console, out: Path) -> Iterator[Callable[[int], Report]]:
                 console.print(f"training {count(total, 'run')}")
 
             def show(folder: Path, share: float) -> None:
-                name = escape(str(folder.relative_to(out)))
+                name = escape(printable(folder.relative_to(out)))
                 if folder not in bars:
                     bars[folder] = progress.add_task(name, total=100, visible=share < 1)
                 progress.update(bars[folder], completed=round(100 * share), visible=share < 1)

@@ -22,11 +22,12 @@ POSITIONAL = ("data",)
 MAIN_OPTIONS = {
     "data": ("data", "root", "split", "ignore_values"),
     "results": ("out", "json"),
-    "counting": ("batch_size", "num_workers"),
+    "counting": ("batch_size", "num_workers", "threads"),
 }
 RENAMED = {"scenes": "pictures", "rooms": "scans", "num_scenes": "num_samples"}
 _BATCH_SIZE = 8  # as in training
 _UNFINISHED = "counting.json"
+_SHOWN_ROWS = 200  # at both ends of a table that is too long for a terminal
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class StatsOptions:
         pictures: The built-in pictures.
         scans: The built-in scans.
         num_samples: Number of built-in pictures or scans to count.
+        threads: CPU threads. None takes all cores.
 
     Raises:
         ValueError: If a number is too small.
@@ -61,6 +63,7 @@ class StatsOptions:
     pictures: PicturesConfig = field(default_factory=PicturesConfig)
     scans: ScansConfig = field(default_factory=ScansConfig)
     num_samples: int = 400
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         least = {"batch_size": 1, "num_workers": 0, "num_samples": 1}
@@ -89,15 +92,17 @@ def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
         ValueError: If an option does not apply to these data.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from equiseg.commands.command_text import command_text
     from equiseg.records.data_statistics import STATISTICS, DataStatistics
     from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
+    from equiseg.runs.terminal import folder_line
+    from equiseg.runs.threads import use_threads
 
     out = None if options.out is None else Path(options.out)
     if out is not None:
         check_outcome(out, Outcome.COUNTS)
+    use_threads(options.threads)
     path = Path(data)
     if path.suffix in (".csv", ".json"):
         profile = _counted_before(path, options)
@@ -118,38 +123,48 @@ def stats(data: str, options: StatsOptions = StatsOptions()) -> None:
         page = draw_page(out)
         (out / _UNFINISHED).unlink(missing_ok=True)
         if not options.json:
-            Console().print(f"page: [bold]{escape(str(page))}[/bold]")
+            Console().print(folder_line("page: ", page))
 
 
 def show(data: DataStatistics, console: Console) -> None:
     """Print the counts."""
     from equiseg.report.dataset.wording import caveats, ledes
+    from equiseg.runs.terminal import as_is
 
     console.print(class_table(data))
     console.print(level_table(data))
     for line in (*ledes(data), *caveats(data)):
-        console.print(line, highlight=False, markup=False)
+        console.print(as_is(line), highlight=False)
 
 
 def class_table(data: DataStatistics) -> Table:
     """Every class with its counts, the most frequent first."""
-    from rich.markup import escape
     from rich.table import Table
 
     from equiseg.commands.tables import GROUP_STYLE
     from equiseg.report.dataset.wording import share
+    from equiseg.report.wording import number
+    from equiseg.runs.terminal import as_is
 
     levels = [level.name for level in data.levels]
     where = f"{data.title}, {data.split}" if data.split else data.title
     samples = f"{data.num_samples:,} {data.sample}s"
-    table = Table(title=f"{escape(where)}: {samples}, most frequent class first")
+    table = Table(title=as_is(f"{where}: {samples}, most frequent class first"))
     table.add_column("class")
     for column in ("group", "share", *levels):
         table.add_column(column, justify="right")
-    for row in data.class_rows:
-        counts = [f"{row[n]:.3f}" if n == "centers" else f"{row[n]:,}" for n in levels]
+    rows = data.class_rows
+    rest = len(rows) - 2 * _SHOWN_ROWS
+    for place, row in enumerate(rows):
+        if rest > _SHOWN_ROWS and place == _SHOWN_ROWS:
+            table.add_row(
+                f"... {rest:,} more: --out writes all of them", "", "", *[""] * len(levels)
+            )
+        if rest > _SHOWN_ROWS and _SHOWN_ROWS <= place < len(rows) - _SHOWN_ROWS:
+            continue
+        counts = [number(row[n], 1, 3) if n == "centers" else f"{row[n]:,}" for n in levels]
         style = GROUP_STYLE[row["group"]]
-        table.add_row(escape(row["name"]), row["group"], share(row["share"]), *counts, style=style)
+        table.add_row(as_is(row["name"]), row["group"], share(row["share"]), *counts, style=style)
     return table
 
 

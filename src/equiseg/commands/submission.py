@@ -25,8 +25,8 @@ def submission(folder: Path, root: Path, split: str = "test") -> None:
 
     from equiseg.data.errors import DataError
     from equiseg.data.points.formats.scannet_submission import check_submission
+    from equiseg.runs.terminal import as_is
 
     if problems := check_submission(Path(folder), Path(root), split):
         raise DataError.listing(f"{folder}: cannot be submitted", problems)
-    text = f"{folder}: complete, and every line is an id of the benchmark"
-    Console().print(text, markup=False)
+    Console().print(as_is(f"{folder}: complete, and every line is an id of the benchmark"))

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from equiseg.metrics.catalogue import MEASURES, SCORES, SUMMARY
+from equiseg.runs.terminal import as_is
 from equiseg.study.comparison import Comparison
 from equiseg.study.interval import Interval
 
@@ -31,7 +32,7 @@ def score_table(
     for group, ids in groups.items():
         for k in ids:
             values = percent(scores["iou"][k]), percent(scores["accuracy"][k])
-            table.add_row(classes[k], group, *values, style=GROUP_STYLE[group])
+            table.add_row(as_is(classes[k]), group, *values, style=GROUP_STYLE[group])
     table.add_section()
     for group in groups:
         label = f"mean of {scores[f'num_{group}']}"
@@ -58,7 +59,7 @@ def comparison_table(comparison: Comparison) -> Table:
     )
     table.add_column("")
     for name in comparison.runs:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(as_is(name), justify="right", overflow="fold")
     for metric in comparison.metrics:
         row = metric_cells(comparison, metric)
         name = SCORES[metric].label.format(unit=comparison.unit)
@@ -68,7 +69,7 @@ def comparison_table(comparison: Comparison) -> Table:
     for group, ids in comparison.groups.items():
         for k in ids:
             row = class_cells(comparison, k)
-            table.add_row(comparison.classes[k], *row, style=GROUP_STYLE[group])
+            table.add_row(as_is(comparison.classes[k]), *row, style=GROUP_STYLE[group])
     table.add_section()
     for measure in SUMMARY:
         row = [spread(comparison.collapse_values(name, measure), 1) for name in comparison.runs]

@@ -36,13 +36,15 @@ def train(config: TrainConfig, out: Path, page: bool = True) -> dict[str, Any]:
             run of another configuration.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from equiseg.commands.command_text import command_text
     from equiseg.commands.tables import score_table
     from equiseg.ranks import Launch
+    from equiseg.runs.parent_watch import end_with_parent
+    from equiseg.runs.terminal import as_is, folder_line
     from equiseg.training.run import train as run
 
+    end_with_parent()
     first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
     out = Path(out)
@@ -57,9 +59,9 @@ def train(config: TrainConfig, out: Path, page: bool = True) -> dict[str, Any]:
                 result.get("unit", "pixel"),
             )
             console.print(score_table(*shown))
-    console.print(f"weights and results are in [bold]{escape(str(out))}[/bold]")
+    console.print(folder_line("weights and results are in ", out))
     if first and page:
-        console.print(_page(out), markup=False, highlight=False)
+        console.print(as_is(_page(out)), highlight=False)
     run_folder = quote(str(out))
     next_commands = (
         f"equiseg evaluate --run {run_folder} --split {'test' if 'test' in result else 'val'}",

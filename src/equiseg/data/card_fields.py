@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from equiseg.data.name_patterns import pattern_fields
+from equiseg.data.split_lists import repeated
+from equiseg.foreign_files import short
+
 SHOWN = 5  # wrong values in a message
+
+
+def shown(value: object) -> str:
+    """A value for a message, as Python writes it, at most 80 characters."""
+    return short(repr(value))
 
 
 def length_problems(field_name: str, value: object, *, or_zero: bool = False) -> Iterator[str]:
@@ -14,44 +23,108 @@ def length_problems(field_name: str, value: object, *, or_zero: bool = False) ->
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (number and 0 <= value < math.inf and (or_zero or value > 0)):  # type: ignore[operator]
         least = "" if or_zero else " above 0"
-        yield f"{field_name} must be a length in meters{least}, got {value!r:.80}"
+        yield f"{field_name} must be a length in meters{least}, got {shown(value)}"
 
 
-def group_problems(groups: object, classes: Any) -> Iterator[str]:
-    """Groups must list every class exactly once under head, common and tail."""
+def text_problems(field_name: str, value: object, *, optional: bool = False) -> Iterator[str]:
+    """A field must be a text; None is valid with ``optional``."""
+    if not isinstance(value, str) and not (optional and value is None):
+        yield f"{field_name} must be a text, got {shown(value)}; put it in quotes"
+
+
+def group_problems(groups: object, classes: Any, ignored: Any) -> Iterator[str]:
+    """Groups must list every class that is not ignored once under head, common and tail."""
     if (
         not isinstance(groups, Mapping)
         or set(groups) != {"head", "common", "tail"}
         or any(not_all(str, names) for names in groups.values())
     ):
-        yield f"groups must be lists of names under head, common and tail, got {groups!r:.80}"
+        yield f"groups must be lists of names under head, common and tail, got {shown(groups)}"
         return
     names = [name for group in groups.values() for name in group]
     known = classes.values() if isinstance(classes, Mapping) else classes
-    if not isinstance(classes, str) and sorted(names) != sorted(set(known)):
-        odd = sorted(set(names) ^ set(known)) or "repeated names"
-        yield f"groups must hold every class exactly once, got {odd} in one list only"
+    if isinstance(classes, str) or not_all(str, list(known)) or not_all(str, ignored):
+        return  # said already, or known only from a file
+    wanted = set(known) - set(ignored)
+    if sorted(names) != sorted(wanted):
+        odd = sorted(set(names) ^ wanted) or "repeated names"
+        yield f"groups must hold every class exactly once, got {shown(odd)} in one list only"
 
 
-def pattern_problems(field_name: str, pattern: object) -> Iterator[str]:
+def pattern_problems(
+    field_name: str, pattern: object, what: str = "folder name, with or without {split}"
+) -> Iterator[str]:
     """A pattern of files or folders may contain ``{split}`` and no other placeholder."""
     try:
-        pattern.format(split="")  # type: ignore[attr-defined]
-    except (AttributeError, LookupError, ValueError):
-        yield f"{field_name} must be a folder name, with or without {{split}}, got {pattern!r}"
+        fits = isinstance(pattern, str) and set(pattern_fields(pattern)) <= {"split"}
+    except ValueError:
+        fits = False
+    if not fits:
+        yield f"{field_name} must be a {what}, got {shown(pattern)}"
+
+
+def file_pattern_problems(image: object, annotation: object) -> Iterator[str]:
+    """Patterns of images and masks must have the same fields in braces, one of them ``{name}``."""
+    fields = []
+    for field_name, pattern in (("image", image), ("annotation", annotation)):
+        try:
+            if not isinstance(pattern, str):
+                raise ValueError("it is no text")  # noqa: TRY004 - told with the others
+            found = pattern_fields(pattern)
+            if "name" not in found:
+                raise ValueError("it has no {name}")
+            if "}{" in pattern.replace("}}", ""):
+                raise ValueError("two fields need a text or a / between them")
+        except ValueError as error:
+            yield (
+                f"{field_name} must be a pattern such as '{{split}}/{{name}}.png', got "
+                f"{shown(pattern)}: {error}"
+            )
+        else:
+            fields.append(set(found) - {"split"})
+    if len(fields) == 2 and fields[0] != fields[1]:
+        only = sorted(fields[0] ^ fields[1])
+        yield (
+            "image and annotation must have the same names in braces (a pair has the same texts "
+            f"there), got {shown(only)} in one only"
+        )
 
 
 def split_problems(splits: object, kind: str) -> Iterator[str]:
-    """Splits must map names to folders or to lists of image or scan names."""
+    """Splits must map names to folders or to lists of image or scan names, each name once."""
     if not isinstance(splits, Mapping) or not splits:
-        yield f"splits must map split names to folders or lists of {kind} names, got {splits!r}"
+        yield (
+            f"splits must map split names to folders or lists of {kind} names, got {shown(splits)}"
+        )
         return
+    if wrong := not_all(str, list(splits)):
+        yield f"splits must have names such as train, val and test, got {shown(wrong)}"
     for split, chosen in splits.items():
-        if not isinstance(chosen, str) and (wrong := not_all(str, chosen)):
+        if isinstance(chosen, str):
+            continue
+        if wrong := not_all(str, chosen):
             yield (
-                f"splits: {split} must be a folder name or a list of {kind} names, got "
-                f"{wrong}; put names that look like numbers in quotes"
+                f"splits: {short(split)} must be a folder name or a list of {kind} names, got "
+                f"{shown(wrong)}; put names that look like numbers in quotes"
             )
+        elif twice := repeated(chosen):
+            yield (
+                f"splits: {short(split)} lists {len(twice)} name(s) more than once: "
+                f"{shown(twice[:SHOWN])}; list each once"
+            )
+
+
+def unused_split_problems(splits: object, patterns: Sequence[object]) -> Iterator[str]:
+    """The text of a split must be in a pattern, or several splits have the same files."""
+    if not isinstance(splits, Mapping) or len(splits) < 2:
+        return
+    unused = {split: text for split, text in splits.items() if isinstance(text, str)}
+    if unused and not any("{" in str(text) for text in patterns):
+        yield (
+            f"splits: {shown(unused)} would have no effect, as no pattern has {{split}}: write "
+            "{split} where the folders of the splits differ, or give each split the list of its "
+            "names or a text file of them (.txt)"
+        )
 
 
 def not_all(kind: type, values: object) -> list[Any]:

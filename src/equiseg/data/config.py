@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from equiseg.data.images.config import AugmentConfig
+from equiseg.data.images.config import AugmentConfig, check_size
 from equiseg.data.points.config import PointAugmentConfig, PointCropConfig
 from equiseg.data.sampling_config import SamplingConfig
 from equiseg.data.synthetic.config import OLD_NAMES, SyntheticConfig
 from equiseg.dotted_names import absolute_name
+from equiseg.foreign_files import short
+
+_MOST_WORKERS = 1024
+_MOST_CACHE_GB = 100_000
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,22 @@ class DataConfig:
     cache_gb: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.size is not None and min(self.size) < 1:
-            raise ValueError(f"data.size must be (H, W) of at least 1 pixel, got {self.size}")
+        if self.size is not None:
+            check_size("data.size", self.size)
         if Path(self.card).suffix in (".yaml", ".yml"):
             # A run must find its card again when it is evaluated from another folder.
             card = str(Path(self.card).resolve())
         else:
             card = absolute_name(OLD_NAMES.get(self.card, self.card))
         object.__setattr__(self, "card", card)
-        if self.num_workers < 0 or self.cache_gb < 0:
+        if not 0 <= self.num_workers <= _MOST_WORKERS:
             raise ValueError(
-                f"data.num_workers and data.cache_gb must be >= 0, got {self.num_workers} and "
-                f"{self.cache_gb}"
+                f"data.num_workers must be 0 to {_MOST_WORKERS}, got {short(self.num_workers)}"
+            )
+        if not 0 <= self.cache_gb <= _MOST_CACHE_GB:
+            raise ValueError(
+                f"data.cache_gb must be 0 to {_MOST_CACHE_GB:,} gigabytes, got "
+                f"{short(self.cache_gb)}"
             )
         if self.sampling.by != "turn" and self.points.crop.rare == 1:
             raise ValueError(

@@ -1,6 +1,7 @@
 """DataError: the problems of a data set, listed by file name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from equiseg.foreign_files import FileError
 
@@ -8,7 +9,15 @@ _MOST_LINES = 20
 
 
 class DataError(FileError):
-    """A data set cannot be used as it is; the message names the files and the cure."""
+    """A data set cannot be used as it is; the message names the files and the cure.
+
+    Attributes:
+        problems: Each as "FILE: problem", where the message lists several.
+        unforeseen: The first error behind them that nobody foresaw; its traceback is saved.
+    """
+
+    problems: tuple[str, ...] = ()
+    unforeseen: Exception | None = None
 
     @classmethod
     def listing(cls, heading: str, problems: Sequence[str]) -> "DataError":
@@ -38,4 +47,17 @@ class DataError(FileError):
                 lines.append(f"{indent}... and {len(names) - each} more")
         if told < len(problems):
             lines.append(f"  ... and {len(problems) - told} more")
-        return cls("\n".join(lines))
+        error = cls("\n".join(lines))
+        error.problems = tuple(problems)
+        return error
+
+
+@contextmanager
+def as_data_errors() -> Iterator[None]:
+    """A FileError of a general check, raised in this block, becomes a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except FileError as error:
+        raise DataError(str(error)) from error.__cause__

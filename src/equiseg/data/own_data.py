@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from equiseg.data.images.transforms import resize
 from equiseg.data.sample import Sample
 
 _RGB = ("red", "green", "blue")
+_MOST_IGNORE_INDEX = (1 << 31) - 1
 
 
 class NoSplitError(DataError):
@@ -131,10 +133,12 @@ class OwnData:
 
     def _ignore_index(self) -> int:
         value = getattr(self.data, "ignore_index", 255)
-        if not isinstance(value, int) or 0 <= value < len(self.classes):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or 0 <= value < len(self.classes) or abs(value) > _MOST_IGNORE_INDEX:
             raise DataError(
                 f"{self.name}.ignore_index must be a whole number that is no class id, got "
-                f"{value!r:.80}; the ids are 0 to {len(self.classes) - 1}"
+                f"{value!r:.80}; the ids are 0 to {len(self.classes) - 1}, and it has at most "
+                "31 bits"
             )
         return value
 
@@ -191,6 +195,11 @@ def _image(given: Any, place: str) -> Tensor:
 
 
 def _tensor(given: Any, what: str, place: str) -> Tensor:
+    if isinstance(given, np.ndarray):
+        # torch takes neither negative strides nor foreign byte orders, and warns if it may not
+        # write: copies are made of those alone.
+        given = np.ascontiguousarray(given, given.dtype.newbyteorder("="))
+        given = given if given.flags.writeable else given.copy()
     try:
         return torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError) as error:

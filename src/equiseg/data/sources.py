@@ -7,19 +7,22 @@ sizes and the reading of scans, and never look at the name themselves.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from equiseg.data.card import ImageCard, PointCard, load_card
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig
 from equiseg.data.errors import DataError
 from equiseg.data.points.reading import ScanReading
+from equiseg.data.split_lists import check_splits
 from equiseg.data.synthetic.config import OLD_NAMES
 from equiseg.dotted_names import find_object, is_dotted
 from equiseg.progress import Track, untracked
 
 if TYPE_CHECKING:
+    from equiseg.data.images.folder import ImageFolder
     from equiseg.data.own_data import OwnData
 
 SPLITS = ("train", "val", "test")
@@ -58,9 +61,17 @@ class Source:
         """The same data without the context around blocks, for counting."""
         return self
 
+    def of_split(self, split: str) -> Source:
+        """The same data with one split only, which is not compared with the others."""
+        return self
+
     def reading(self) -> ScanReading | None:
         """How scans are read; None for images."""
         return None
+
+    def looks(self) -> ClassLooks:
+        """How the classes are written into files and drawn."""
+        return ClassLooks.plain(len(self.classes()))
 
     def check(self) -> None:
         """Refuse a description that gives classes no valid ids.
@@ -143,9 +154,18 @@ class _Card(Source):
     def classes(self) -> tuple[str, ...]:
         return self.card.class_names()
 
+    def looks(self) -> ClassLooks:
+        return self.card.looks()
+
     def check(self) -> None:
         self.card.ids_by_value()
         self.card.background_id()
+
+    def of_split(self, split: str) -> Source:
+        if not isinstance(self.card.splits, Mapping):  # splits that share all scans, but no block
+            return self
+        card = replace(self.card, splits={split: self.card.splits[split]})
+        return type(self)(self.config, card)
 
 
 class ImageSource(_Card):
@@ -155,9 +175,13 @@ class ImageSource(_Card):
 
     def open(self, split: str, track: Track = untracked) -> Any:
         """Open one split, an ``ImageFolder``."""
+        return self.open_pairs(split, complete=True)
+
+    def open_pairs(self, split: str, *, complete: bool) -> ImageFolder:
+        """Open one split; without ``complete``, images without a mask are left out."""
         from equiseg.data.images.folder import ImageFolder
 
-        return ImageFolder(self.card, split, self.config.size)
+        return ImageFolder(self.card, split, self.config.size, complete=complete)
 
 
 class PointSource(_Card):
@@ -174,6 +198,8 @@ class PointSource(_Card):
         """Open one split, a ``PointFolder``."""
         from equiseg.data.points.folder import PointFolder
 
+        if isinstance(self.card.splits, Mapping):
+            check_splits(self.card.name, self.card.splits)
         return PointFolder(self.card, split, track=track)
 
     def without_context(self) -> Source:

@@ -1,24 +1,37 @@
-"""Reading YAML files; errors name the file and the line."""
+"""Reading YAML files of any origin: limits first, and errors that name the file and the line."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiseg.data.errors import DataError
+from equiseg.foreign_files import FileError, read_text, short
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+MOST_YAML = 4 << 20
+"""Bytes of a YAML file: 4 MiB. Long lists of names belong in text files, which are read 100 times
+as fast."""
+_MOST_NODES = 200_000  # values and names; PyYAML takes 20 seconds and 200 MB for them
+_MOST_DEPTH = 40
+_MOST_COPIES = 10_000  # values that aliases may add; a text of 700 bytes can add 400 million
+_MOST_BITS = 128  # of a whole number
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_yaml(file: Path | Traversable) -> Any:
     """Read a YAML file.
 
     Args:
-        file: A file on disk or in the package.
+        file: A file on disk or in the package, in UTF-8 with or without a byte-order mark.
 
     Raises:
-        DataError: If the file cannot be read or is not valid YAML.
+        DataError: If the file cannot be read, is not valid YAML, names a key twice, or is larger or
+            deeper than any card or list of options.
         ImportError: If PyYAML is not installed.
     """
     try:
@@ -26,14 +39,84 @@ def read_yaml(file: Path | Traversable) -> Any:
     except ImportError as error:
         raise ImportError('YAML files need PyYAML: pip install "equiseg[data]"') from error
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: cannot be read ({error}); save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+        if isinstance(file, Path):
+            text = read_text(file, MOST_YAML)
+        else:  # in the package, which may be a ZIP file
+            text = file.read_text(encoding="utf-8")
+        return yaml.load(text, _loader())
+    except FileError as error:
+        raise DataError(str(error)) from error
     except yaml.MarkedYAMLError as error:
         reason = " ".join(part for part in (error.context, error.problem) if part)
         line = "" if error.problem_mark is None else f" (line {error.problem_mark.line + 1})"
-        raise DataError(f"{file}: not valid YAML: {reason}{line}") from error
-    except yaml.YAMLError as error:
-        raise DataError(f"{file}: not valid YAML: {error}") from error
+        raise DataError(f"{file}: not valid YAML: {short(reason, 200)}{line}") from error
+    except (yaml.YAMLError, RecursionError, OSError, ValueError) as error:
+        raise DataError(f"{file}: not valid YAML: {short(error, 200)}") from error
+
+
+@cache
+def _loader() -> Any:
+    """A safe loader with limits, which refuses what YAML leaves open."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Limits are checked while nodes are made, so that no more of a text is read."""
+
+        def __init__(self, stream: str) -> None:
+            super().__init__(stream)
+            self.nodes = self.depth = self.copies = 0
+            self.sizes: dict[int, int] = {}
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            events: Any = self
+            mark = events.peek_event().start_mark
+            if events.check_event(yaml.AliasEvent):
+                node = super().compose_node(parent, index)
+                if id(node) not in self.sizes:
+                    raise _error("an alias inside the value that it names", mark)
+                self.copies += self.sizes[id(node)]
+                if self.copies > _MOST_COPIES:
+                    raise _error(f"aliases add more than {_MOST_COPIES:,} values", mark)
+                return node
+            before = self.nodes + self.copies
+            self.nodes += 1
+            self.depth += 1
+            if self.nodes > _MOST_NODES:
+                raise _error(
+                    f"more than {_MOST_NODES:,} values; write long lists of names into text files",
+                    mark,
+                )
+            if self.depth > _MOST_DEPTH:
+                raise _error(f"nested deeper than {_MOST_DEPTH} levels", mark)
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            self.sizes[id(node)] = self.nodes + self.copies - before
+            return node
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[Hashable] = set()
+            for key_node, _ in getattr(node, "value", ()):
+                if key_node.tag == _MERGE:
+                    continue
+                key = self.construct_object(key_node, deep=True)
+                if isinstance(key, Hashable) and key in seen:
+                    raise _error(f"key {short(repr(key))} is given twice", key_node.start_mark)
+                if isinstance(key, Hashable):
+                    seen.add(key)
+            return super().construct_mapping(node, deep)
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                value = super().construct_object(node, deep)
+            except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+                reason = f"cannot read {short(node.value)!r} as {node.tag}: {short(error)}"
+                raise _error(reason, node.start_mark) from error
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                raise _error(f"a number of more than {_MOST_BITS} bits", node.start_mark)
+            return value
+
+    def _error(problem: str, mark: Any) -> Exception:
+        error: Exception = yaml.constructor.ConstructorError(None, None, problem, mark)
+        return error
+
+    return Loader

@@ -14,6 +14,7 @@ from equiseg.losses import CenterCollapseLoss, PublishedCenterCollapseLoss
 from equiseg.records.run_result import RESULT, read_result
 from equiseg.runs.weights import ModelCard, load_weights
 from equiseg.tap import FeatureTap
+from equiseg.training.checkpoints import read_checkpoint
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import read_config
 from equiseg.training.criterion import build_criterion
@@ -66,7 +67,8 @@ class TrainedNetwork:
         branch.weight *= factor
         best = self.folder / "checkpoints" / "best.ckpt"
         if best.is_file():
-            state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+            saved = read_checkpoint(best)
+            state = saved["state_dict"] | saved.get("fixed_buffers", {})
             start = f"criterion.losses.{name}."
             branch.load_state_dict(
                 {key.removeprefix(start): v for key, v in state.items() if key.startswith(start)}

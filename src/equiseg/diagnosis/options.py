@@ -23,6 +23,7 @@ class DiagnoseOptions:
         samples: Number of images or blocks, spread evenly over the split. Default: all.
         num_workers: Worker processes that load data; 0 loads in this one.
         json: Print the content of diagnosis.json and nothing else; writes files only with --out.
+        threads: CPU threads. None takes all cores.
     """
 
     data: str | None = None
@@ -35,3 +36,4 @@ class DiagnoseOptions:
     samples: int | None = None
     num_workers: int = 0
     json: bool = False
+    threads: int | None = None

@@ -1,23 +1,34 @@
-"""Predict many files of images or scans; files that cannot be read are reported at the end."""
+"""Predict many files of images or scans; files that fail are reported at the end."""
 
 from __future__ import annotations
 
+import errno
 import itertools
-import tempfile
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from equiseg.data.errors import DataError
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.evaluation.image_files import image_files, predict_file
+from equiseg.evaluation.finite_logits import NonFiniteError
+from equiseg.evaluation.image_files import (
+    PredictedFile,
+    check_channels,
+    image_files,
+    predict_file,
+)
 from equiseg.evaluation.scan_files import predict_scan_file, scan_files
+from equiseg.foreign_files import FileError, short
 from equiseg.progress import Track, untracked
 from equiseg.runs.weights import ModelCard
+from equiseg.whole_files import sweep_folders, unfinished_folder
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail as well
 
 
 class PredictedImage(NamedTuple):
@@ -26,14 +37,12 @@ class PredictedImage(NamedTuple):
     Attributes:
         file: The image's file.
         name: Its name without folder and suffix; of two of one name the later gets a number.
-        image: uint8 (3, H, W).
-        labels: Class ids (H, W): uint8, or int64 above 256 classes.
+        found: What was predicted.
     """
 
     file: Path
     name: str
-    image: Tensor
-    labels: Tensor
+    found: PredictedFile
 
 
 class PredictedScan(NamedTuple):
@@ -44,12 +53,14 @@ class PredictedScan(NamedTuple):
         name: Its name without folder and suffix; of two of one name the later gets a number.
         xyz_N3: (N, 3) float64 coordinates as in the file.
         ids_N: (N,) int64 class ids.
+        confidence_N: (N,) float32 probabilities of the ids.
     """
 
     file: Path
     name: str
     xyz_N3: np.ndarray
     ids_N: np.ndarray
+    confidence_N: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +71,22 @@ class FilePredictor:
         model: The network; runs where its weights are.
         card: What its weights file says of it.
         config: How each file is predicted.
+        confidence: Whether images get the probability of each pixel's class.
+        tell: Told in a sentence what is unusual about a file.
     """
 
     model: nn.Module
     card: ModelCard
     config: EvaluationConfig
+    confidence: bool = False
+    tell: Callable[[str], None] = lambda _: None
 
     def images(
         self,
         sources: list[Path],
         write: Callable[[PredictedImage], None],
         track: Track = untracked,
-    ) -> int:
+    ) -> None:
         """Predict the images among files and folders.
 
         Args:
@@ -79,20 +94,24 @@ class FilePredictor:
             write: Called with each prediction.
             track: Shows the progress over the files.
 
-        Returns:
-            Number of images.
-
         Raises:
-            DataError: If a source holds no image; at the end, for all files that cannot be read.
+            DataError: At the end, for all files that cannot be read, and sources without an image.
+            ValueError: If the network takes images of other than 3 channels, or computes NaN.
         """
+        check_channels(self.card)
 
         def one(file: Path, name: str) -> None:
-            predicted = predict_file(self.model, self.card, file, self.config)
-            write(PredictedImage(file, name, *predicted))
+            found = predict_file(
+                self.model,
+                self.card,
+                file,
+                self.config,
+                confidence=self.confidence,
+                tell=self.tell,
+            )
+            write(PredictedImage(file, name, found))
 
-        files = image_files(sources)
-        _each(files, one, "images that were not predicted", track)
-        return len(files)
+        _each(sources, image_files, one, "images that were not predicted", track)
 
     def scans(
         self,
@@ -100,7 +119,7 @@ class FilePredictor:
         write: Callable[[PredictedScan], None],
         cache: Path,
         track: Track = untracked,
-    ) -> int:
+    ) -> None:
         """Predict the scans among files and folders.
 
         Args:
@@ -109,37 +128,76 @@ class FilePredictor:
             cache: Folder for temporary files.
             track: Shows the progress over the files.
 
-        Returns:
-            Number of scans.
-
         Raises:
-            DataError: If a source holds no scan; at the end, for all files that cannot be read or
-                written.
+            DataError: At the end, for all files that cannot be read or written, and sources without
+                a scan.
+            ValueError: If the network computes NaN.
         """
 
         def one(file: Path, name: str) -> None:
-            with tempfile.TemporaryDirectory(dir=cache) as folder:
-                predicted = predict_scan_file(
-                    self.model, self.card, file, self.config, Path(folder)
-                )
+            with unfinished_folder(cache, f"{os.getpid()}-{name}") as folder:
+                predicted = predict_scan_file(self.model, self.card, file, self.config, folder)
             write(PredictedScan(file, name, *predicted))
 
-        files = scan_files(sources, self.card.scans.form if self.card.scans else None)
-        _each(files, one, "scans that were not predicted, or not completely", track)
-        return len(files)
+        def find(some: list[Path]) -> list[Path]:
+            return scan_files(some, self.card.scans.form if self.card.scans else None)
+
+        sweep_folders(cache)
+        what = "scans that were not predicted, or not completely"
+        _each(sources, find, one, what, track)
 
 
-def _each(files: list[Path], one: Callable[[Path, str], None], what: str, track: Track) -> None:
-    """Go through all files; those that fail are named in the end."""
+def _each(
+    sources: list[Path],
+    find: Callable[[list[Path]], list[Path]],
+    one: Callable[[Path, str], None],
+    what: str,
+    track: Track,
+) -> None:
+    """Go through the files of all sources; sources and files that fail are named in the end.
+
+    Only a mistake that every file shares ends it at once: a network that computes NaN, a library
+    that is missing, a disk that is full.
+    """
+    files, problems = _found(sources, find)
+    unforeseen: Exception | None = None
     names = _distinct(file.stem for file in files)
-    problems: list[str] = []
     for file, name in zip(track(files, "predicting"), names):  # noqa: B905 - a bar has no length
         try:
             one(file, name)
-        except DataError as error:
+        except (NonFiniteError, ImportError):
+            raise
+        except FileError as error:
             problems.append(str(error))
+        except MemoryError:
+            problems.append(f"{file}: not enough memory; cut it into parts")
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            problems.append(f"{file}: {short(error)}")
+        except Exception as error:
+            problems.append(f"{file}: {type(error).__name__}: {short(error)}")
+            unforeseen = unforeseen or error
     if problems:
-        raise DataError.listing(what, problems)
+        failed = DataError.listing(what, problems)
+        failed.unforeseen = unforeseen
+        raise failed
+
+
+def _found(
+    sources: list[Path], find: Callable[[list[Path]], list[Path]]
+) -> tuple[list[Path], list[str]]:
+    """The files of all sources, and the problems of sources that have none."""
+    files: list[Path] = []
+    problems: list[str] = []
+    for source in sources:
+        try:
+            files += find([source])
+        except DataError as error:
+            problems += error.problems or (str(error),)
+        except FileError as error:
+            problems.append(str(error))
+    return files, problems
 
 
 def _distinct(names: Iterator[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from equiseg.data.points.voxels import VoxelBatch
 from equiseg.evaluation.config import EvaluationConfig
+from equiseg.evaluation.finite_logits import finite_logits
 from equiseg.evaluation.inputs import Inputs, network_input
 from equiseg.metrics.predictions import most_likely
 
@@ -63,7 +64,7 @@ def predict_voxels(
         channels: Names of the feature channels: normals turn with their scan.
     """
     views = [batch, _mirrored(batch, channels)] if config.flip else [batch]
-    probabilities = [model(network_input(view)).float().softmax(1) for view in views]
+    probabilities = [finite_logits(model, network_input(view)).softmax(1) for view in views]
     return torch.stack(probabilities).mean(0)
 
 
@@ -92,18 +93,19 @@ def predict_logits(model: Model, images: Tensor, config: EvaluationConfig) -> Te
         (B, K, H, W) float32.
 
     Raises:
-        ValueError: If the configuration holds no scale, or a window without extent.
+        ValueError: If the configuration holds no scale, or a window without extent; or if a logit
+            is NaN or infinite.
     """
     check_evaluation(config)
     size = images.shape[2:]
     views: list[Tensor] = []
     for scale in config.scales:
         scaled_size = [max(32, round(side * scale)) for side in size] if scale != 1 else size
-        scaled = _resized(images, scaled_size)
+        scaled = resized(images, scaled_size)
         for flipped in (False, True) if config.flip else (False,):
             view = scaled.flip(-1) if flipped else scaled
-            logits = _windows(model, view, config) if config.window else model(view).float()
-            logits = _resized(logits, size)
+            logits = _windows(model, view, config) if config.window else finite_logits(model, view)
+            logits = resized(logits, size)
             views.append(logits.flip(-1) if flipped else logits)
     if len(views) == 1:
         return views[0]
@@ -117,13 +119,13 @@ def _windows(model: Model, images: Tensor, config: EvaluationConfig) -> Tensor:
     height, width = (
         min(side, limit) for side, limit in zip(config.window, images.shape[2:], strict=True)
     )
-    strides = config.stride or (max(1, height * 2 // 3), max(1, width * 2 // 3))
+    strides = config.stride or window_stride(height, width)
     total: Tensor | None = None
     seen = images.new_zeros(images.shape[2:])
-    for top in _starts(images.shape[2], height, strides[0]):
-        for left in _starts(images.shape[3], width, strides[1]):
+    for top in window_starts(images.shape[2], height, strides[0]):
+        for left in window_starts(images.shape[3], width, strides[1]):
             place = (..., slice(top, top + height), slice(left, left + width))
-            logits = _resized(model(images[place]).float(), (height, width))
+            logits = resized(finite_logits(model, images[place]), (height, width))
             if total is None:
                 total = logits.new_zeros(*logits.shape[:2], *images.shape[2:])
             total[place] += logits.softmax(1)
@@ -132,13 +134,19 @@ def _windows(model: Model, images: Tensor, config: EvaluationConfig) -> Tensor:
     return (total / seen).clamp_min(torch.finfo(total.dtype).tiny).log()
 
 
-def _starts(length: int, window: int, stride: int) -> list[int]:
+def window_stride(height: int, width: int) -> tuple[int, int]:
+    """Two thirds of a window, so that every pixel but those at the edge is inside of one."""
+    return max(1, height * 2 // 3), max(1, width * 2 // 3)
+
+
+def window_starts(length: int, window: int, stride: int) -> list[int]:
     """Window positions that cover the length, the last one flush with its end."""
     last = length - window
     return sorted({*range(0, last, stride), last})
 
 
-def _resized(maps: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Tensor:
+def resized(maps: Tensor, size: torch.Size | tuple[int, ...] | list[int]) -> Tensor:
+    """Maps (B, C, H, W) at another size, bilinear."""
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
     return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)

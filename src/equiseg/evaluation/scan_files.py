@@ -10,10 +10,11 @@ from torch import nn
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scans import Scan
-from equiseg.data.points.formats.table import format_of_file, scan_suffixes
+from equiseg.data.points.formats.table import format_of_file, holds_arrays, scan_suffixes
 from equiseg.data.points.store.scan_store import ScanStore
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.evaluation.scan_inference import predict_scan
+from equiseg.evaluation.scan_inference import predict_scan_classes
+from equiseg.foreign_files import is_hidden
 from equiseg.runs.weights import ModelCard
 
 
@@ -40,7 +41,7 @@ def scan_files(sources: list[Path], trained_on: str | None = None) -> list[Path]
         elif source.is_dir():
             found = [source] if _is_scan(source, trained_on) else _scans_in(source, trained_on)
             for folder in sorted(source.iterdir()):
-                if folder.is_dir() and not _is_scan(folder, trained_on):
+                if folder.is_dir() and not is_hidden(folder) and not _is_scan(folder, trained_on):
                     found += _scans_in(folder, trained_on)
             files += found
             if not found:
@@ -60,8 +61,8 @@ def predict_scan_file(
     file: Path,
     config: EvaluationConfig,
     cache: Path,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The points of a scan and their predicted classes, in the order of the file.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The points of a scan, their predicted classes and probabilities, in the order of the file.
 
     Args:
         model: The network; runs where its weights are.
@@ -71,7 +72,8 @@ def predict_scan_file(
         cache: Folder for the scan cut into blocks; can be removed afterwards.
 
     Returns:
-        (N, 3) float64 coordinates as in the file and (N,) int64 class ids.
+        (N, 3) float64 coordinates as in the file, (N,) int64 class ids and (N,) float32
+        probabilities of these.
 
     Raises:
         DataError: If the file cannot be read, or lacks an attribute the network was trained with.
@@ -97,12 +99,14 @@ def predict_scan_file(
         root=str(file.parent),
     )
     scan = ScanStore.open(described, Scan(file.stem, file), cache, labels=False)
-    ids = predict_scan(model, scan, reading, config).numpy()
+    found = predict_scan_classes(model, scan, reading, config)
+    ids, confidences = (tensor.numpy() for tensor in found)
     xyz_N3 = np.empty((len(ids), 3))
-    ids_N = np.empty(len(ids), dtype=np.int64)
+    ids_N, confidence_N = np.empty_like(ids), np.empty_like(confidences)
     xyz_N3[scan.order_N] = scan.xyz_N3 + scan.origin_3
     ids_N[scan.order_N] = ids
-    return xyz_N3, ids_N
+    confidence_N[scan.order_N] = confidences
+    return xyz_N3, ids_N, confidence_N
 
 
 def _scans_in(folder: Path, trained_on: str | None) -> list[Path]:
@@ -110,10 +114,10 @@ def _scans_in(folder: Path, trained_on: str | None) -> list[Path]:
 
 
 def _is_scan(entry: Path, trained_on: str | None) -> bool:
-    if entry.is_dir():
-        return any(entry.glob("*.npy"))
-    if entry.name.startswith("."):
+    if is_hidden(entry):
         return False
+    if entry.is_dir():
+        return holds_arrays(entry)
     scene = entry.name.removesuffix("_vh_clean.ply")
     if entry.name.endswith(".labels.ply") or (entry.parent / f"{scene}_vh_clean_2.ply").exists():
         return entry.name.endswith("_vh_clean_2.ply")

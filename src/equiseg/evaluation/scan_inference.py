@@ -21,20 +21,6 @@ from equiseg.evaluation.image_inference import predict_voxels
 from equiseg.evaluation.inputs import moved
 
 
-def predict_scan(
-    model: nn.Module,
-    scan: ScanStore,
-    reading: ScanReading,
-    config: EvaluationConfig,
-    wanted_N: np.ndarray | None = None,
-) -> Tensor:
-    """Class ids of the points of a scan: (N,) int64, in the order of the store.
-
-    As :func:`predict_scan_classes`, without the probabilities.
-    """
-    return predict_scan_classes(model, scan, reading, config, wanted_N)[0]
-
-
 @torch.inference_mode()
 def predict_scan_classes(
     model: nn.Module,

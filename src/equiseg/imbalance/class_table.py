@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from equiseg.foreign_files import FileError, csv_cell, read_text, short, text_of_cell
 from equiseg.imbalance.statistics import ClassStatistics
 
 _NEEDED = ("class_id", "name", "pixels", "images")
+_LONGEST_NAME = 1000  # characters
+_MOST_DIGITS, _MOST_COUNT = 30, 1 << 62  # sums of two still fit int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,32 +56,28 @@ class ClassTable:
                 class, a lower bound, and centers per batch are overestimated.
 
         Raises:
-            ValueError: If a column is missing, an entry is not a count, the class ids are not
-                0..K-1, or num_images is less than the images of a class; the message names the
-                file.
+            FileError: If it is no CSV file in UTF-8, a column is missing, an entry is not a count,
+                the class ids are not 0..K-1, or num_images is less than the images of a class; the
+                message names the file.
         """
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            if missing := [column for column in _NEEDED if column not in columns]:
-                raise ValueError(
-                    f"{path}: counts need the columns {', '.join(_NEEDED)}, got "
-                    f"{', '.join(columns) or 'an empty file'}; add {', '.join(missing)}"
-                )
-            optional = [column for column in ("regions", "num_images") if column in columns]
-            names: dict[int, str] = {}
-            counts: dict[int, list[int]] = {}
-            for row in reader:
-                numbers = ["class_id", "pixels", "images", *optional]
-                where = f"{path}, line {reader.line_num}"
-                class_id, *values = (_count(row[column], column, where) for column in numbers)
-                if class_id in names:
-                    raise ValueError(
-                        f"{where}: class_id {class_id} is repeated; keep one row of it"
-                    )
-                names[class_id], counts[class_id] = row["name"], values
+        names: dict[int, str] = {}
+        counts: dict[int, list[int]] = {}
+        rows, columns = _rows(Path(path))
+        if missing := [column for column in _NEEDED if column not in columns]:
+            raise FileError(
+                f"{path}: counts need the columns {', '.join(_NEEDED)}, got "
+                f"{short(', '.join(columns)) or 'an empty file'}; add {', '.join(missing)}"
+            )
+        optional = [column for column in ("regions", "num_images") if column in columns]
+        for line, row in rows:
+            numbers = ["class_id", "pixels", "images", *optional]
+            where = f"{path}, line {line}"
+            class_id, *values = (_count(row[column], column, where) for column in numbers)
+            if class_id in names:
+                raise FileError(f"{where}: class_id {class_id} is repeated; keep one row of it")
+            names[class_id], counts[class_id] = _name(row["name"], where), values
         if sorted(names) != list(range(len(names))) or not names:
-            raise ValueError(
+            raise FileError(
                 f"{path}: class_id must run from 0 to K-1, got {sorted(names)[:5]}... in "
                 f"{len(names)} rows; add rows with counts of 0 for classes that never occur"
             )
@@ -87,7 +87,7 @@ class ClassTable:
         if num_images is None:
             num_images = int(by_column.get("num_images", images_K).max())
         if num_images < images_K.max():
-            raise ValueError(
+            raise FileError(
                 f"{path}: num_images must be at least the images of every class, got {num_images} "
                 f"under {int(images_K.max())}; count both again"
             )
@@ -102,7 +102,7 @@ class ClassTable:
         statistics = self.statistics
         columns = {
             "class_id": range(len(self.names)),
-            "name": self.names,
+            "name": [csv_cell(name) for name in self.names],
             "pixels": statistics.pixels_K.tolist(),
             "images": statistics.images_K.tolist(),
         }
@@ -115,12 +115,39 @@ class ClassTable:
             writer.writerows(zip(*columns.values(), strict=True))
 
 
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """The rows of a CSV file with their line numbers, and the names of its columns."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    try:
+        columns = list(reader.fieldnames or [])
+        return [(reader.line_num, row) for row in reader], columns
+    except csv.Error as error:
+        raise FileError(
+            f"{path}, line {reader.line_num + 1}: not CSV ({error}); write the columns "
+            f"{', '.join(_NEEDED)}, separated by commas"
+        ) from None
+
+
+def _name(entry: str | None, where: str) -> str:
+    """The name in a cell, as it was before :func:`csv_cell` made it harmless."""
+    name = text_of_cell(entry or "")
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        raise FileError(
+            f"{where}: name must have 1 to {_LONGEST_NAME} characters, got {len(name)}: "
+            f"{short(name)!r}"
+        )
+    return name
+
+
 def _count(entry: str | None, column: str, where: str) -> int:
     """The whole number in a cell."""
     try:
-        count = int(entry or "")
+        count = int(entry or "") if len(entry or "") <= _MOST_DIGITS else -1
     except ValueError:
         count = -1
-    if count < 0:
-        raise ValueError(f"{where}: {column} must be a whole number >= 0, got {entry!r}")
+    if not 0 <= count < _MOST_COUNT:
+        raise FileError(
+            f"{where}: {column} must be a whole number >= 0 and below 2^62, got "
+            f"{short(repr(entry))}"
+        )
     return count

@@ -91,7 +91,7 @@ class CenterCollapseLoss(CenterLoss):
             mode. With gradient accumulation each micro-batch has its own centers.
         align_corners: Convention of the (never formed) upsampling of features to labels.
         seed: Seeds the frame and the projection from a private generator: the same on all ranks
-            and in all runs, and saved in the state dict.
+            and in all runs. They are not in the state dict: the arguments determine them.
 
     Raises:
         ValueError: If an argument cannot work; the message says which values can.
@@ -155,7 +155,7 @@ class CenterCollapseLoss(CenterLoss):
         else:
             check_at_least("in_features, without a projection,", dim, least)
         generator = torch.Generator().manual_seed(seed)
-        self.register_buffer("frame_KD", frame(num_classes, dim, generator=generator))
+        self.register_fixed("frame_KD", frame(num_classes, dim, generator=generator))
         self.projection: nn.Module = nn.Identity()
         if asked is not None:
             learnable = asked.kind == "learnable"

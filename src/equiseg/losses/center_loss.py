@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -14,6 +14,7 @@ from equiseg.centers.sums import Labelling
 from equiseg.labels import check_inputs, check_num_classes, check_shapes, is_checkable
 from equiseg.losses.arguments import check_at_least, per_class
 from equiseg.losses.feature_loss import check_channels
+from equiseg.losses.fixed_buffers import FixedBuffers
 from equiseg.losses.protocol import ClassPrior
 from equiseg.ranks import summing_group
 
@@ -22,7 +23,7 @@ from equiseg.ranks import summing_group
 _MOST_LOGITS = 2**24
 
 
-class CenterLoss(nn.Module):
+class CenterLoss(FixedBuffers):
     """A loss over features and labels with one sample per present class: its center.
 
     A subclass implements :meth:`of_centers`. It receives the exact mean feature of each class over
@@ -71,7 +72,7 @@ class CenterLoss(nn.Module):
         self.sync = sync
         self.align_corners = align_corners
         log_prior_K = None if prior is None else per_class("prior", prior, num_classes).log()
-        self.register_buffer("log_prior_K", log_prior_K)
+        self.register_fixed("log_prior_K", log_prior_K)
 
     def forward(
         self,
@@ -100,7 +101,7 @@ class CenterLoss(nn.Module):
             TypeError: If dtypes are wrong.
             ValueError: If shapes disagree, the channels are not ``in_features``, ``label_side``
                 was made for other maps, or (on eager CPU tensors) a label is neither a class nor
-                ``ignore_index``.
+                ``ignore_index`` or a labelled feature is not finite.
         """
         self._check(features, labels, inverse, label_side)
         labelling = Labelling(
@@ -114,7 +115,10 @@ class CenterLoss(nn.Module):
                 label_side,
                 summing_group(self.sync) if self.training else None,
             )
-            return self._score(centers.centers_KD, centers.counts_K >= self.min_count)
+            present_K = centers.counts_K >= self.min_count
+            if is_checkable(labels):
+                _check_finite(centers.centers_KD, present_K)
+            return self._score(centers.centers_KD, present_K)
 
     def before_averaging(self, features: Tensor) -> Tensor:
         """The features to average: by default the input features; a subclass may change them."""
@@ -188,4 +192,14 @@ class CenterLoss(nn.Module):
         """The arguments worth seeing in a printed model."""
         return (
             f"num_classes={self.num_classes}, in_features={self.in_features}, weight={self.weight}"
+        )
+
+
+def _check_finite(centers_KD: Tensor, present_K: Tensor) -> None:
+    """Raise an error where labelled features are NaN or infinite, or the sum of a class is."""
+    finite_K = centers_KD.detach().isfinite().all(1)
+    if bool((present_K & ~finite_K).any()):
+        raise ValueError(
+            "features hold NaN or infinite values where there are labels; lower the learning rate, "
+            "clip the gradient, or look for the first layer with such an output"
         )

@@ -21,8 +21,10 @@ class DotRegressionLoss(FeatureLoss):
 
     Yang et al., "Inducing Neural Collapse in Imbalanced Learning: Do We Really Need a Learnable
     Classifier at the End of Deep Neural Network?", NeurIPS 2022 (arXiv 2203.09081); with normalised
-    features, as here, Yang et al., ICLR 2023 (arXiv 2302.03004). In the code of the first paper
-    features keep their length, which then weights the pixels and gets no gradient.
+    features, as here, Yang et al., ICLR 2023 (arXiv 2302.03004). In the loss of the first paper
+    features keep their length, which then weights the pixels and gets no gradient; its CIFAR models
+    normalise them before. Its default also scales each target by sqrt(batch / (K' n_k)), which
+    balances the classes within a batch; that is left out here.
 
     If the labels are larger than the features, the cosines are resized, not the features. The
     result is the same if both have one size, for points, and inside a region of equal features.
@@ -50,7 +52,7 @@ class DotRegressionLoss(FeatureLoss):
     ) -> None:
         super().__init__(num_classes, in_features, ignore_index=ignore_index)
         generator = torch.Generator().manual_seed(seed)
-        self.register_buffer("frame_KD", frame(num_classes, in_features, generator=generator))
+        self.register_fixed("frame_KD", frame(num_classes, in_features, generator=generator))
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, K, *spatial) or (N, K) cosines of features with the frame."""

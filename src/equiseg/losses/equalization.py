@@ -69,7 +69,7 @@ class EqualizationLoss(PixelLoss):
         up_to_KK = prior_K.unsqueeze(0) <= prior_K.unsqueeze(1)
         held_K = (up_to_KK * prior_K).sum(1) / prior_K.sum()
         # Shares and counts of the same classes differ by rounding; the tolerance absorbs that.
-        self.register_buffer("rare_K", (held_K <= tail_share * (1 + 1e-6)).float())
+        self.register_fixed("rare_K", (held_K <= tail_share * (1 + 1e-6)).float())
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log w."""

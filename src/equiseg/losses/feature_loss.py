@@ -6,13 +6,16 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from equiseg.labels import check_inputs
+from equiseg.labels import check_inputs, fold_ignored, is_checkable
 from equiseg.losses.arguments import check_at_least
 from equiseg.losses.pixel_loss import PixelLoss
+from equiseg.resize import LINEAR_MODES
 
 # Shorter than this, a vector has no direction: its gradient would be a million times the loss's.
 _SHORTEST = 1e-6
+_DOWN = 2.0**-80  # the largest float32 to 3e14, the shortest that overflows to 1e-5
 
 
 class FeatureLoss(PixelLoss):
@@ -56,7 +59,8 @@ class FeatureLoss(PixelLoss):
         """
         self.check(features, labels, inverse)
         with torch.autocast(features.device.type, enabled=False):
-            return self.score(self.logits(wide(features)), labels, inverse)
+            features = wide(without_unlabelled(features, labels, inverse, self))
+            return self.score(self.logits(features), labels, inverse)
 
     def check(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
         """Check the inputs once per forward pass."""
@@ -79,6 +83,35 @@ def check_channels(features: Tensor, in_features: int) -> None:
         )
 
 
+def without_unlabelled(
+    features: Tensor, labels: Tensor, inverse: Tensor | None, loss: PixelLoss
+) -> Tensor:
+    """Features with zeros where nothing is labelled, if some are not finite (eager, on a CPU).
+
+    Their scores are masked anyway, but zero times infinity is NaN in the gradients.
+    """
+    if not is_checkable(labels) or bool(features.detach().sum(dtype=torch.float32).isfinite()):
+        return features
+    known = fold_ignored(labels, loss.num_classes, loss.ignore_index) < loss.num_classes
+    if inverse is not None:
+        labelled = torch.zeros(len(features), dtype=torch.bool)
+        labelled[inverse[known]] = True
+    elif known.shape[1:] == features.shape[2:]:
+        labelled = known
+    else:
+        labelled = _reached(known, features.shape[2:])
+    return torch.where(labelled.unsqueeze(1), features, 0)
+
+
+def _reached(known: Tensor, size: torch.Size) -> Tensor:
+    """(B, *size) bool, whether a cell has a share in a known label: the resize backwards."""
+    with torch.enable_grad():
+        cells = torch.zeros(len(known), 1, *size, requires_grad=True)
+        larger = F.interpolate(cells, known.shape[1:], mode=LINEAR_MODES[len(size)])
+        (shares,) = torch.autograd.grad(larger, cells, known.unsqueeze(1).to(larger.dtype))
+    return shares.squeeze(1) > 0
+
+
 def wide(features: Tensor) -> Tensor:
     """Features in float32 or wider: sums over a batch would overflow half precision."""
     return features.to(torch.promote_types(features.dtype, torch.float32))
@@ -92,15 +125,25 @@ def products(features: Tensor, rows_KC: Tensor) -> Tensor:
 
 def cosines(features: Tensor, unit_KC: Tensor) -> Tensor:
     """The cosine of every feature with every unit row: (B, K, *spatial) or (N, K)."""
-    return products(features, unit_KC) / _lengths(features)
+    features, lengths = _with_lengths(features)
+    return products(features, unit_KC) / lengths
 
 
 def directions(vectors: Tensor) -> Tensor:
     """Vectors along dimension 1 at length one; those too short become zero, without a gradient."""
-    return vectors / _lengths(vectors)
+    vectors, lengths = _with_lengths(vectors)
+    return vectors / lengths
 
 
-def _lengths(vectors: Tensor) -> Tensor:
-    """Lengths to divide by; infinite for vectors too short to have a direction."""
+def _with_lengths(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors, and lengths to divide by; infinite for vectors too short to have a direction.
+
+    Vectors whose squares overflow are scaled down first: a direction has no length.
+    """
     lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    return lengths.masked_fill(lengths < _SHORTEST, math.inf)
+    overflows = lengths.isinf()
+    if not is_checkable(lengths) or bool(overflows.any()):
+        # A power of two, which rounds nothing; vectors of float16 or bfloat16 are made wide before.
+        vectors = vectors * torch.where(overflows, _DOWN, 1.0).to(vectors.dtype)
+        lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    return vectors, lengths.masked_fill(lengths < _SHORTEST, math.inf)

@@ -51,7 +51,7 @@ class FixedClassifierLoss(FeatureLoss):
         super().__init__(num_classes, in_features, ignore_index=ignore_index)
         check_number("scale", scale, default=1, positive=True)
         generator = torch.Generator().manual_seed(seed)
-        self.register_buffer("frame_KD", frame(num_classes, in_features, generator=generator))
+        self.register_fixed("frame_KD", frame(num_classes, in_features, generator=generator))
         self.scale = scale
 
     def logits(self, features: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class FocalLoss(PixelLoss):
         check_number("gamma", gamma, default=2)
         self.gamma = gamma
         alpha_K = [1.0] * num_classes if class_weight is None else class_weight
-        self.register_buffer("alpha_K", per_class("class_weight", alpha_K, num_classes))
+        self.register_fixed("alpha_K", per_class("class_weight", alpha_K, num_classes))
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean of the cross entropies times ``alpha (1 - q)^gamma``."""

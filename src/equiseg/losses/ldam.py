@@ -56,11 +56,12 @@ class LdamLoss(WeightedCrossEntropyLoss):
         ignore_index: int = 255,
     ) -> None:
         super().__init__(num_classes, class_weight=[1.0] * num_classes, ignore_index=ignore_index)
+        self.register_buffer("weight_K", self.weight_K)  # it changes in training, so it is saved
         check_number("max_margin", max_margin, default=2)
         check_number("scale", scale, default=1, positive=True)
         self.scale = scale
         counts_K = per_class("class_counts", class_counts, num_classes)
-        self.register_buffer("margin_K", max_margin * (counts_K.min() / counts_K) ** 0.25)
+        self.register_fixed("margin_K", max_margin * (counts_K.min() / counts_K) ** 0.25)
 
     def begin_epoch(self, share: float, statistics: ClassStatistics) -> None:
         """Reweight the classes in the last fifth of training, as published.

@@ -49,7 +49,7 @@ class LogitAdjustedLoss(PixelLoss):
         super().__init__(num_classes, ignore_index=ignore_index)
         check_number("tau", tau, default=1)
         self.tau = tau
-        self.register_buffer("log_prior_K", per_class("prior", prior, num_classes).log())
+        self.register_fixed("log_prior_K", per_class("prior", prior, num_classes).log())
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus their log-prior."""

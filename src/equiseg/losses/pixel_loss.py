@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.labels import check_inputs, check_num_classes, fold_ignored
+from equiseg.labels import check_inputs, check_num_classes, fold_ignored, is_checkable
+from equiseg.losses.fixed_buffers import FixedBuffers
 from equiseg.resize import LINEAR_MODES
 
 
-class PixelLoss(nn.Module):
+class PixelLoss(FixedBuffers):
     """A loss over logits and labels of pixels, voxels or points.
 
     A subclass implements :meth:`of_pixels`. Its inputs are checked, in float32 (float64 stays)
     under any autocast, resized to the labels, and flat: B maps of P pixels, with the classes along
     dimension 1, as in the losses of torch. Points are one map.
 
-    Logits must be finite. An infinite logit at an ignored label does not change the value, but its
-    gradient is NaN, as in ``torch.nn.CrossEntropyLoss``.
+    Logits must be finite. A NaN or infinite one at an ignored label does not change the value; on
+    an accelerator and in compiled code its gradient is NaN, as in ``torch.nn.CrossEntropyLoss``.
 
     Args:
         num_classes: Number of classes K.
@@ -72,7 +73,11 @@ class PixelLoss(nn.Module):
         targets_BP = targets.flatten(1)
         known_BP = targets_BP < self.num_classes
         targets_BP = targets_BP.clamp(max=self.num_classes - 1)
-        return self.of_pixels(logits.flatten(2), targets_BP, known_BP)
+        logits_BKP = logits.flatten(2)
+        if is_checkable(labels) and not bool(logits_BKP.detach().sum().isfinite()):
+            # Their losses are masked, but zero times infinity is NaN in the gradients.
+            logits_BKP = torch.where(known_BP.unsqueeze(1), logits_BKP, 0)
+        return self.of_pixels(logits_BKP, targets_BP, known_BP)
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """The loss of a batch of pixels.

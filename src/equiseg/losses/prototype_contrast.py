@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from equiseg.centers.centers import mean_by_class
 from equiseg.centers.sums import Labelling
 from equiseg.losses.arguments import check_number, is_number
-from equiseg.losses.feature_loss import FeatureLoss, cosines, directions, wide
+from equiseg.losses.feature_loss import FeatureLoss, cosines, directions, wide, without_unlabelled
 from equiseg.losses.pixel_loss import mean_of_known
 from equiseg.ranks import summing_group
 
@@ -79,9 +79,10 @@ class PrototypeContrastLoss(FeatureLoss):
         """Scalar loss of one batch, see :class:`FeatureLoss`; updates prototypes in training."""
         self.check(features, labels, inverse)
         with torch.autocast(features.device.type, enabled=False):
+            features = wide(without_unlabelled(features, labels, inverse, self))
             if self.training:
                 self._update(features, labels, inverse)
-            return self.score(self.logits(wide(features)), labels, inverse)
+            return self.score(self.logits(features), labels, inverse)
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
@@ -96,7 +97,7 @@ class PrototypeContrastLoss(FeatureLoss):
         """Move the prototypes of the present classes towards the batch."""
         labelling = Labelling(labels, self.num_classes, self.ignore_index, inverse=inverse)
         centers_KD, _, present_K = mean_by_class(
-            directions(wide(features)), labelling, process_group=summing_group(self.sync)
+            directions(features), labelling, process_group=summing_group(self.sync)
         )
         news_KD = directions(centers_KD)
         olds_KD = self.prototypes_KD.to(news_KD.dtype)

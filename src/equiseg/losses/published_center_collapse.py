@@ -11,6 +11,7 @@ from equiseg.losses.arguments import check_at_least, check_number, is_number
 from equiseg.losses.center_collapse import CenterCollapseLoss
 from equiseg.losses.center_loss import CenterLoss
 from equiseg.losses.feature_loss import directions
+from equiseg.losses.fixed_buffers import FixedBuffers
 from equiseg.losses.protocol import ClassPrior
 from equiseg.losses.seeded_linear import SeededLinear, draw
 
@@ -81,7 +82,7 @@ class PublishedCenterCollapseLoss(CenterCollapseLoss):
         self.scale = 5.0
         self.relu = relu
         generator = torch.Generator().manual_seed(seed)
-        self.register_buffer("frame_KD", frame(num_classes, dim, generator=generator))
+        self.register_fixed("frame_KD", frame(num_classes, dim, generator=generator))
         self.reduction = _FrozenReduction(in_features, reduce, generator)
         self.projection: nn.Module = SeededLinear(reduce, dim, generator, learnable=False)
         self.dropout = nn.Dropout(dropout)
@@ -106,7 +107,7 @@ class PublishedCenterCollapseLoss(CenterCollapseLoss):
         return self.cross_entropies(logits_KK, targets_K)
 
 
-class _FrozenReduction(nn.Module):
+class _FrozenReduction(FixedBuffers):
     """A frozen random 1x1 convolution and batch normalisation, in any number of dimensions.
 
     Batch statistics in training and running ones in evaluation, as ``nn.BatchNorm2d``, which
@@ -119,7 +120,7 @@ class _FrozenReduction(nn.Module):
 
     def __init__(self, source: int, target: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.register_buffer("weight", draw((target, source), source, generator))
+        self.register_fixed("weight", draw((target, source), source, generator))
         self.register_buffer("running_mean", torch.zeros(target))
         self.register_buffer("running_var", torch.ones(target))
 

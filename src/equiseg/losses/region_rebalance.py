@@ -26,8 +26,9 @@ class RegionRebalanceLoss(CenterLoss):
 
     Cui et al., "Region Rebalance for Long-Tailed Semantic Segmentation", 2022 (arXiv 2204.01969).
     Scale, weight, smoothing and prior are as in the linear variant released with CeCo, but W and b
-    learn. It leaves out regions predicted by the network, which the code of the authors also
-    classifies and adds to the logits at inference.
+    learn. Left out of the code of the authors: regions predicted by the network, which it also
+    classifies and adds to the logits at inference; a hidden layer in front of W; a class K + 1 of
+    ignored pixels; labels resized down to the features.
 
     Args:
         num_classes: Number of classes K.

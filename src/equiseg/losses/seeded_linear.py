@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from equiseg.losses.fixed_buffers import FixedBuffers
 
-class SeededLinear(nn.Module):
+
+class SeededLinear(FixedBuffers):
     """A linear map drawn from the given generator; the global generator is not used.
 
-    A frozen map is stored in buffers: it moves and saves with the module, but is not optimised.
+    A frozen map is stored in buffers: it moves with the module, but is neither optimised nor saved.
     """
 
     weight: Tensor
@@ -25,8 +27,8 @@ class SeededLinear(nn.Module):
         if learnable:
             self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         else:
-            self.register_buffer("weight", weight)
-            self.register_buffer("bias", bias)
+            self.register_fixed("weight", weight)
+            self.register_fixed("bias", bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The map in the dtype of the inputs."""

@@ -37,7 +37,7 @@ class WeightedCrossEntropyLoss(PixelLoss):
         self, num_classes: int, *, class_weight: ClassWeight, ignore_index: int = 255
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        self.register_buffer("weight_K", per_class("class_weight", class_weight, num_classes))
+        self.register_fixed("weight_K", per_class("class_weight", class_weight, num_classes))
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Weighted mean of the pixels' cross entropies."""

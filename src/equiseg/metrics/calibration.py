@@ -63,6 +63,11 @@ class Calibration:
         """The error of the predictions of tail classes."""
         return self._error(self.groups.tail if self.groups else ())
 
+    def as_dict(self) -> dict[str, float]:
+        """The errors by name, as plain numbers for a logger; NaN without predictions or groups."""
+        names = ("ece", "head", "common", "tail")
+        return {n if n == "ece" else f"{n}_ece": getattr(self, n) for n in names}
+
     def bins(self) -> dict[str, list[float]]:
         """The numbers for a reliability diagram, over all classes.
 

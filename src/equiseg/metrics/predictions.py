@@ -15,20 +15,31 @@ def check_prediction_pair(predictions: Tensor, labels: Tensor, num_classes: int)
 
     Raises:
         TypeError: If the arguments are swapped or labels are not integers.
-        ValueError: If the labels are one-hot: K channels, with a single 1 at each place.
+        ValueError: If they are one-hot: K channels, with a single 1 at most places.
     """
+    for name, given, other in (
+        ("labels", labels, predictions),
+        ("predictions", predictions, labels),
+    ):
+        may_be = given.ndim > 1 and given.shape[1] == num_classes
+        may_be &= other.ndim == given.ndim - 1 or other.shape == given.shape
+        if name == "predictions" and given.is_floating_point():
+            continue  # logits
+        if may_be and is_checkable(given) and _one_hot(given):
+            raise ValueError(
+                f"{name} must be class ids, got one-hot {name} {tuple(given.shape)}; pass "
+                f"{name}.argmax(1), with ignore_index where no channel is set"
+            )
     check_order(predictions, labels, "predictions")
     check_label_dtype(labels)
-    may_be = (
-        labels.ndim > 2 and labels.shape[1] == num_classes and predictions.shape == labels.shape
-    )
-    if may_be and is_checkable(labels) and labels.numel():
-        ids = labels.long()
-        if bool((ids.sum(1) == 1).all()) and int(ids.min()) >= 0:
-            raise ValueError(
-                f"labels must be class ids, got one-hot labels {tuple(labels.shape)}; pass "
-                "labels.argmax(1), and class ids or logits as predictions"
-            )
+
+
+def _one_hot(values: Tensor) -> bool:
+    """Whether channels hold a single 1 at most places, and zeros elsewhere."""
+    if not values.numel() or not bool(((values == 0) | (values == 1)).all()):
+        return False
+    set_ = (values != 0).sum(1)
+    return bool((set_ <= 1).all()) and bool((set_ == 1).float().mean() >= 0.5)
 
 
 def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:

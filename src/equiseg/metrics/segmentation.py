@@ -19,6 +19,11 @@ from equiseg.labels import (
 from equiseg.metrics.predictions import check_prediction_pair, checked_ids, resized_logits
 from equiseg.metrics.summed_metric import SummedMetric, named_ignore_index
 
+_NUMBERS = (
+    *("miou", "mean_accuracy", "pixel_accuracy", "head", "common", "tail"),
+    *("head_accuracy", "common_accuracy", "tail_accuracy"),
+)
+
 
 @dataclass(frozen=True)
 class Score:
@@ -96,6 +101,29 @@ class Score:
             groups=groups,
             **means,
         )
+
+    def as_dict(self, classes: Sequence[str] = ()) -> dict[str, float]:
+        """The scores by name, as plain numbers: for a logger, a table or JSON.
+
+        Args:
+            classes: Names of the K classes, to have ``iou/name`` of each as well.
+
+        Raises:
+            ValueError: If there is not one name for each class.
+
+        Example:
+            >>> score = Score.from_confusion(torch.tensor([[3, 1], [0, 4]]))
+            >>> numbers = score.as_dict(["road", "car"])
+            >>> round(numbers["miou"], 3), numbers["iou/car"]
+            (0.775, 0.8)
+        """
+        if classes and len(classes) != len(self.iou_K):
+            raise ValueError(
+                f"classes must name the {len(self.iou_K)} classes, got {len(classes)} names"
+            )
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        ious = self.iou_K.tolist() if classes else ()
+        return numbers | {f"iou/{c}": iou for c, iou in zip(classes, ious, strict=True)}
 
     def miou_without(self, class_id: int) -> float:
         """Mean IoU over all classes except one, such as the background."""

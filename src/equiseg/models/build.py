@@ -29,7 +29,7 @@ _PYRAMIDS: dict[str, Callable[[], nn.Module]] = {
     "fpn-lite0": Lite0Encoder,
 }
 # Networks of point clouds: input channels and classes to a network on sparse tensors.
-SPARSE_MODELS: dict[str, Callable[[int, int], nn.Module]] = {
+SPARSE_MODELS: dict[str, Callable[..., nn.Module]] = {
     "minkunet-small": MinkUNetSmall,
     "minkunet-14a": MinkUNet14A,
     "minkunet-18a": MinkUNet18A,
@@ -155,7 +155,8 @@ def rebuild_model(
     if name == "fpn-lite0":
         return FPN(Lite0Encoder(pretrained=False), num_classes)
     if name in SPARSE_MODELS and configuration is not None:
-        return build_model(name, num_classes, in_channels=configuration["in_channels"])
+        sizes = dict(configuration)
+        return SPARSE_MODELS[name](sizes.pop("in_channels"), num_classes, **sizes)
     if name in ARCHITECTURES and configuration is not None:
         return rebuild_huggingface(ARCHITECTURES[name], configuration)
     return build_model(name, num_classes)

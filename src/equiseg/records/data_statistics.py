@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from equiseg.records.checked import named_damage
 from equiseg.records.record_files import read_record
 
 STATISTICS = "statistics.json"
@@ -152,7 +153,9 @@ class DataStatistics:
         Raises:
             ValueError: If it is no such record, of a version that is not known, or not complete.
         """
-        return cls.of(read_record(path, "data set", _NEEDED, "equiseg stats"))
+        values = read_record(path, "data set", _NEEDED, "equiseg stats")
+        with named_damage(path, "equiseg stats"):
+            return cls.of(values)
 
 
 def _number(value: float | None) -> float:

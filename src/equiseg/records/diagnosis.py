@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from equiseg.records.checked import named_damage
 from equiseg.records.history import Histories, histories_of
 from equiseg.records.json_values import without_nan
 from equiseg.records.record_files import read_record, write_record
@@ -142,6 +143,7 @@ class DiagnosisRecord:
         unit = "point" if "training_points" in values else "pixel"
         rows = values["classifier_cosines"]
         floats = {k: v for k, v in values.items() if isinstance(v, int | float) or v is None}
+        _check_sizes(values, len(classes))
         return cls(
             classes,
             values["groups"],
@@ -197,7 +199,13 @@ class DiagnosisPage:
         Raises:
             ValueError: If it is no such record, of a version that is not known, or not complete.
         """
-        values = read_record(path, "diagnosis", (*_NEEDED, "run", "data"), "equiseg diagnose")
+        again = "equiseg diagnose"
+        values = read_record(path, "diagnosis", (*_NEEDED, "run", "data"), again)
+        with named_damage(path, again):
+            return cls._of(values)
+
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> DiagnosisPage:
         both = [values["baseline"], values] if "baseline" in values else [values]
         names = [one.get("name") or _run_name(one["run"]) for one in both]
         if len(set(names)) < len(names):
@@ -235,8 +243,9 @@ class NetworksRecord:
         """
         needed = ("networks", "where", "problem")
         values = read_record(path, "networks", needed, "equiseg compare")
-        found = {name: DiagnosisRecord.of(known) for name, known in values["networks"].items()}
-        return cls(found, values["where"], values["problem"])
+        with named_damage(path, "equiseg compare"):
+            found = {name: DiagnosisRecord.of(known) for name, known in values["networks"].items()}
+            return cls(found, str(values["where"]), str(values["problem"]))
 
 
 def save_networks(
@@ -261,6 +270,23 @@ def _array(values: Any) -> np.ndarray:
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: math.nan if value is None else value for name, value in values.items()}
+
+
+def _check_sizes(values: Mapping[str, Any], num_classes: int) -> None:
+    """Compare the sizes of lists and matrices with the number of classes.
+
+    Raises:
+        ValueError: If one has another size, or a group an unknown id.
+    """
+    for name in ("iou", "accuracy", "confusion", "center_cosines", "classifier_cosines"):
+        if values[name] is None:
+            continue
+        sides = (num_classes,) * (1 if name in ("iou", "accuracy") else 2)
+        if _array(values[name]).shape != sides:
+            raise ValueError(f"{name} must have the shape {sides}")
+    ids = [class_id for known in values["groups"].values() for class_id in known]
+    if any(type(k) is not int or not 0 <= k < num_classes for k in ids):
+        raise ValueError(f"groups must hold ids of {num_classes} classes")
 
 
 def _run_name(run: str) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from equiseg.foreign_files import FileError, check_file, check_memory, short
+from equiseg.records.checked import named_damage
 from equiseg.records.record_files import VERSION
 from equiseg.whole_files import replace_file
 
 EXAMPLES = "examples.npz"
+_AGAIN = "the command that wrote it again"
 SIDE = 480
 """Pixels across a shown picture: sharp on dense screens, and no more."""
 
@@ -72,22 +74,20 @@ class ExamplePanels:
         """Read what :meth:`save` wrote.
 
         Raises:
-            ValueError: If it is no such file or of a version that is not known.
+            FileError: If it is no such file, damaged, or of a version that is not known.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-            raise ValueError(
-                f"{path}: cannot be read, so it is cut or of another kind; run the command that "
-                "wrote it again"
-            ) from None
+        arrays = _arrays(path)
+        with named_damage(path, _AGAIN):
+            return cls._of(path, arrays)
+
+    @classmethod
+    def _of(cls, path: Path, arrays: dict[str, np.ndarray]) -> ExamplePanels:
         about = json.loads(str(arrays["about"])) if "about" in arrays else {}
         if (about.get("kind"), about.get("version")) != ("examples", VERSION):
-            raise ValueError(
+            raise FileError(
                 f"{path}: must be example panels of version {VERSION}, got "
-                f"{about.get('kind')!r} of version {about.get('version')!r}; run the command "
-                "that wrote it again"
+                f"{short(about.get('kind'))!r} of version {short(about.get('version'))}; run "
+                f"{_AGAIN}"
             )
 
         def listed(name: str) -> list[np.ndarray]:
@@ -106,3 +106,21 @@ class ExamplePanels:
             about["with_errors"],
             listed("points"),
         )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz, whose sizes are compared with what one file may take first."""
+    check_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            stated = sum(entry.file_size for entry in archive.infolist())
+        check_memory(path, "its arrays", stated)
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileError:
+        raise
+    except Exception as error:  # of damaged files, numpy and zipfile raise more than they document
+        raise FileError(
+            f"{path}: cannot be read, so it is cut or of another kind ({short(error)}); run "
+            f"{_AGAIN}"
+        ) from None

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from equiseg.foreign_files import FileError, read_text, short
+from equiseg.records.checked import Maybe, check_form, named_damage
 from equiseg.records.json_values import without_nan
-from equiseg.records.record_files import read_record, write_record
+from equiseg.records.record_files import MOST_BYTES, read_record, write_record
 
 CURVES = "curves.json"
+_CURVES = {str: {str: {str: {str: Maybe(float)}}}}
+_MOST_STEPS = 1 << 53  # as floats count
 Curve = dict[int, float]
 """A value by epoch, from 1."""
 History = dict[str, Curve]
@@ -27,28 +32,71 @@ def read_history(folder: Path) -> History:
 
     Args:
         folder: The folder of a run, with logs/version_*/metrics.csv. Empty if there is none.
+
+    Raises:
+        FileError: If a log is damaged.
     """
     history: History = {}
     for file in log_files(folder):
-        with file.open(encoding="utf-8", newline="") as lines:
-            for row in csv.DictReader(lines):
-                epoch = int(row["epoch"]) + 1
-                for name, text in row.items():
-                    if text and name not in ("epoch", "step"):
-                        history.setdefault(name, {})[epoch] = float(text)
+        for row in log_rows(file):
+            epoch = int(row["epoch"]) + 1
+            for name, value in row.items():
+                if name not in ("epoch", "step"):
+                    history.setdefault(name, {})[epoch] = value
     return history
+
+
+def log_rows(file: Path) -> list[dict[str, float]]:
+    """The rows of a log; a last line that was cut by a kill is left out.
+
+    Raises:
+        FileError: If the file is no log, or damaged.
+    """
+    text = read_text(file, MOST_BYTES)
+    whole = text[: text.rfind("\n") + 1]
+    rows = []
+    try:
+        for row in csv.DictReader(io.StringIO(whole, newline="")):
+            rows.append({name: float(value) for name, value in row.items() if value})
+            if not all(0 <= rows[-1][name] < _MOST_STEPS for name in ("epoch", "step")):
+                raise ValueError("an epoch or a step is no count")
+    except (csv.Error, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FileError(
+            f"{file}: damaged ({short(error)}); remove it: the curves of its epochs are left out"
+        ) from None
+    return rows
 
 
 def log_files(folder: Path) -> list[Path]:
     """The log files of a run, the oldest first."""
-    return sorted(
-        folder.glob("logs/version_*/metrics.csv"), key=lambda f: int(f.parent.name.split("_")[-1])
-    )
+    numbered = {
+        int(number): file
+        for file in folder.glob("logs/version_*/metrics.csv")
+        if (number := file.parent.name.removeprefix("version_")).isdecimal()
+    }
+    return [numbered[number] for number in sorted(numbered)]
 
 
-def read_histories(folders: Mapping[str, Sequence[Path]]) -> Histories:
-    """The histories of the runs of each variant, from their logs."""
-    return {name: {f.name: read_history(f) for f in paths} for name, paths in folders.items()}
+def read_histories(
+    folders: Mapping[str, Sequence[Path]], tell: Callable[[str], None] = lambda text: None
+) -> Histories:
+    """The histories of the runs of each variant, from their logs.
+
+    Args:
+        folders: Of each variant its runs.
+        tell: Told which logs are damaged; these runs have no curves.
+    """
+    histories: Histories = {}
+    for variant, paths in folders.items():
+        histories[variant] = {}
+        for folder in paths:
+            try:
+                history = read_history(folder)
+            except FileError as error:
+                tell(str(error))
+                history = {}
+            histories[variant][folder.name] = history
+    return histories
 
 
 def save_histories(histories: Histories, path: Path) -> None:
@@ -63,7 +111,9 @@ def load_histories(path: Path) -> Histories:
         ValueError: If it is no such record, or of a version that is not known.
     """
     known = read_record(path, "curves", ("curves",), "equiseg compare")["curves"]
-    return histories_of(known)
+    check_form(path, "equiseg compare", known, _CURVES)
+    with named_damage(path, "equiseg compare"):
+        return histories_of(known)
 
 
 def histories_of(values: dict[str, Any]) -> Histories:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from equiseg.foreign_files import read_text, short
+from equiseg.foreign_files import FileError, read_text, short
 from equiseg.whole_files import replace_text
 
 MOST_BYTES = 256 << 20
@@ -42,27 +42,25 @@ def read_record(path: Path, kind: str, needed: Collection[str], again: str) -> d
         The content, without kind and version.
 
     Raises:
-        ValueError: If it is no such record, of a version that is not known, or a key is missing.
+        FileError: If it is no such record, of a version that is not known, or a key is missing.
     """
     text = read_text(path, MOST_BYTES)
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: not a JSON file ({error}); write it again with {again}"
-        ) from None
+        raise FileError(f"{path}: not a JSON file ({error}); write it again with {again}") from None
     if not isinstance(values, dict) or values.get("kind", kind) != kind:
         seen = values.get("kind") if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"{path}: must be the record of a {kind}, got {short(seen)!r}")
+        raise FileError(f"{path}: must be the record of a {kind}, got {short(seen)!r}")
     version = values.get("version", 0)
     if type(version) is not int or version not in range(VERSION + 1):
         known = ", ".join(map(str, range(VERSION + 1)))
-        raise ValueError(
+        raise FileError(
             f"{path}: the record has version {short(version)}, this equiseg reads the versions "
             f"{known}; install a newer equiseg, or write it again with {again}"
         )
     if missing := [key for key in needed if key not in values]:
-        raise ValueError(
+        raise FileError(
             f"{path}: the record (version {version}) lacks {', '.join(missing)}; write it again "
             f"with {again}"
         )

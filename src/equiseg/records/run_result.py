@@ -5,18 +5,62 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from equiseg.foreign_files import FileError
+from equiseg.records.checked import Fields, Maybe, check_classes, check_form, check_groups
 from equiseg.records.record_files import read_record, write_record
 
 RESULT = "result.json"
+SCORES = Fields(
+    {"miou": float, "iou": [float], "collapse": {str: float}},
+    {"accuracy": [float], "calibration": {str: [float]}, "confusion": [[float]]},
+    others=float,
+)
+"""The form of the scores of a split."""
+RUN = Fields(
+    {"seed": int, "config": Fields({"data": Fields({"card": str})})},
+    {
+        "best_epoch": int,
+        "step_seconds": Maybe(float),
+        "data_wait_share": Maybe(float),
+        "peak_memory_bytes": Maybe(int),
+        "memory_of": str,
+        "provenance": {str: str},
+        "val": SCORES,
+        "test": SCORES,
+    },
+)
+"""The form of a run in a record; older ones know less."""
+_RESULT = Fields(
+    {
+        **RUN.needed,
+        "method": str,
+        "classes": [str],
+        "groups": {str: [int]},
+        "pixels": [int],
+    },
+    {**RUN.optional, "images": [int], "unit": str, "data_name": str, "command": str},
+)
 
 
 def read_result(folder: Path) -> dict[str, Any]:
     """The result of a finished run.
 
     Raises:
-        ValueError: If it is of a version that is not known.
+        FileError: If it is damaged, or of a version that is not known.
     """
-    return read_record(folder / RESULT, "run", (), "equiseg train")
+    path = folder / RESULT
+    again = f"equiseg train, after removing {RESULT}"
+    values = read_record(path, "run", (), again)
+    check_form(path, again, values, _RESULT)
+    num_classes = len(values["classes"])
+    check_groups(path, again, num_classes, values["groups"])
+    check_classes(path, again, num_classes, pixels=values["pixels"])
+    if not any(split in values for split in ("val", "test")):
+        raise FileError(f"{path}: has scores of neither val nor test; write it again with {again}")
+    for split in ("val", "test"):
+        if split in values:
+            check_classes(path, again, num_classes, **{f"{split}.iou": values[split]["iou"]})
+    return values
 
 
 def write_result(result: dict[str, Any], folder: Path) -> None:

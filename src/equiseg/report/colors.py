@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Figures are drawn in these inks; inside the page each becomes the CSS variable of its name, so
@@ -35,7 +37,7 @@ def variant_color(index: int) -> str:
     return _VARIANTS[index % len(_VARIANTS)]
 
 
-def class_colors(num_classes: int) -> np.ndarray:
+def class_colors(num_classes: int, chosen: Sequence[str | None] = ()) -> np.ndarray:
     """Colours that look as different as their number allows, always the same.
 
     Each is the candidate farthest, in Oklab, from those before it: a data set with more classes
@@ -43,6 +45,8 @@ def class_colors(num_classes: int) -> np.ndarray:
 
     Args:
         num_classes: Number of classes K.
+        chosen: The colours that some classes have already, as "#rrggbb" or None; the others keep
+            away from them.
 
     Returns:
         (K, 3) uint8 RGB.
@@ -50,6 +54,25 @@ def class_colors(num_classes: int) -> np.ndarray:
     Raises:
         ValueError: If ``num_classes`` is not positive, or more than the 4000 or so candidates.
     """
+    given_G3 = np.array([_rgb(color) for color in chosen if color], dtype=np.float32).reshape(-1, 3)
+    free = [k for k in range(num_classes) if k >= len(chosen) or not chosen[k]]
+    if len(given_G3):
+        colors_K3 = np.empty((num_classes, 3), dtype=np.uint8)
+        taken = np.ones(num_classes, dtype=bool)
+        taken[free] = False
+        colors_K3[taken] = given_G3
+        if free:
+            colors_K3[free] = _different(len(free), given_G3)
+        return colors_K3
+    return _different(num_classes, given_G3)
+
+
+def _rgb(color: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(color[1:]))
+
+
+def _different(num_classes: int, given_G3: np.ndarray) -> np.ndarray:
+    """(K, 3) uint8 colours, each as far as possible from those given and those before it."""
     steps = np.linspace(0, 255, 22, dtype=np.float32)
     grid_N3 = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3).round()
     lab_N3 = _oklab(grid_N3)
@@ -61,9 +84,14 @@ def class_colors(num_classes: int) -> np.ndarray:
     # Hue separates classes better than lightness does, over photographs above all.
     flat_3 = np.array([0.7, 1.0, 1.0], dtype=np.float32)
     lab_N3 = lab_N3 * flat_3
-    first = _oklab(np.array([[78.0, 121.0, 167.0]], dtype=np.float32)) * flat_3
-    chosen = [int(np.linalg.norm(lab_N3 - first, axis=1).argmin())]
-    distance_N = np.linalg.norm(lab_N3 - lab_N3[chosen[0]], axis=1)
+    if len(given_G3):
+        given_lab_G3 = _oklab(given_G3) * flat_3
+        distance_N = np.linalg.norm(lab_N3[:, None] - given_lab_G3, axis=2).min(1)
+        chosen: list[int] = []
+    else:
+        first = _oklab(np.array([[78.0, 121.0, 167.0]], dtype=np.float32)) * flat_3
+        chosen = [int(np.linalg.norm(lab_N3 - first, axis=1).argmin())]
+        distance_N = np.linalg.norm(lab_N3 - lab_N3[chosen[0]], axis=1)
     while len(chosen) < num_classes:
         chosen.append(int(distance_N.argmax()))
         distance_N = np.minimum(distance_N, np.linalg.norm(lab_N3 - lab_N3[chosen[-1]], axis=1))

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from equiseg.foreign_files import csv_cell
 from equiseg.report.colors import INKS
 
 try:
@@ -101,9 +102,10 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, restval="")
-    writer.writeheader()
+    writer.writerow({name: csv_cell(name) for name in columns})
     for row in rows:
-        writer.writerow({name: "" if _missing(value) else value for name, value in row.items()})
+        cells = {name: "" if _missing(value) else value for name, value in row.items()}
+        writer.writerow({name: csv_cell(cell) for name, cell in cells.items()})
     return buffer.getvalue()
 
 

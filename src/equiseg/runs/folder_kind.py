@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
+from equiseg.foreign_files import FileError, read_text, short
+from equiseg.whole_files import replace_text
+
 _MARK = ".equiseg"  # the other file names of equiseg may exist in any folder
 
 
@@ -30,8 +33,17 @@ def check_outcome(folder: Path, outcome: Outcome) -> None:
     if folder.is_file():
         raise ValueError(f"out: {folder} is a file; give a folder")
     mark = folder / _MARK
-    if mark.is_file() and (held := mark.read_text(encoding="utf-8").strip()) != outcome.value:
-        raise ValueError(f"out: {folder} holds {held}; choose another folder for {outcome.value}")
+    if not mark.exists():
+        return
+    there = read_text(mark).strip()
+    if there not in {known.value for known in Outcome}:
+        seen = repr(short(there)) if there else "is empty"
+        raise FileError(
+            f"{mark}: damaged ({seen}), it must name the results in the folder; if these are "
+            f"{outcome.value}, remove the file and repeat the command"
+        )
+    if there != outcome.value:
+        raise ValueError(f"out: {folder} holds {there}; choose another folder for {outcome.value}")
 
 
 def mark_outcome(folder: Path, outcome: Outcome) -> None:
@@ -45,5 +57,4 @@ def mark_outcome(folder: Path, outcome: Outcome) -> None:
         ValueError: If it holds another kind.
     """
     check_outcome(folder, outcome)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARK).write_text(f"{outcome.value}\n", encoding="utf-8")
+    replace_text(folder / _MARK, f"{outcome.value}\n")

@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equiseg.foreign_files import FileError
 from equiseg.metrics.catalogue import COMPARED
+from equiseg.records.checked import Fields, check_classes, check_form, check_groups
 from equiseg.records.record_files import read_record, write_record
-from equiseg.records.run_result import read_result
+from equiseg.records.run_result import RUN, SCORES, read_result
 from equiseg.study.interval import Interval
 
 COMPARISON = "comparison.json"
+_AGAIN = "equiseg compare"
+_FORM = Fields(
+    {
+        "split": str,
+        "seeds": [int],
+        "runs": {str: [RUN]},
+        "classes": [str],
+        "groups": {str: [int]},
+        "pixels": [int],
+    },
+    {"unit": str, "data": str, "command": str},
+)
 _KEPT = ("best_epoch", "step_seconds", "data_wait_share", "peak_memory_bytes", "memory_of")
 
 
@@ -93,7 +107,9 @@ class Comparison:
         """
         fields = dataclasses.fields(cls)
         needed = [field.name for field in fields if field.default is dataclasses.MISSING]
-        values = read_record(path, "comparison", needed, "equiseg compare")
+        values = read_record(path, "comparison", needed, _AGAIN)
+        check_form(path, _AGAIN, values, _FORM)
+        _check_runs(path, values)
         return cls(**{f.name: values[f.name] for f in fields if f.name in values})
 
     @classmethod
@@ -136,3 +152,25 @@ class Comparison:
         shared = {key: result[key] for key in ("classes", "groups", "pixels")}
         unit = result.get("unit", "pixel")
         return cls(split, list(seeds), runs, **shared, unit=unit, data=data, command=command)
+
+
+def _check_runs(path: Path, values: dict[str, Any]) -> None:
+    """Check that runs, seeds and classes of a record belong together.
+
+    Raises:
+        FileError: If they do not.
+    """
+    num_classes, split = len(values["classes"]), values["split"]
+    check_groups(path, _AGAIN, num_classes, values["groups"])
+    check_classes(path, _AGAIN, num_classes, pixels=values["pixels"])
+    if not (values["runs"] and values["seeds"]):
+        raise FileError(f"{path}: has no runs; write it again with {_AGAIN}")
+    for name, runs in values["runs"].items():
+        if len(runs) != len(values["seeds"]):
+            raise FileError(
+                f"{path}: damaged or changed: {name} must have one run for each of "
+                f"{len(values['seeds'])} seeds, got {len(runs)}; write it again with {_AGAIN}"
+            )
+        for run in runs:
+            check_form(path, _AGAIN, run.get(split), SCORES)
+            check_classes(path, _AGAIN, num_classes, iou=run[split]["iou"])

@@ -26,7 +26,7 @@ _MOST_NETWORKS = 4  # what a picture has room for
 _MOST_SAMPLES = 48  # enough for centers of rare classes, few enough for seconds on a CPU
 
 
-def record_networks(out: Path, comparison: Comparison) -> None:
+def record_networks(out: Path, comparison: Comparison) -> str:
     """Diagnose the networks of the first seed and write networks.json and examples.npz.
 
     Of many methods the baseline and the best on the tail are taken. Where weights or data cannot
@@ -35,6 +35,9 @@ def record_networks(out: Path, comparison: Comparison) -> None:
     Args:
         out: Folder of the comparison, ``out/<variant>/seed<seed>``.
         comparison: Its results.
+
+    Returns:
+        Why there are no networks to show; empty where there are.
     """
     (out / EXAMPLES).unlink(missing_ok=True)
     first = f"seed{comparison.seeds[0]}"
@@ -44,8 +47,9 @@ def record_networks(out: Path, comparison: Comparison) -> None:
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         save_networks(out / NETWORKS, {}, problem=reason)
-    else:
-        save_networks(out / NETWORKS, found, where)
+        return reason
+    save_networks(out / NETWORKS, found, where)
+    return ""
 
 
 def chosen_methods(comparison: Comparison) -> list[str]:

@@ -15,15 +15,19 @@ from pathlib import Path
 
 import torch
 
+from equiseg.foreign_files import FileError
 from equiseg.ranks import Launch
-from equiseg.records.run_result import RESULT
+from equiseg.records.run_result import RESULT, read_result
 from equiseg.runs.lock import held
+from equiseg.runs.parent_watch import watched_environment
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, write_config
 from equiseg.training.fitting import PROGRESS
 
 LOG = "output.log"
 _POLL_SECONDS = 0.5
+_GRACE_SECONDS = 30
+_INTERRUPTED = (130, 143)  # by Ctrl-C, which a terminal sends to the runs too, or SIGTERM
 Report = Callable[[Path, float], None]
 
 
@@ -44,12 +48,29 @@ class Run:
         """Whether its folder holds the result of this configuration.
 
         Raises:
+            FileError: If its configuration or its result is damaged.
             ValueError: If it holds a run of another configuration.
         """
-        if not (self.folder / "config.yaml").is_file():
+        if not (self.folder / "config.yaml").exists():
             return False
         check_same(self.config, self.folder)
-        return (self.folder / RESULT).is_file()
+        if not (self.folder / RESULT).exists():
+            return False
+        read_result(self.folder)
+        return True
+
+    @property
+    def damage(self) -> str:
+        """Which of its records is damaged, with the next step; empty where none is.
+
+        Raises:
+            ValueError: If it holds a run of another configuration.
+        """
+        try:
+            _ = self.is_finished
+        except FileError as error:
+            return str(error)
+        return ""
 
 
 def reason_of(folder: Path) -> str:
@@ -63,9 +84,10 @@ def reason_of(folder: Path) -> str:
 def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, share: None) -> None:
     """Train all unfinished runs, each in a process of its own.
 
-    Finished runs are kept, interrupted ones resume; one that fails leaves
-    its reason in ``output.log`` and does not stop the others. Under torchrun the processes deal
-    the runs out among themselves and wait for each other; each needs the same folder.
+    Finished runs are kept, interrupted ones resume; one that fails leaves its reason in
+    ``output.log`` and does not stop the others, and one with damaged records is left as it is.
+    Under torchrun the processes deal the runs out among themselves and wait for each other; each
+    needs the same folder.
 
     Args:
         runs: What to train.
@@ -82,7 +104,7 @@ def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, sh
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     rank, ranks, *_ = Launch.of_environment()
-    ours = runs[rank::ranks]
+    ours = [run for run in runs[rank::ranks] if not run.damage]
     for run in ours:
         if not run.is_finished and run.folder.is_dir():
             with held(run.folder):  # not by a run that outlived the command which began it
@@ -124,16 +146,32 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> int:
     command += ["--config", str(requested), "--out", str(run.folder), "--page", "false"]
     with (run.folder / LOG).open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=_environment(run.config, jobs)
+            command,
+            stdin=subprocess.PIPE,  # it ends when this process does
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=watched_environment(_environment(run.config, jobs)),
         )
         while process.poll() is None:
             with contextlib.suppress(OSError, ValueError):
                 report(run.folder, float((run.folder / PROGRESS).read_text()))
             if stop.wait(_POLL_SECONDS):
-                process.terminate()
-                process.wait()
-    report(run.folder, 1.0)
+                _end(process)
+    if process.stdin is not None:
+        process.stdin.close()
+    if not stop.is_set() and process.returncode not in _INTERRUPTED and process.returncode >= 0:
+        report(run.folder, 1.0)
     return process.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let a run finish or remove the file in hand, then end it whatever it does."""
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _environment(config: TrainConfig, jobs: int) -> dict[str, str]:

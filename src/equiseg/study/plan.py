@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from equiseg.data.sources import count_classes, split_names
+from equiseg.foreign_files import FileError
 from equiseg.metrics.catalogue import COMPARED, best_of
 from equiseg.records.json_values import without_nan
+from equiseg.records.record_files import write_record
 from equiseg.records.run_result import read_result, score_of
 from equiseg.study.parallel_runs import Run
-from equiseg.study.record import TUNING, Trial
+from equiseg.study.record import TUNING, Trial, read_tuning
 from equiseg.study.search_ranges import drawn, has_ranges, with_defaults
 from equiseg.study.variant import Variant, name_of
 from equiseg.training.config import TrainConfig
@@ -151,14 +152,19 @@ class Plan:
         config = dataclasses.replace(config, seed=_TUNING_SEED, score_test=False)
         return Run(config, self.folder(task, method) / f"trial{trial}")
 
-    def choose(self) -> dict[str, dict[str, list[Trial]]]:
+    def choose(
+        self, tell: Callable[[str], None] = lambda text: None
+    ) -> dict[str, dict[str, list[Trial]]]:
         """The score of every trial, and the best one, for each method with several settings.
 
         A recorded choice (:meth:`record`) is kept: the compared runs were trained with it.
+
+        Args:
+            tell: Told which records are damaged: a choice is made again, a trial counts as worst.
         """
         return {
             task.name: {
-                name_of(method): self._recorded(task, method) or self._best(task, method)
+                name_of(method): self._recorded(task, method, tell) or self._best(task, method)
                 for method in self.methods
                 if len(self.settings(method)) > 1
             }
@@ -171,29 +177,33 @@ class Plan:
             for method, trials in methods.items():
                 tried = [dataclasses.asdict(trial) for trial in trials]
                 known = without_nan({"select": self.select, "trials": tried})
-                path = self.out / task / method / TUNING
-                path.write_text(json.dumps(known, indent=1), encoding="utf-8")
+                write_record(self.out / task / method / TUNING, "tuning", known)
 
     def _best(self, task: Task, method: str) -> list[Trial]:
         """The trials as they came out."""
         settings = self.settings(method)
         runs = [self._trial(task, method, t, text) for t, text in enumerate(settings)]
         scores = [
-            score_of(read_result(run.folder)["val"], self.select) if run.is_finished else math.nan
+            score_of(read_result(run.folder)["val"], self.select)
+            if not run.damage and run.is_finished
+            else math.nan
             for run in runs
         ]
         best = best_of(scores, self.select)
         return [Trial(s, scores[t], t == best) for t, s in enumerate(settings)]
 
-    def _recorded(self, task: Task, method: str) -> list[Trial] | None:
+    def _recorded(self, task: Task, method: str, tell: Callable[[str], None]) -> list[Trial] | None:
         """The trials as they were recorded, if they are the same."""
         path = self.folder(task, method) / TUNING
-        if not path.is_file():
+        if not path.exists():
             return None
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if known["select"] != self.select:
+        try:
+            select, trials = read_tuning(path)
+        except FileError as error:
+            tell(f"{error}; the best trial is chosen again")
             return None
-        trials = [Trial.of(trial) for trial in known["trials"]]
+        if select != self.select:
+            return None
         return trials if [t.changes for t in trials] == self.settings(method) else None
 
 

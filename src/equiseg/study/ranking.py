@@ -30,7 +30,8 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
 
     Friedman's test in the form of Iman and Davenport 1980, less conservative than his own
     (Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006, equation
-    in section 3.2.2). Without the correction for ties, which seeds and digits make rare.
+    in section 3.2.2), with the correction for ties (Conover, "Practical Nonparametric Statistics",
+    section 5.8): methods that find no pixel of the rare classes all have a score of 0.
 
     Args:
         scores_TM: Score of each of M methods on each of T tasks.
@@ -39,22 +40,25 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
         ValueError: If there are fewer than two tasks or methods, or a score is missing.
     """
     from scipy.special import fdtrc
+    from scipy.stats import rankdata
 
     scores = _scores(scores_TM)
     tasks, methods = scores.shape
     if tasks < 2 or methods < 2:
         raise ValueError(f"scores need two tasks and two methods at least, got {scores.shape}")
-    ranks = np.asarray(mean_ranks(scores_TM))
-    chi2 = 12 * tasks / (methods * (methods + 1)) * ((ranks**2).sum() - _even(methods))
+    ranks_TM = rankdata(-scores, axis=1)
+    even = tasks * methods * (methods + 1) ** 2 / 4
+    spread = (ranks_TM**2).sum() - even  # without ties T M (M^2 - 1) / 12
+    if spread < 1e-9:  # all methods tie on every task
+        return 0.0, 1.0
+    chi2 = (methods - 1) * ((ranks_TM.sum(0) ** 2).sum() - tasks * even) / spread
     rest = tasks * (methods - 1) - chi2
-    if rest < 1e-9:  # the same order on every task, but for rounding: one of M! on each
-        return math.inf, float(math.factorial(methods)) ** (1 - tasks)
+    if rest < 1e-9:  # the same order on every task, but for rounding: one of so many on each
+        sizes = np.unique(ranks_TM[0], return_counts=True)[1]
+        orders = math.factorial(methods) / math.prod(map(math.factorial, sizes.tolist()))
+        return math.inf, float(orders) ** (1 - tasks)
     statistic = (tasks - 1) * chi2 / rest
     return float(statistic), float(fdtrc(methods - 1, (methods - 1) * (tasks - 1), statistic))
-
-
-def _even(methods: int) -> float:
-    return methods * (methods + 1) ** 2 / 4
 
 
 def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -> float:

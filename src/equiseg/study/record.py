@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from equiseg.records.history import log_files
+from equiseg.foreign_files import FileError
+from equiseg.records.checked import Fields, Maybe, check_form, named_damage
+from equiseg.records.history import log_files, log_rows
 from equiseg.records.json_values import without_nan
 from equiseg.records.record_files import read_record, write_record
 from equiseg.records.run_result import RESULT, read_result
 from equiseg.study.comparison import COMPARISON, Comparison
 
 STUDY, TUNING = "study.json", "tuning.json"
+_TRIAL = Fields({"changes": str, "score": Maybe(float), "chosen": bool})
+_TUNING = Fields({"select": str, "trials": [_TRIAL]})
+_STUDY = Fields(
+    {
+        "tasks": [str],
+        "select": str,
+        "tuning": {str: {str: [_TRIAL]}},
+        "hours": {str: float},
+        "command": str,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -85,19 +97,35 @@ class Study:
         write_record(folder / STUDY, "study", values)
 
     @classmethod
-    def load(cls, folder: Path) -> Study:
+    def load(cls, folder: Path, tell: Callable[[str], None] = lambda text: None) -> Study:
         """Read a study.json and the comparisons of its tasks.
 
+        Args:
+            folder: Of the study.
+            tell: Told which comparisons are damaged; their tasks are left out.
+
         Raises:
-            ValueError: If a record is of a version that is not known, or not complete.
+            FileError: If study.json or all comparisons are damaged, or of an unknown version.
         """
-        needed = ("tasks", "select", "tuning", "hours", "command")
-        values = read_record(folder / STUDY, "study", needed, "equiseg compare")
+        path, again = folder / STUDY, "equiseg compare"
+        values = read_record(path, "study", [*_STUDY.needed], again)
+        check_form(path, again, values, _STUDY)
+        if not values["tasks"] or set(values["tuning"]) - set(values["tasks"]):
+            raise FileError(f"{path}: damaged or changed: tasks; write it again with {again}")
         tuning = {
             task: {m: [Trial.of(t) for t in trials] for m, trials in methods.items()}
             for task, methods in values["tuning"].items()
         }
-        comparisons = {t: Comparison.load(folder / t / COMPARISON) for t in values["tasks"]}
+        comparisons, damage = {}, ""
+        for task in values["tasks"]:
+            try:
+                comparisons[task] = Comparison.load(folder / task / COMPARISON)
+            except FileError as error:
+                damage = f"{error}; this task is left out"
+                tell(damage)
+        if not comparisons:
+            raise FileError(damage)
+        tuning = {task: tuning.get(task, {}) for task in comparisons}
         return cls(comparisons, tuning, values["select"], values["hours"], values["command"])
 
     @classmethod
@@ -118,11 +146,24 @@ class Study:
             for method in comparison.runs:
                 file = folder / task / method / TUNING
                 if file.is_file():
-                    known = json.loads(file.read_text(encoding="utf-8"))
-                    select = known["select"]
-                    tuning[task][method] = [Trial.of(trial) for trial in known["trials"]]
+                    select, tuning[task][method] = read_tuning(file)
         hours = {task: training_hours(folder / task, c) for task, c in comparisons.items()}
         return cls(comparisons, tuning, select, hours)
+
+
+def read_tuning(path: Path) -> tuple[str, list[Trial]]:
+    """The tuning.json of a method: the score that chose, and what was tried.
+
+    Raises:
+        FileError: If it is damaged.
+    """
+    again = "equiseg compare, after removing it"
+    values = read_record(path, "tuning", [*_TUNING.needed], again)
+    check_form(path, again, values, _TUNING)
+    trials = [Trial.of(trial) for trial in values["trials"]]
+    if sum(trial.chosen for trial in trials) != 1:
+        raise FileError(f"{path}: one trial must be chosen; write it again with {again}")
+    return values["select"], trials
 
 
 def training_hours(folder: Path, comparison: Comparison) -> float:
@@ -136,7 +177,10 @@ def training_hours(folder: Path, comparison: Comparison) -> float:
     for method in comparison.runs:
         runs = [folder / method / f"seed{seed}" for seed in comparison.seeds]
         runs += sorted((folder / method).glob("trial*"))
-        hours += sum(_run_hours(run) for run in runs if (run / RESULT).is_file())
+        for run in runs:
+            if (run / RESULT).is_file():
+                with suppress(FileError):  # what is damaged was told when it was compared
+                    hours += _run_hours(run)
     return hours
 
 
@@ -144,9 +188,9 @@ def _run_hours(folder: Path) -> float:
     """Of one run, by the steps that it logged; 0 where its log is gone."""
     result, steps = read_result(folder), 0
     for file in log_files(folder):
-        with file.open(encoding="utf-8", newline="") as lines:
-            steps = max([steps, *(int(row["step"]) + 1 for row in csv.DictReader(lines))])
-    batches = steps * result["config"]["optimizer"]["accumulate"]
+        steps = max([steps, *(int(row["step"]) + 1 for row in log_rows(file))])
+    with named_damage(folder / RESULT, "equiseg train, after removing it"):
+        batches = steps * result["config"]["optimizer"]["accumulate"]
     # A resumed run that only had its scores left to compute measured no steps.
     seconds, waiting = result["step_seconds"] or 0.0, result["data_wait_share"] or 0.0
     return float(batches * seconds / (1 - waiting) / 3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 
@@ -60,7 +61,7 @@ def _replaced(text: str, generator: random.Random | None) -> str:
             low, high = (float(v) for v in values)
         except ValueError:
             raise _refused(found[0]) from None
-        if not low < high or (kind == "loguniform" and low <= 0):
+        if not -math.inf < low < high < math.inf or (kind == "loguniform" and low <= 0):
             raise _refused(found[0])
         if generator is None:
             return found["default"]

@@ -10,6 +10,8 @@ from unittest import SkipTest
 import torch
 from torch import Tensor, nn
 
+from equiseg.losses.fixed_buffers import fixed_buffers_of
+
 NUM_CLASSES = 5
 IN_FEATURES = 7
 # Sides of the inputs and of the labels.
@@ -32,7 +34,8 @@ class LossCase:
         name: What reports call it.
         build: The loss, from an ignore value. In evaluation mode, if it draws or counts in
             training: most checks call it twice and expect the same.
-        reference: The value derived a second time, slowly and in float64: from the state dict, a
+        reference: The value derived a second time, slowly and in float64: from all tensors that
+            the loss holds (its state dict, and buffers that are not in it), a
             (B, C, h, w) map and (B, H, W) labels, 255 where nothing is known. None leaves that
             check out.
         spared: Checks that do not apply, by name ("gradients"), with the reason.
@@ -77,6 +80,11 @@ class LossCase:
         """
         if check in self.spared:
             raise SkipTest(self.spared[check])
+
+
+def state_of(loss: nn.Module) -> dict[str, Tensor]:
+    """All that a loss holds, by name: its state dict, and the buffers that it leaves out."""
+    return loss.state_dict() | fixed_buffers_of(loss)
 
 
 def value_and_gradient(

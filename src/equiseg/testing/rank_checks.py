@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from equiseg.losses.pixel_loss import PixelLoss
-from equiseg.testing.loss_case import NUM_CLASSES, LossCase, require_close
+from equiseg.testing.loss_case import NUM_CLASSES, LossCase, require_close, state_of
 
 
 def check_ranks(case: LossCase) -> None:
@@ -60,7 +60,7 @@ def check_ranks(case: LossCase) -> None:
             asked = f"value and gradients of {world} ranks must be those of one process, labels"
             require_close(step, share, f"{asked} {split}", rtol=1e-9, atol=1e-11)
         asked = f"the state must be that of one process on the whole batch, labels {split}"
-        require_close(together.state_dict(), alone.state_dict(), asked, rtol=1e-9, atol=1e-11)
+        require_close(state_of(together), state_of(alone), asked, rtol=1e-9, atol=1e-11)
 
 
 def _batch(in_features: int | None, world: int, evenly: bool) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from equiseg.data.loading import EpochSampler
 from equiseg.data.points.sample import PointSample
 from equiseg.imbalance import ClassStatistics
 from equiseg.progress import Track
+from equiseg.runs.terminal import as_is
 from equiseg.training.config import TrainConfig
 from equiseg.training.opened_data import OpenedData
 from equiseg.training.samples import TrainingSamples
@@ -80,7 +81,7 @@ def drawn_table(shares: dict[str, Any], classes: tuple[str, ...], *, of_points: 
         cells = [f"{100 * pixels:.3g}", f"{100 * drawn:.3g}"]
         cells.append(f"{drawn / pixels:.2f}" if pixels else "–")
         cells += [f"{100 * part['images'][k]:.0f}" for part in (before, after)]
-        table.add_row(classes[k], *cells)
+        table.add_row(as_is(classes[k]), *cells)
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import lightning as L
 import torch
 from rich.console import Console
 
+from equiseg.whole_files import replace_text
+
 
 class ValidationTable(L.Callback):
-    """Prints one line a validation: losses, and scores in percent.
+    """Prints one line a validation: losses, and scores in percent, as far as the width allows.
+
+    Parts of the loss that find no room are in the log.
 
     Args:
         console: Where to print.
@@ -37,6 +42,12 @@ class ValidationTable(L.Callback):
         losses = [name for name in values if name.startswith("loss")]
         scores = [f"val/{name}" for name in ("miou", "head", "common", "tail")]
         names = [name.removeprefix("loss/") for name in losses]
+        known = ("epoch", "loss", "mIoU", "head", "common", "tail")
+        while _width((*known, *(n for n in names if n != "loss"))) > self.console.width:
+            if set(names) <= {"loss"}:
+                break
+            last = max(number for number, name in enumerate(names) if name != "loss")
+            del names[last], losses[last]
         header = ["epoch", *names, "mIoU", "head", "common", "tail"]
         cells = [str(trainer.current_epoch + 1)]
         cells += [f"{float(values[name]):.3f}" for name in losses]
@@ -47,6 +58,11 @@ class ValidationTable(L.Callback):
         widths = [max(6, len(name)) for name in header]  # 78 columns with the regularizer
         row = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         self.console.print(row, highlight=False)
+
+
+def _width(names: Iterable[str]) -> int:
+    """Characters of a line with these columns."""
+    return sum(max(6, len(name)) + 2 for name in names) - 2
 
 
 class ProgressFile(L.Callback):
@@ -62,7 +78,8 @@ class ProgressFile(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         """Note the epochs done."""
         if trainer.is_global_zero and trainer.max_epochs:
-            self.path.write_text(f"{(trainer.current_epoch + 1) / trainer.max_epochs:.4f}")
+            share = (trainer.current_epoch + 1) / trainer.max_epochs
+            replace_text(self.path, f"{share:.4f}", durable=False)
 
 
 class StepClock(L.Callback):

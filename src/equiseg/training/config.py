@@ -77,8 +77,10 @@ class OptimizerConfig:
         if not 0 <= self.warmup < 1:
             raise ValueError(f"optimizer.warmup must be a share in [0, 1), got {self.warmup}")
         for name in ("lr", "encoder_lr", "weight_decay", "clip"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"optimizer.{name} must be >= 0, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"optimizer.{name} must be finite and >= 0, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)

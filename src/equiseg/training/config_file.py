@@ -9,15 +9,16 @@ from typing import Any
 import yaml
 
 from equiseg.data.yaml_file import read_yaml
+from equiseg.foreign_files import FileError, check_file, short
 from equiseg.training.config import TrainConfig
 from equiseg.training.renamed_options import tell_once, with_new_names
 from equiseg.typed_options import OptionError, read_options
+from equiseg.whole_files import replace_text
 
 
 def write_config(config: TrainConfig, path: Path) -> None:
     """Save a configuration as it was resolved; ``--config PATH`` takes it back."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
+    replace_text(path, yaml.safe_dump(plain(config), sort_keys=False))
 
 
 def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
@@ -30,20 +31,18 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     Raises:
         ValueError: If the file is missing or does not describe a run.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: no such configuration")
+    if not path.exists():
+        raise FileError(f"{path}: no such configuration")
     said = read_yaml(path) or {}
     if not isinstance(said, dict):
-        raise ValueError(  # noqa: TRY004 - of the file, not of an argument
-            f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}"
-        )
+        raise FileError(f"{path}: must hold options, as 'epochs: 12', got {said!s:.80}")
     said, notes = with_new_names(said)
     tell_once(notes, path)
     given = said if base is None else _over(plain(base), said)
     try:
         config: TrainConfig = read_options(TrainConfig, given)
     except OptionError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise FileError(f"{path}: {error}") from None
     return config
 
 
@@ -60,13 +59,43 @@ def check_same(config: TrainConfig, folder: Path) -> None:
     """Refuse a folder that holds a run of another configuration.
 
     Raises:
+        FileError: If its config.yaml is damaged.
         ValueError: Naming what differs.
     """
-    if not (folder / "config.yaml").is_file():
+    file = folder / "config.yaml"
+    if not file.exists():
         return
-    if changes := differences(read_config(folder / "config.yaml"), config):
+    if not check_file(file):
+        raise FileError(
+            f"{file}: is empty, so damaged; remove it and repeat the command: its checkpoints know "
+            "their configuration too"
+        )
+    _refuse(differences(read_config(file), config), folder)
+
+
+def check_same_values(said: Any, config: TrainConfig, file: Path) -> None:
+    """Refuse a checkpoint of another configuration.
+
+    Args:
+        said: The configuration in the checkpoint, as :func:`plain` makes it.
+        config: The one that is asked for.
+        file: The checkpoint.
+
+    Raises:
+        FileError: If the configuration in the checkpoint cannot be read.
+        ValueError: Naming what differs.
+    """
+    try:
+        there = read_options(TrainConfig, with_new_names(said)[0])
+    except (ValueError, AttributeError, TypeError) as error:
+        raise FileError(f"{file}: its configuration is damaged ({short(error)})") from None
+    _refuse(differences(there, config), file)
+
+
+def _refuse(changes: list[str], place: Path) -> None:
+    if changes:
         raise ValueError(
-            f"out: {folder} holds a run of another configuration ({'; '.join(changes)}); choose "
+            f"out: {place} holds a run of another configuration ({'; '.join(changes)}); choose "
             "another folder"
         )
 

@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
+from lightning.pytorch.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.ranks import Launch
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
+from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints, find_resumable
 from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import TrainConfig
-from equiseg.training.config_file import write_config
+from equiseg.training.config_file import check_same_values, write_config
 from equiseg.training.lightning_task import SegmentationTask
+from equiseg.training.loggers import loggers
 from equiseg.training.opened_data import OpenedData
 from equiseg.training.samples import TrainingSamples
 
@@ -27,7 +34,7 @@ PROGRESS = "progress"
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # loading in the training process is a choice
     ".*in eval mode at the start of training.*",  # frozen stages are meant to be
-    ".*Checkpoint directory .* exists and is not empty.*",  # that is what resuming means
+    ".*callbacks used to create the checkpoint need to be provided.*",  # of earlier versions
     ".*isinstance.treespec, LeafSpec.*",
 )
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -46,62 +53,74 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of last.ckpt and best.ckpt."""
+        """Folder of last.ckpt, last-previous.ckpt and best.ckpt."""
         return self.out / "checkpoints"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The best checkpoint by validation mIoU, and the cost of training."""
+    """The cost of training."""
 
-    best: ModelCheckpoint
     clock: StepClock
     memory: PeakMemory
 
 
 def fit(run: Run, training: TrainingSamples) -> Fitted:
-    """Train, from the last checkpoint if there is one.
+    """Train, from the newest valid checkpoint if there is one; best.ckpt has the best weights.
 
     Args:
         run: The training.
         training: Its samples.
 
     Returns:
-        The best checkpoint and the cost.
+        The cost.
 
     Raises:
+        FileError: If no checkpoint of the run is valid, or it is of another configuration.
+        ValueError: If training diverges.
         KeyboardInterrupt: If training is interrupted.
     """
-    best = ModelCheckpoint(run.checkpoints, "best", monitor="val/miou", mode="max")
-    fitted = Fitted(best, StepClock(), PeakMemory())
+    fitted = Fitted(StepClock(), PeakMemory())
     callbacks = _callbacks(run, fitted)
     batches, validation = _loaders(run, training)
     trainer = _trainer(run, callbacks)
-    resume = run.checkpoints / "last.ckpt"
-    checkpoint = str(resume) if resume.is_file() else None
-    if checkpoint:
-        run.console.print(f"[dim]resuming from {resume.name}[/dim]")
+    checkpoint = _resumed(run)
     if Launch.of_environment().first:
         write_config(run.config, run.out / "config.yaml")
+    if not _shows_bar(run.console):
+        epochs = f"epoch {run.config.val_every} of {run.config.epochs}"
+        run.console.print(f"training; the first scores come after {epochs}", style="dim")
     with warnings.catch_warnings():
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         try:
             trainer.fit(run.task, batches, validation, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit:
-            if trainer.interrupted:  # Lightning leaves without a word
+        except SystemExit as left:
+            # Lightning leaves without a word: with status 1 after Ctrl-C, 0 after SIGTERM
+            if trainer.interrupted and (isinstance(left, SIGTERMException) or left.code == 1):
                 raise KeyboardInterrupt from None
             raise
     return fitted
 
 
+def _resumed(run: Run) -> Path | None:
+    """The checkpoint to resume from, of this configuration; None for a new run."""
+
+    def tell(text: str) -> None:
+        run.console.print(text, style="dim", markup=False, highlight=False)
+
+    found = find_resumable(run.checkpoints, tell, write=Launch.of_environment().first)
+    if found is None:
+        return None
+    if (said := found.content.get("config")) is not None:
+        check_same_values(said, run.config, found.path)
+    return found.path
+
+
 def _callbacks(run: Run, fitted: Fitted) -> list[L.Callback]:
     """Checkpoints, measurements and progress, in the order in which they run."""
     config, spec = run.config, run.data.spec
-    last = ModelCheckpoint(
-        run.checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=True
-    )
-    callbacks: list[L.Callback] = [fitted.best, last, fitted.clock, fitted.memory]
+    callbacks: list[L.Callback] = [Checkpoints(run.checkpoints), fitted.clock, fitted.memory]
     callbacks += [ValidationTable(run.console), ProgressFile(run.out / PROGRESS)]
     if config.log_collapse:
         layer = run.task.tap.layer
@@ -153,10 +172,16 @@ def _trainer(run: Run, callbacks: list[L.Callback]) -> L.Trainer:
         check_val_every_n_epoch=config.val_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # our loaders already give each rank its share
-        logger=[CSVLogger(run.out, "logs"), TensorBoardLogger(run.out, "tensorboard")],
+        logger=loggers(run.out),
         callbacks=callbacks,
+        plugins=[WholeCheckpoints(), _environment(ranks)],
         enable_progress_bar=_shows_bar(run.console),
         enable_model_summary=False,
         log_every_n_steps=1,
         deterministic="warn",
     )
+
+
+def _environment(ranks: int) -> ClusterEnvironment:
+    """Torchrun or one process: a SLURM job, for example, says nothing of how this was started."""
+    return TorchElasticEnvironment() if ranks > 1 else LightningEnvironment()

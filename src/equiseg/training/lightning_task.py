@@ -15,10 +15,13 @@ from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.image_inference import predict
 from equiseg.evaluation.inputs import Inputs, inverse_of, network_input
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
+from equiseg.losses.fixed_buffers import fixed_buffers_of
 from equiseg.metrics import Score, SegmentationScore
 from equiseg.models import SPARSE_MODELS, build_model, freeze_encoder, model_names
+from equiseg.runs.finite import first_non_finite, first_overflow
 from equiseg.tap import FeatureTap
 from equiseg.training.config import ModelConfig, TrainConfig
+from equiseg.training.config_file import plain
 from equiseg.training.criterion import build_criterion
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 
@@ -99,6 +102,8 @@ class SegmentationTask(L.LightningModule):
         logits = self.model(network_input(inputs))
         parts = self.criterion(logits, self.tap.features, labels, inverse_of(inputs))
         loss = torch.stack(list(parts.values())).sum()
+        if loss.device.type == "cpu" and not torch.isfinite(loss):  # a GPU would wait each step
+            self._stop(f"in epoch {self.current_epoch + 1}", inputs)
         # Every step weighs the same: Lightning would take the first size it finds for the batch's.
         settings: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": 1}
         for name, part in parts.items():
@@ -110,11 +115,21 @@ class SegmentationTask(L.LightningModule):
         """Stop a run that has diverged: its scores would look like scores."""
         loss = self.trainer.callback_metrics.get("loss")
         if loss is not None and not torch.isfinite(loss):
-            raise ValueError(
-                f"the training loss is {float(loss)} after epoch {self.current_epoch + 1}; lower "
-                f"optimizer.lr={self.config.optimizer.lr}, clip the gradient (optimizer.clip) or "
-                "train in precision 32, in a new folder"
-            )
+            self._stop(f"after epoch {self.current_epoch + 1}")
+
+    def _stop(self, when: str, inputs: Any = None) -> None:
+        """Raise the error of a loss that is no number, with the first layer that makes none."""
+        if (layer := first_non_finite(self.model)) is not None:
+            where = f"the first NaN or infinite weights are {layer}"
+        elif inputs is not None and (layer := first_overflow(self.model, network_input(inputs))):
+            where = f"the first NaN or infinite values come from layer {layer}"
+        else:
+            where = "all weights are finite, so the loss itself overflows"
+        raise ValueError(
+            f"the training loss is NaN or infinite {when}; {where}. The checkpoints keep the last "
+            f"good epoch. Lower optimizer.lr={self.config.optimizer.lr}, clip the gradient "
+            "(optimizer.clip) or train in precision 32, in a new folder"
+        )
 
     def validation_step(self, batch: tuple[Inputs, Tensor], batch_index: int) -> None:
         """Count the predictions of one batch."""
@@ -146,13 +161,17 @@ class SegmentationTask(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the random state, so that a resumed run draws the same dropout."""
+        """Save options, frames and the random state: a resumed run draws the same dropout."""
+        checkpoint["config"] = plain(self.config)
+        # The arguments of the losses determine these, but another machine may round otherwise.
+        checkpoint["fixed_buffers"] = fixed_buffers_of(self.criterion, "criterion.")
         checkpoint["rng_state"] = torch.get_rng_state()
         if torch.cuda.is_available():
             checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the random state."""
+        """Restore the random state, and take the frames of the checkpoint."""
+        checkpoint["state_dict"].update(checkpoint.get("fixed_buffers", {}))
         if "rng_state" in checkpoint:
             torch.set_rng_state(checkpoint["rng_state"].cpu())
         if "cuda_rng_state" in checkpoint and torch.cuda.is_available():

@@ -19,7 +19,9 @@ from torch import nn
 
 from equiseg import losses
 from equiseg.dotted_names import absolute_name, find_object
+from equiseg.foreign_files import short
 from equiseg.losses.arguments import is_number
+from equiseg.typed_options import LARGEST
 
 METHODS = {
     "ceco": "cross_entropy + center_collapse",
@@ -126,6 +128,8 @@ def parse_method(text: str) -> tuple[Term, ...]:
         tree = ast.parse(_quoted(text.strip()), mode="eval").body
     except SyntaxError as error:
         raise _refused(text, f"{error.msg} at character {error.offset}") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes, endless brackets
+        raise _refused(text, short(error) or "it is nested too deeply") from None
     terms = tuple(_term(node, text) for node in _summands(tree))
     keys = [term.key for term in terms]
     if twice := {term.name for term in terms if keys.count(term.key) > 1}:
@@ -198,7 +202,11 @@ def _arguments(name: str, keywords: list[ast.keyword], text: str) -> dict[str, A
             _note(f"{name}({keyword.arg}=...)", f"{argument}=")
         if argument in arguments:
             raise _refused(text, f"{name} is given {argument} twice")
-        arguments[argument] = _value(keyword.value, text)
+        arguments[argument] = value = _value(keyword.value, text)
+        for number in value if isinstance(value, list) else [value]:
+            if is_number(number) and not abs(number) < LARGEST:
+                unlike = f"{argument} must be finite and below 2^63, got {short(number)}"
+                raise _refused(text, unlike)
     if name == "center_collapse":
         _join_projection(arguments)
     return arguments
@@ -228,7 +236,7 @@ def _value(node: ast.expr, text: str) -> Any:
         return [_value(item, text) for item in node.elts]
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         raise _refused(text, f"{ast.unparse(node)!r} is not a number, word or list") from None
 
 
@@ -261,4 +269,6 @@ def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
 
 
 def _refused(text: str, reason: str) -> ValueError:
-    return ValueError(f"method {text!r}: {reason}; write a sum of losses such as {_EXAMPLE!r}")
+    return ValueError(
+        f"method {short(text, 200)!r}: {reason}; write a sum of losses such as {_EXAMPLE!r}"
+    )

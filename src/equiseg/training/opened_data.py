@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
 from equiseg.data import CachedData, DataError, survey
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.sample import DataSpec
+from equiseg.data.shared_files import check_shared_files
 from equiseg.data.sources import find_source, open_split, split_names
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.progress import Track, untracked
@@ -63,6 +66,11 @@ def scan_reading(config: DataConfig) -> ScanReading | None:
     return find_source(config).reading()
 
 
+def class_looks(config: DataConfig, spec: DataSpec) -> ClassLooks:
+    """How the classes of these data are written into files and drawn."""
+    return replace(find_source(config).looks(), background=spec.background)
+
+
 def open_data(
     config: DataConfig,
     track: Track = untracked,
@@ -80,15 +88,21 @@ def open_data(
     counts: dict[str, Tensor] = {}
     problems: list[str] = []
     budget = int(config.cache_gb * 1e9)
+    opened: dict[str, Any] = {}
     for name in split_names(config):
         try:
-            cached = CachedData(open_split(config, name, track), budget)
+            opened[name] = open_split(config, name, track)
+            cached = CachedData(opened[name], budget)
             counts[name] = survey(cached, name, track)
         except DataError as error:
             problems.append(str(error))
             continue
         budget -= cached.kept_bytes
         splits[name] = cached
+    try:
+        check_shared_files(config.card, opened)
+    except DataError as error:
+        problems.append(str(error))
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
     return OpenedData(splits, counts["train"], next(iter(splits.values())).spec)

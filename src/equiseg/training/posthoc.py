@@ -16,11 +16,13 @@ from equiseg.losses import adjusted_logits
 from equiseg.metrics.catalogue import best_of
 from equiseg.records.run_result import read_result, score_of, write_result
 from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
+from equiseg.runs.lock import held
 from equiseg.runs.weights import load_weights, save_weights
 from equiseg.tap import FeatureTap
 from equiseg.training.config_file import plain, read_config, write_config
 from equiseg.training.opened_data import open_data
 from equiseg.training.split_scores import split_scores
+from equiseg.whole_files import sweep
 
 TAUS = tuple(step / 10 for step in range(11))
 
@@ -101,9 +103,12 @@ def adjust_run(
             classifier.load_state_dict(unadjusted)
         tau = TAUS[best_of([*scores.values()], select)]
     adjust_classifier(classifier, prior_K, tau)
-    mark_outcome(out, Outcome.RUN)
-    save_weights(model, card, out / "model.safetensors")
     config = replace(config, adjust=tau)
-    write_config(config, out / "config.yaml")
-    write_result(result | split_scores(model, data, config) | {"config": plain(config)}, out)
+    result |= split_scores(model, data, config) | {"config": plain(config)}
+    with held(out):
+        sweep(out)
+        mark_outcome(out, Outcome.RUN)
+        save_weights(model, card, out / "model.safetensors")
+        write_result(result, out)
+        write_config(config, out / "config.yaml")  # last: a folder with it is refused above
     return scores

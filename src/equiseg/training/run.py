@@ -13,6 +13,7 @@ import lightning as L
 import torch
 from rich.console import Console
 
+from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig, PointsConfig
 from equiseg.data.images.transforms import AugmentConfig
 from equiseg.data.points.reading import ScanReading
@@ -26,16 +27,19 @@ from equiseg.runs.folder_kind import Outcome, check_outcome, mark_outcome
 from equiseg.runs.lock import held
 from equiseg.runs.progress_bar import tracked
 from equiseg.runs.provenance import provenance
+from equiseg.runs.terminal import as_is
 from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
+from equiseg.training.checkpoints import BEST, read_checkpoint
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, plain
 from equiseg.training.fitting import Fitted, Run, fit
 from equiseg.training.lightning_task import SegmentationTask
-from equiseg.training.opened_data import OpenedData, open_data, scan_reading
+from equiseg.training.opened_data import OpenedData, class_looks, open_data, scan_reading
 from equiseg.training.posthoc import adjust_classifier
 from equiseg.training.samples import TrainingSamples, training_samples
 from equiseg.training.split_scores import split_scores
+from equiseg.whole_files import sweep
 
 
 def train(
@@ -65,7 +69,7 @@ def train(
     check_outcome(out, Outcome.RUN)
     check_same(config, out)
     if (out / RESULT).is_file():
-        console.print(f"[dim]{out} is finished; remove it to train again[/dim]")
+        console.print(as_is(f"{out} is finished; remove it to train again", "dim"))
         return read_result(out)
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -85,17 +89,20 @@ def train(
         train_split = data.splits["train"]
         scans: Any = (train_split[index] for index in range(len(train_split)))
         task.model.standardize.measure(scan.features_NC for scan in scans)
-    reading = scan_reading(config.data)  # the card as it is now, whatever becomes of its file
+    # The card as it is now, whatever becomes of its file.
+    reading, looks = scan_reading(config.data), class_looks(config.data, data.spec)
     training = training_samples(config, task.model, data, _progress(console))
     first = Launch.of_environment().first
     drawn = _tell_drawn(run, training) if first else None
     result = None
     # Only now: a refused run leaves no trace.
     with held(out) if first else nullcontext():
+        if first:
+            sweep(out)
         mark_outcome(out, Outcome.RUN)
         fitted = fit(run, training)
         if task.global_rank == 0:
-            result = _finish(run, fitted, _Origin(reading, drawn, origin))
+            result = _finish(run, fitted, _Origin(reading, looks, drawn, origin))
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     return result or read_result(out)
@@ -103,9 +110,10 @@ def train(
 
 @dataclass(frozen=True)
 class _Origin:
-    """How scans were read, which shares were drawn, and which code ran, at the start of a run."""
+    """At the start of a run: how scans are read and classes written, drawn shares, and the code."""
 
     reading: ScanReading | None
+    looks: ClassLooks
     drawn: dict[str, Any] | None
     provenance: dict[str, str]
 
@@ -122,9 +130,11 @@ def _tell_absent(data: OpenedData, console: Console) -> None:
     """Say which classes cannot be learned: a mistyped label value looks like one."""
     counts = zip(data.spec.classes, data.statistics.pixels_K.tolist(), strict=True)
     if absent := [name for name, count in counts if count == 0]:
+        names = ", ".join(absent)
         console.print(
-            f"[yellow]never labelled in train, so never learned: {', '.join(absent)}[/yellow]; "
-            "check their values in the card (equiseg doctor)"
+            as_is(f"never labelled in train, so never learned: {names}", "yellow"),
+            "; check their values in the card (equiseg doctor)",
+            sep="",
         )
 
 
@@ -140,7 +150,7 @@ def _tell_drawn(run: Run, training: TrainingSamples) -> dict[str, Any] | None:
 def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
     """Score the best weights and write them and the result."""
     config, task, data, out, clock = run.config, run.task, run.data, run.out, fitted.clock
-    state = torch.load(fitted.best.best_model_path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(run.checkpoints / BEST)
     epoch = int(state["epoch"]) + 1
     task.load_state_dict(state["state_dict"])
     if config.adjust:
@@ -156,6 +166,7 @@ def _finish(run: Run, fitted: Fitted, origin: _Origin) -> dict[str, Any]:
         groups,
         getattr(task.model, "configuration", None),
         origin.reading,
+        origin.looks,
     )
     save_weights(task.model, card, out / "model.safetensors")
     result = {

@@ -109,7 +109,7 @@ def test_broken_files_are_listed_and_the_others_examined(root):
     found = only(findings(card(root)))
     assert (found.severity, found.subject) == ("error", "train")
     assert found.seen.startswith("3 files")
-    for said in ("train_0.png: not a readable image", "train_1.png: not a readable mask"):
+    for said in ("train_0.png: not a readable image", "train_1.png: not a readable image"):
         assert said in found.seen
     assert "mask is 39x40 (width x height), its image train_2.png 40x40" in found.seen
 
@@ -118,7 +118,7 @@ def test_masks_of_colours(root):
     save(photo(1), root / "annotations/val/val_0.png")
     found = only(findings(card(root)))
     assert (found.severity, found.subject) == ("error", "val")
-    assert "val_0.png: mode RGB" in found.seen
+    assert "val_0.png: mask must have one channel" in found.seen
     assert "one value a pixel" in found.advice
 
 
@@ -150,7 +150,7 @@ def test_masks_with_lossy_compression_are_recognised(root):
     (root / "annotations/train/train_0.png").unlink()
     noisy = np.clip(VALUES * 60 + photo(0)[..., 0] // 9, 0, 255).astype(np.uint8)
     save(noisy, root / "annotations/train/train_0.jpg", quality=30)
-    assert "compressed with loss" in only(findings(card(root))).advice
+    assert "compressed with loss (JPEG)" in only(findings(card(root))).seen
 
 
 def test_masks_that_count_from_1_are_recognised(root):
@@ -243,11 +243,33 @@ def test_sizes(root):
     assert (found.severity, found.subject) == ("warning", "train")
     assert "2 sizes, from 40x40 to 40x100" in found.seen
     assert "--data.augment.crop '[32, 32]'" in found.advice
+    for index, width in enumerate((830, 820, 830)):
+        save(photo(index, (550, width)), root / f"images/train/train_{index}.png")
+        save_mask(np.resize(VALUES, (550, width)), root, f"train_{index}")
+    assert "--data.size '[352, 512]'" in findings(card(root))[0].advice  # the shape of the photos
     save(photo(0, (SIDE, 20)), root / "images/train/train_0.png")
     save_mask(np.resize(VALUES, (SIDE, 20)), root, "train_0")
     small, _ = findings(card(root))
     assert small.severity == "error"
     assert "1 image with a side below 32 pixels, such as 40x20" in small.seen
+
+
+def test_photographs_that_exif_data_turn_without_changing_their_size(root):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (root / "images/train/train_0.png").unlink()
+    save(photo(0), root / "images/train/train_0.jpg", exif=exif)
+    with pytest.warns(UserWarning, match="EXIF data turn this image"):
+        found = only(findings(card(root)))
+    assert (found.severity, found.subject) == ("warning", "train")
+    assert "1 image that EXIF data turn without changing the size: train_0" in found.seen
+
+
+def test_12_bit_images_in_16_bit_files_are_nearly_black(root):
+    save(photo(0)[..., 0].astype(np.uint16) * 16, root / "images/train/train_0.png")
+    with pytest.warns(UserWarning, match="without a value above 4095"):
+        found = only(findings(card(root)))
+    assert "1 image nearly black, without a value above 31 of 255: train_0" in found.seen
 
 
 def test_fewer_samples_than_a_batch(root):

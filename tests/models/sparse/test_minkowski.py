@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from equiseg.models import rebuild_model
 from equiseg.models.sparse import (
     MinkUNet14A,
     MinkUNet18A,
@@ -11,6 +12,7 @@ from equiseg.models.sparse import (
     MinkUNetSmall,
     SparseTensor,
     load_minkowski,
+    minkowski,
 )
 
 IN, K = 3, 20
@@ -23,7 +25,7 @@ PUBLISHED = {
 }
 
 
-def res16unet(network=MinkUNet34C, one_by_one=(), final=(1,)):
+def res16unet(network=MinkUNet34C, one_by_one=(), final=(1,), stem=5):
     """Names and shapes as the published network makes them, each value its own."""
     generator = torch.Generator().manual_seed(0)
     PLANES, LAYERS = PUBLISHED[network]
@@ -48,7 +50,7 @@ def res16unet(network=MinkUNet34C, one_by_one=(), final=(1,)):
                 norm(f"{name}.{i}.downsample.1", planes)
             inplanes = planes
 
-    kernel("conv0p1s1", 125, IN, 32)
+    kernel("conv0p1s1", stem**3, IN, 32)
     norm("bn0", 32)
     inplanes = 32
     for i, name in enumerate(("conv1p1s2", "conv2p2s2", "conv3p4s2", "conv4p8s2")):
@@ -75,10 +77,26 @@ def reference_offsets(size):
     return [(x, y, z) for z in steps for y in steps for x in steps]
 
 
-def reference_pairs(sources, targets, size, stride):
+def hybrid_offsets(size):
+    """The loop of region type HYBRID in MinkowskiEngine 0.4, axis by axis from the center."""
+    offsets = [[0, 0, 0]]
+    for axis in range(3):
+        new = []
+        for offset in offsets:
+            for step in range(size):
+                if step == size // 2:
+                    continue
+                moved = list(offset)
+                moved[axis] = step - size // 2
+                new.append(moved)
+        offsets.extend(new)
+    return offsets
+
+
+def reference_pairs(sources, targets, size, stride, hybrid=False):
     """By dictionary: rows of (source, target) under each offset."""
     row = {tuple(place): i for i, place in enumerate(sources.tolist())}
-    for offset in reference_offsets(size):
+    for offset in hybrid_offsets(size) if hybrid else reference_offsets(size):
         moved = [
             (b, *(c + stride * o for c, o in zip(place, offset, strict=True)))
             for b, *place in targets.tolist()
@@ -86,7 +104,7 @@ def reference_pairs(sources, targets, size, stride):
         yield [(row[m], i) for i, m in enumerate(moved) if m in row]
 
 
-def reference_forward(entries, coordinates, features):
+def reference_forward(entries, coordinates, features, engine="0.5", stem=5):
     """The published network, one offset and one row at a time, in eval mode."""
     sets = {1: coordinates}
     for stride in (2, 4, 8, 16):
@@ -98,7 +116,8 @@ def reference_forward(entries, coordinates, features):
         kernel = entries[f"{name}.kernel"].double()
         out = x.new_zeros(len(sets[target]), kernel.shape[-1])
         coarse, fine = (source, target) if transposed else (target, source)
-        pairs = reference_pairs(sets[fine], sets[coarse], size, fine)
+        hybrid = engine == "0.4" and name.startswith("block") and size == 3
+        pairs = reference_pairs(sets[fine], sets[coarse], size, fine, hybrid)
         for weight, some in zip(kernel.view(-1, *kernel.shape[-2:]), pairs, strict=True):
             for fine_row, coarse_row in some:
                 a, b = (coarse_row, fine_row) if transposed else (fine_row, coarse_row)
@@ -123,7 +142,7 @@ def reference_forward(entries, coordinates, features):
             x, i = (x + y).relu(), i + 1
         return x
 
-    x = norm("bn0", conv("conv0p1s1", features.double(), 5, 1, 1)).relu()
+    x = norm("bn0", conv("conv0p1s1", features.double(), stem, 1, 1)).relu()
     skips = [x]
     for i, p in enumerate((1, 2, 4, 8)):
         x = norm(f"bn{i + 1}", conv(f"conv{i + 1}p{p}s2", x, 2, p, 2 * p)).relu()
@@ -144,23 +163,78 @@ def places():
     return occupied.nonzero() - torch.tensor([0, 3, 2, 4])
 
 
-def test_loaded_weights_give_the_outputs_of_the_published_network(places):
+@pytest.mark.parametrize("engine", ["0.4", "0.5"])
+def test_loaded_weights_give_the_outputs_of_the_published_network(places, engine):
     """Weights differ by offset, so a wrong order of offsets or channels changes the result."""
-    entries, model = res16unet(), MinkUNet34C(IN, K).eval().double()
-    load_minkowski(model, entries)
+    stem = 3 if engine == "0.4" else 5
+    entries = res16unet(MinkUNet14A, stem=stem)
+    model = MinkUNet14A(IN, K, stem_kernel=stem).eval().double()
+    load_minkowski(model, entries, engine=engine)
     features = torch.randn(len(places), IN, dtype=torch.float64)
     with torch.no_grad():
         seen = model(SparseTensor(places, features))
-        expected = reference_forward(entries, places, features)
+        expected = reference_forward(entries, places, features, engine, stem)
+        load_minkowski(model, entries, engine="0.5" if engine == "0.4" else "0.4")
+        other = model(SparseTensor(places, features))
     torch.testing.assert_close(seen, expected)
-    assert expected.std() > 1e-3
+    assert expected.std() > 1e-3 and (other - expected).abs().max() > 1e-3
+
+
+def test_the_engine_must_be_given():
+    for engine in (None, "0.6", 0.5):
+        with pytest.raises(ValueError, match=r"engine must be '0.4' or '0.5', got .*ScanNet200"):
+            load_minkowski(MinkUNet34C(IN, K), res16unet(), engine=engine)
+
+
+def test_the_order_of_the_older_engine():
+    offsets = hybrid_offsets(3)
+    assert offsets[:5] == [[0, 0, 0], [-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0]]
+    kernel = torch.arange(27.0)[minkowski._FROM_HYBRID]
+    for place, offset in enumerate(reference_offsets(3)):
+        assert kernel[place] == offsets.index(list(offset))
+
+
+def test_entries_outside_the_network_are_named_and_left_out():
+    entries, model = res16unet(), MinkUNet34C(IN, K)
+    foreign = {"criterion.weight": torch.ones(K), "module.head.weight": torch.ones(1)}
+    with pytest.warns(
+        UserWarning, match=r"left out 2 .* 'module\.': criterion.weight, module.head"
+    ):
+        load_minkowski(
+            model, {f"module.{n}": v for n, v in entries.items()} | foreign, engine="0.5"
+        )
+    assert torch.equal(model.encoder.stem.conv.weight, entries["conv0p1s1.kernel"])
+
+
+def test_the_prefix_of_one_of_several_networks():
+    entries, model = res16unet(), MinkUNet34C(IN, K)
+    both = {
+        f"{p}.{n}": v + (p == "teacher") for p in ("student", "teacher") for n, v in entries.items()
+    }
+    with pytest.raises(ValueError, match=r"several networks, .*'student\.', 'teacher\.'; name one"):
+        load_minkowski(model, both, engine="0.5")
+    with pytest.raises(ValueError, match=r"prefix must be one of .*, got 'net\.'"):
+        load_minkowski(model, both, engine="0.5", prefix="net.")
+    with pytest.warns(UserWarning, match="left out"):
+        load_minkowski(model, both, engine="0.5", prefix="teacher.")
+    assert torch.equal(model.encoder.stem.conv.weight, entries["conv0p1s1.kernel"] + 1)
+
+
+def test_a_stem_of_another_size_is_built_again():
+    model = MinkUNet34C(IN, K, stem_kernel=3)
+    assert model.configuration == {"in_channels": IN, "stem_kernel": 3}
+    again = rebuild_model("minkunet-34c", K, model.configuration)
+    again.load_state_dict(model.state_dict())
+    assert MinkUNet34C(IN, K, stem_kernel=5).configuration == {"in_channels": IN}
+    with pytest.raises(ValueError, match="stem_kernel must be odd, such as 3 or 5, got 4"):
+        MinkUNet34C(IN, K, stem_kernel=4)
 
 
 @pytest.mark.parametrize("network", PUBLISHED)
 def test_every_published_layout(network):
     """Entry by entry, so also in number of parameters."""
     entries, model = res16unet(network), network(IN, K)
-    load_minkowski(model, entries)
+    load_minkowski(model, entries, engine="0.5")
     learned = sum(v.numel() for n, v in entries.items() if "running" not in n and "num_" not in n)
     assert sum(p.numel() for p in model.parameters()) == learned
 
@@ -172,7 +246,7 @@ def test_every_published_layout(network):
 def test_forms_of_the_same_checkpoint(options, prefix):
     entries = res16unet(**options)
     model = MinkUNet34C(IN, K)
-    load_minkowski(model, {prefix + name: value for name, value in entries.items()})
+    load_minkowski(model, {prefix + name: value for name, value in entries.items()}, engine="0.5")
     blocks = model.encoder.stages[1].blocks
     for ours, theirs in [
         (model.classifier.weight, entries["final.kernel"].view(96, K).T),
@@ -187,7 +261,7 @@ def test_forms_of_the_same_checkpoint(options, prefix):
 def test_for_other_classes():
     model = MinkUNet34C(IN, 200)
     before = model.classifier.weight.clone()
-    load_minkowski(model, res16unet(), classifier=False)
+    load_minkowski(model, res16unet(), engine="0.5", classifier=False)
     assert torch.equal(model.classifier.weight, before)
     assert torch.equal(model.encoder.stem.conv.weight, res16unet()["conv0p1s1.kernel"])
 
@@ -199,7 +273,7 @@ def test_all_mismatches_are_listed_and_nothing_is_loaded():
     entries["conv0p1s1.kernel"] = torch.zeros(125, 6, 32)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(ValueError, match="does not fit MinkUNet34C") as error:
-        load_minkowski(model, entries)
+        load_minkowski(model, entries, engine="0.5")
     lines = [line.strip() for line in str(error.value).splitlines()[1:]]
     assert lines == [
         "misshapen conv0p1s1.kernel: (125, 6, 32) for (125, 3, 32) of encoder.stem.conv.weight",
@@ -211,4 +285,4 @@ def test_all_mismatches_are_listed_and_nothing_is_loaded():
 
 def test_weights_of_another_network_are_refused():
     with pytest.raises(ValueError, match=r"MinkUNetSmall with \{'in_channels': 3\}"):
-        load_minkowski(MinkUNetSmall(IN, K), res16unet())
+        load_minkowski(MinkUNetSmall(IN, K), res16unet(), engine="0.5")

@@ -176,8 +176,11 @@ def test_settings_are_said_with_their_scores(make_study):
 def test_hours_and_curves_come_from_the_logs(tmp_path, make_study):
     """Twenty epochs of 900 steps of 0.38 s, a twentieth of the time waiting: two hours."""
     study = make_study()
-    result = {"step_seconds": 0.38, "data_wait_share": 0.05, "config": {"optimizer": {}}}
-    result["config"]["optimizer"]["accumulate"] = 1
+    comparison = study.comparisons["street"]
+    result = comparison.runs["plain"][0] | {"step_seconds": 0.38, "data_wait_share": 0.05}
+    result["config"] = result["config"] | {"optimizer": {"accumulate": 1}}
+    result |= {name: getattr(comparison, name) for name in ("classes", "groups", "pixels")}
+    result["method"] = "cross_entropy"
     for folder, epochs in (("seed0", 20), ("seed1", 10)):
         log(tmp_path / "street" / "plain" / folder, [0.02 * e for e in range(epochs)], steps=900)
     (tmp_path / "street" / "plain" / "seed0" / "result.json").write_text(json.dumps(result))

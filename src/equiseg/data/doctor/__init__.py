@@ -35,6 +35,8 @@ _CHECKS = (
     sample_checks.leaks,
     sample_checks.too_few,
     sample_checks.sizes,
+    sample_checks.turned,
+    sample_checks.brightness,
     label_checks.absent_classes,
     label_checks.rare_classes,
     label_checks.small_classes,

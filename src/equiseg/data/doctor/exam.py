@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from equiseg.data.images.folder import ImageFolder
 
 _THUMB = 8  # pixels a side: enough to distinguish pictures, unaffected by compression
-_ONE_CHANNEL = ("P", "L", "I", "I;16", "I;16B", "1")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Exam:
         content: Digest of the decoded image (the points); None if it could not be read.
         labels: Digest of the labels.
         thumb: (8, 8) uint8 grey picture; None for points.
+        brightest: The largest of 0 to 255 in an image file; None for others.
+        turned: Whether EXIF data turn a photograph, and its mask would also fit if they did not.
         troubles: Reasons why it cannot be used; empty if it can.
     """
 
@@ -62,6 +64,8 @@ class Exam:
     content: bytes | None = None
     labels: bytes | None = None
     thumb: np.ndarray | None = None
+    brightest: int | None = None
+    turned: bool = False
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -85,7 +89,8 @@ class Exams(Dataset[Exam]):
                 trouble = Trouble("file", f"sample {index}", str(error))
                 return Exam(trouble.file, troubles=(trouble,))
             image_file, mask_file = pairs[index]
-            return _of_broken(self.data, image_file, mask_file, error)
+            broken = _of_broken(self.data, image_file, mask_file, error)
+            return dataclasses.replace(broken, name=self.data.names[index])
         known = range(len(self.data.classes))
         labels = sample.labels.numpy()
         ids = {k: k for k in known} | {self.data.ignore_index: None}
@@ -94,6 +99,7 @@ class Exams(Dataset[Exam]):
         if strange:
             message = f"{sample.name}: labels {sorted(strange)[:8]} are neither classes nor ignored"
             troubles = (Trouble("values", sample.name, message),)
+        in_files = hasattr(self.data, "pairs")  # images that a card describes
         seen = sample[:-2]  # all but labels and name: the image, or places and features
         return Exam(
             sample.name,
@@ -104,42 +110,40 @@ class Exams(Dataset[Exam]):
             _digest(*(part.numpy() for part in seen)),
             _digest(labels),
             _thumb(seen[0]) if len(seen) == 1 else None,
+            int(seen[0].max()) if in_files else None,
+            in_files and self.data.fits_both_ways(index),
             troubles,
         )
 
 
 def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: DataError) -> Exam:
     """The exam of a broken image or mask, with all problems, not only the first."""
-    from PIL import Image
-
-    from equiseg.data.images.folder import read_image
+    from equiseg.data.images.reading import ColourMaskError, read_image, read_mask
 
     troubles: list[Trouble] = []
-    image, size, mask, mode = None, None, None, ""
+    image, size, mask = None, None, None
     try:
         image = read_image(image_file)
         size = tuple(image.shape[1:])
     except DataError as trouble:
         troubles.append(Trouble("file", str(image_file), str(trouble)))
     try:
-        with Image.open(mask_file) as opened:
-            mode, mask = opened.mode, np.asarray(opened)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as trouble:
-        message = f"{mask_file}: not a readable mask ({str(trouble).splitlines()[0]})"
-        troubles.append(Trouble("file", str(mask_file), message))
+        mask = read_mask(mask_file)
+    except ColourMaskError as trouble:
+        troubles.append(Trouble("colour", str(mask_file), str(trouble)))
+    except DataError as trouble:
+        troubles.append(Trouble("file", str(mask_file), str(trouble)))
     counts: dict[int, int] = {}
     strange: dict[int, int] = {}
     ignored = 0
-    if mask is not None and mode not in _ONE_CHANNEL:
-        troubles.append(Trouble("colour", str(mask_file), f"{mask_file}: mode {mode}"))
-    elif mask is not None:
+    if mask is not None:
         ids = data.card.ids_by_value()
         named = {value: None if k == data.ignore_index else k for value, k in ids.items()}
         counts, ignored, strange = _sorted_out(_value_counts(mask), named)
         if strange:
             shown = f"{mask_file}: values {sorted(strange)[:8]}"
             troubles.append(Trouble("values", str(mask_file), shown))
-    if size is not None and mask is not None and mask.shape[:2] != size:
+    if size is not None and mask is not None and mask.shape != size:
         troubles.append(Trouble("file", str(mask_file), str(error)))  # sizes are compared first
     if not troubles:
         troubles.append(Trouble("file", str(mask_file), str(error)))
@@ -152,7 +156,7 @@ def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: Data
         None if image is None else _digest(image.numpy()),
         None if mask is None else _digest(mask),
         None if image is None else _thumb(image),
-        tuple(troubles),
+        troubles=tuple(troubles),
     )
 
 

@@ -12,7 +12,6 @@ _MOSTLY_IGNORED = 0.5
 _SMEARED_VALUES = 6  # this many strange values ...
 _SMEARED_SHARE = 0.1  # ... on this share of the pixels at most: edges that were interpolated
 _CELL = 16  # pixels per cell of a stride-4 map, the output stride of most networks
-_LOSSY = (".jpg", ".jpeg", ".webp")
 _REFUSED = "training stops before its first step"
 
 
@@ -41,15 +40,13 @@ def strange_values(checkup: Checkup) -> Iterator[Finding]:
                 f"values {some(values)} are neither classes nor ignored, on "
                 f"{number_of(record.strange.total(), checkup.place)} in "
                 f"{number_of(len(troubles), 'file')}: {some([t.file for t in troubles])}",
-                f"{_REFUSED}: {_cause(checkup, record, troubles[0].file)}",
+                f"{_REFUSED}: {_cause(checkup, record)}",
             )
 
 
-def _cause(checkup: Checkup, record: SplitRecord, file: str) -> str:
+def _cause(checkup: Checkup, record: SplitRecord) -> str:
     values, num_classes = set(record.strange), len(checkup.spec.classes)
     total = record.strange.total()
-    if file.lower().endswith(_LOSSY):
-        return "the masks are compressed with loss, which changes values; save them anew as PNG"
     smeared = total <= _SMEARED_SHARE * (total + record.strange_beside)
     if len(values) >= _SMEARED_VALUES and smeared:
         return (
@@ -108,8 +105,13 @@ def absent_classes(checkup: Checkup) -> Iterator[Finding]:
             "error",
             "classes",
             f"only class {checkup.spec.classes[anywhere.copy().pop()]!r} occurs",
-            "only one class would be learned: check the values of the masks; where they are 0 and "
-            "255, the card needs classes: {0: ..., 255: ...} and another ignore_index",
+            "only one class would be learned: "
+            + (
+                "check the codes of the scans and the classes of the card"
+                if checkup.spec.holds_points
+                else "check the values of the masks; where they are 0 and 255, the card needs "
+                "classes: {0: ..., 255: ...} and another ignore_index"
+            ),
         )
         return
     if nowhere := sorted(every - anywhere):
@@ -119,7 +121,8 @@ def absent_classes(checkup: Checkup) -> Iterator[Finding]:
             "classes",
             f"no {checkup.sample} holds {_classes(checkup, nowhere)}",
             "where the network predicts one, its IoU is 0 and lowers the mean; take them out of "
-            "the card" + (", unless the masks count from 1: then map the values" * counted),
+            "the card, or name them in ignore_classes"
+            + (", unless the masks count from 1: then map the values" * counted),
         )
     train = present.get("train", anywhere)
     if untaught := sorted(anywhere - train):
@@ -127,16 +130,16 @@ def absent_classes(checkup: Checkup) -> Iterator[Finding]:
             "warning",
             "train",
             f"train lacks {_classes(checkup, untaught)}, which other splits hold",
-            "they cannot be learned, and their IoU of 0 is part of the mean; move images that "
-            "hold them to train, or ignore them (ignore_values)",
+            "they cannot be learned, and their IoU of 0 is part of the mean; move "
+            f"{checkup.sample}s that hold them to train, or ignore them (ignore_classes)",
         )
     if blind := sorted(train - present.get("val", train)):
         yield Finding(
             "warning",
             "val",
             f"val lacks {_classes(checkup, blind)}",
-            "the best weights are chosen by mIoU on val, which ignores them; move some images that "
-            "hold them from train to val",
+            "the best weights are chosen by mIoU on val, which ignores them; move some "
+            f"{checkup.sample}s that hold them from train to val",
         )
     if unscored := sorted(train - present.get("test", train)):
         yield Finding(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-from equiseg.data.card import ImageCard
 from equiseg.data.doctor.finding import Finding
 from equiseg.data.errors import DataError
 from equiseg.data.sources import ImageSource, Source
@@ -21,7 +19,8 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
     """Open the splits train, val and test of a data set, with a finding for each failure.
 
     Images without a mask and masks without an image are reported, and the other pairs are opened.
-    If scans cannot be used, all of them are named and their split is left out.
+    If scans cannot be used, all of them are named and their split is left out. Splits that share
+    files are opened, too: :func:`examine` says which.
 
     Args:
         source: The data set.
@@ -31,7 +30,7 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
         The opened splits, and errors for the others.
     """
     known = source.all_splits()
-    findings = _missing_splits(source.title, known)
+    findings = _missing_splits(source.title, source.sample, known)
     try:
         source.check()
     except DataError as error:
@@ -42,35 +41,37 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
     for split in (*_NEEDED, "test"):
         if split not in known:
             continue
+        alone = source.of_split(split)
         try:
-            opened[split] = source.open(split, track)
+            opened[split] = alone.open(split, track)
         except DataError as error:
             findings.append(
                 Finding(
                     "error",
                     split,
                     str(error),
-                    "training stops before its first step; add what is missing, or take its "
-                    "partner out of the split",
+                    "training stops before its first step; correct the card, add what is missing, "
+                    "or take its partner out of the split",
                 )
             )
-            if isinstance(source, ImageSource):
-                card = _with_partners(source.card, split)
+            if isinstance(alone, ImageSource):
                 try:
-                    opened[split] = ImageSource(source.config, card).open(split, track)
-                except (DataError, OSError):
+                    found = alone.open_pairs(split, complete=False)
+                except DataError:
                     continue  # nothing else to check here
+                if len(found):
+                    opened[split] = found
     return opened, findings
 
 
-def _missing_splits(title: str, known: list[str]) -> list[Finding]:
+def _missing_splits(title: str, sample: str, known: list[str]) -> list[Finding]:
     """A finding for each of train, val and test that is missing."""
     findings = [
         Finding(
             "error",
             split,
             f"card {title} has no split {split!r}, only {known}",
-            f"{reason}: name it under splits; any images that are not in another split will do",
+            f"{reason}: name it under splits; any {sample}s that are not in another split will do",
         )
         for split, reason in _NEEDED.items()
         if split not in known
@@ -81,33 +82,8 @@ def _missing_splits(title: str, known: list[str]) -> list[Finding]:
                 "hint",
                 "test",
                 f"card {title} has no split 'test'",
-                "scores on val are too good, as the weights are chosen by them; keep some images "
-                "for test",
+                "scores on val are too good, as the weights are chosen by them; keep some "
+                f"{sample}s for test",
             )
         )
     return findings
-
-
-def _with_partners(card: ImageCard, split: str) -> ImageCard:
-    """The card with only the images of a split that have a mask."""
-    from equiseg.data.images.folder import IMAGE_SUFFIXES
-
-    chosen = card.splits[split]
-    part = chosen if isinstance(chosen, str) else ""
-    images, annotations = (
-        pattern.format(split=part) for pattern in (card.images, card.annotations)
-    )
-    stems = [
-        {
-            file.stem
-            for file in (card.path / folder).iterdir()
-            if file.suffix.lower() in IMAGE_SUFFIXES
-        }
-        for folder in (images, annotations)
-    ]
-    names = stems[0] & stems[1]
-    if not isinstance(chosen, str):
-        names &= set(chosen)
-    return dataclasses.replace(
-        card, images=images, annotations=annotations, splits={split: sorted(names)}
-    )

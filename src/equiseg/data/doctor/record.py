@@ -16,6 +16,8 @@ from equiseg.data.sample import DataSpec
 from equiseg.imbalance import ClassStatistics
 from equiseg.progress import Track
 
+DARK = 32  # of 255
+
 
 class Fingerprint(NamedTuple):
     """The features by which a copy of a sample is recognised; a few hundred bytes.
@@ -46,6 +48,8 @@ class SplitRecord:
         strange: Pixels by value, for values that are neither classes nor ignored.
         strange_beside: Usable pixels in the samples with strange values.
         blank: Names of samples without a labelled pixel.
+        dark: Names of images that are nearly black.
+        turned: Names of photographs that EXIF data turn without changing their size.
         sizes: Number of samples of each size.
         troubles: Reasons why samples cannot be used.
         fingerprints: Fingerprints of all readable samples.
@@ -58,6 +62,8 @@ class SplitRecord:
     strange: Counter[int] = field(default_factory=Counter)
     strange_beside: int = 0
     blank: list[str] = field(default_factory=list)
+    dark: list[str] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)
     sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
     troubles: list[Trouble] = field(default_factory=list)
     fingerprints: list[Fingerprint] = field(default_factory=list)
@@ -78,6 +84,10 @@ class SplitRecord:
             self.sizes[exam.size] += 1
         if not exam.troubles and not exam.counts:
             self.blank.append(exam.name)
+        if exam.brightest is not None and exam.brightest < DARK:
+            self.dark.append(exam.name)
+        if exam.turned:
+            self.turned.append(exam.name)
         if exam.content is not None:
             self.fingerprints.append(Fingerprint(exam.name, exam.content, exam.labels, exam.thumb))
 

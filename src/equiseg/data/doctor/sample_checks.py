@@ -10,7 +10,7 @@ import numpy as np
 
 from equiseg.data.doctor.checkup import Checkup
 from equiseg.data.doctor.finding import Finding, number_of, some
-from equiseg.data.doctor.record import Fingerprint
+from equiseg.data.doctor.record import DARK, Fingerprint
 from equiseg.frames import frame, largest_cosine
 
 _SMALLEST = 32  # pixels: the smallest side that networks accept
@@ -49,16 +49,45 @@ def sizes(checkup: Checkup) -> Iterator[Finding]:
     train = checkup.records.get("train")
     if train is not None and len(train.sizes) > 1:
         every = sorted(train.sizes.elements())
-        middle = np.median(every, axis=0).astype(int)
-        crop = [max(_SMALLEST, min(_USUAL_CROP, side // 32 * 32)) for side in middle.tolist()]
+        middle = np.median(every, axis=0).astype(int).tolist()
+        crop = [max(_SMALLEST, min(_USUAL_CROP, side // 32 * 32)) for side in middle]
+        size = _of_same_shape(middle)
         yield Finding(
             "warning",
             "train",
             f"training images have {len(train.sizes)} sizes, from {_shown(every[0])} to "
             f"{_shown(every[-1])} (height x width)",
             f"a batch holds one size, so training asks for --data.augment.crop '{crop}', or "
-            f"--data.size '{crop}' to resize",
+            f"--data.size '{size}' to resize (height x width)",
         )
+
+
+def brightness(checkup: Checkup) -> Iterator[Finding]:
+    """Images that are nearly black, as 12-bit values in 16-bit files become."""
+    for record in checkup.records.values():
+        if record.dark:
+            yield Finding(
+                "warning",
+                record.name,
+                f"{number_of(len(record.dark), 'image')} nearly black, without a value above "
+                f"{DARK - 1} of 255: {some(record.dark)}",
+                "values of 10 or 12 bits in a 16-bit file are read as 16 bits; multiply them by 64 "
+                "or 16 when saving. Of 8-bit files, check the exposure",
+            )
+
+
+def turned(checkup: Checkup) -> Iterator[Finding]:
+    """Photographs whose size does not show whether masks were drawn on them turned."""
+    for record in checkup.records.values():
+        if record.turned:
+            yield Finding(
+                "warning",
+                record.name,
+                f"{number_of(len(record.turned), 'image')} that EXIF data turn without changing "
+                f"the size: {some(record.turned)}",
+                "masks are taken to be drawn on the turned image, as viewers show it; if yours "
+                "were drawn on the pixels as saved, save the images without EXIF data",
+            )
 
 
 def too_few(checkup: Checkup) -> Iterator[Finding]:
@@ -163,6 +192,12 @@ def _alike(one: Fingerprint, other: Fingerprint) -> bool:
         return False
     difference = np.abs(one.thumb.astype(int) - other.thumb.astype(int)).mean()
     return bool(difference <= _SAME_GREY)
+
+
+def _of_same_shape(size: list[int]) -> list[int]:
+    """About the same height : width, multiples of 32, the longer side at most that of a crop."""
+    factor = min(1.0, _USUAL_CROP / max(size))
+    return [max(_SMALLEST, round(side * factor / 32) * 32) for side in size]
 
 
 def _shown(size: tuple[int, ...]) -> str:

@@ -6,6 +6,28 @@ from dataclasses import dataclass
 
 from equiseg.data.rare_options import check_rare
 from equiseg.dotted_names import absolute_name, is_dotted
+from equiseg.foreign_files import short
+
+MOST_SCALE = 20  # a factor beyond it is a mistake, and needs images of gigabytes
+MOST_REGIONS = 1000
+MOST_PIXELS = 1 << 26  # of an image for training: 64 million, 8,192 squared
+
+
+def check_size(name: str, size: tuple[int, int]) -> None:
+    """Refuse an image size that is not positive, or that no training can have.
+
+    Args:
+        name: The option, for the message.
+        size: (H, W) in pixels.
+
+    Raises:
+        ValueError: If it is out of range.
+    """
+    if len(size) != 2 or min(size) < 1 or size[0] * size[1] > MOST_PIXELS:
+        raise ValueError(
+            f"{name} must be (H, W) of at least 1 pixel a side and at most {MOST_PIXELS:,} pixels, "
+            f"got {short(size)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -59,12 +81,15 @@ class AugmentConfig:
                     f"(file.py:transform), got {self.extra!r:.80}"
                 )
             object.__setattr__(self, "extra", absolute_name(self.extra))
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
+        if len(self.scale) != 2 or not (
+            1 / MOST_SCALE <= self.scale[0] <= self.scale[1] <= MOST_SCALE
+        ):
             raise ValueError(
-                f"scale must be 0 < low <= high, got {self.scale}; (1, 1) does not resize"
+                f"scale must be {1 / MOST_SCALE:.2g} <= low <= high <= {MOST_SCALE}, got "
+                f"{short(self.scale)}; (1, 1) does not resize"
             )
-        if self.crop is not None and (len(self.crop) != 2 or min(self.crop) < 1):
-            raise ValueError(f"crop must be a positive (H, W) or None, got {self.crop}")
+        if self.crop is not None:
+            check_size("crop", self.crop)
         if not 0 <= self.flip <= 1:
             raise ValueError(
                 f"flip must be a probability in [0, 1], got {self.flip}; 0 never flips"
@@ -77,8 +102,10 @@ class AugmentConfig:
         default = AugmentConfig
         check_rare("rare", self.rare, self.rare_power, default.rare_power)
         check_rare("paste", self.paste, self.paste_power, default.paste_power)
-        if self.paste_regions < 1:
-            raise ValueError(f"paste_regions must be at least 1, got {self.paste_regions}")
+        if not 1 <= self.paste_regions <= MOST_REGIONS:
+            raise ValueError(
+                f"paste_regions must be 1 to {MOST_REGIONS}, got {short(self.paste_regions)}"
+            )
         if self.paste_regions != default.paste_regions and not self.paste:
             raise ValueError(
                 f"paste_regions has no effect without paste, got {self.paste_regions}; set paste "

@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from equiseg.data.errors import DataError
-from equiseg.data.images.folder import read_mask
+from equiseg.data.images.reading import read_mask
 from equiseg.data.sample import Sample
+from equiseg.foreign_files import list_files
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # no JPEG: it would change values
 _VALUES = 256
 
 
 class MaskFolder:
-    """The masks in a folder and its subfolders, for counting.
+    """The masks in a folder and its subfolders, without hidden files, for counting.
 
     Values are class ids; only after reading all masks is it known which of the 256 occur. Samples
     have black images.
@@ -44,14 +45,12 @@ class MaskFolder:
         self.folder = folder
         # Names, not paths: a hundred thousand of them must fit in memory.
         self.files = sorted(
-            str(file.relative_to(folder))
-            for file in folder.rglob("*")
-            if file.suffix.lower() in MASK_SUFFIXES
+            str(file.relative_to(folder)) for file in list_files(folder, MASK_SUFFIXES, nested=True)
         )
         if not self.files:
             raise DataError(
-                f"{folder}: holds no masks ({', '.join(MASK_SUFFIXES)}); name the folder of the "
-                "masks, or the card of the data set with --root"
+                f"{folder}: holds no masks ({', '.join(MASK_SUFFIXES)}; JPEG changes values); name "
+                "the folder of the masks, or the card of the data set with --root"
             )
         self._lookup = np.arange(_VALUES, dtype=np.int16)
         self._lookup[[value for value in ignore_values if 0 <= value < _VALUES]] = self.ignore_index

@@ -23,11 +23,14 @@ class PointCloud:
             intensity stored as unsigned 8 or 16 bit; "returns" is (return number, number of
             returns) over 7, "normal" a unit vector.
         codes_N: (N,) int64 class codes of the file, not class ids; None without labels.
+        withheld_N: (N,) bool: points that the maker of the file withdrew, such as noise of the
+            sensor. They are not learned, scored or counted. None without such marks.
     """
 
     xyz_N3: np.ndarray
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     codes_N: np.ndarray | None = None
+    withheld_N: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of points N."""

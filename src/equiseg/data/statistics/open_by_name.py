@@ -11,6 +11,7 @@ from equiseg.data.errors import DataError
 from equiseg.data.points.formats.table import scan_suffixes
 from equiseg.data.sources import find_source, is_built_in, is_own_name
 from equiseg.data.synthetic.config import SyntheticConfig
+from equiseg.foreign_files import list_files
 from equiseg.progress import Track, untracked
 
 
@@ -78,7 +79,7 @@ def open_named(
 def _bare(path: Path, ignore_values: Sequence[int], track: Track) -> Named:
     from equiseg.data.images.masks import MASK_SUFFIXES, MaskFolder
 
-    if path.is_dir() and any(file.suffix.lower() in MASK_SUFFIXES for file in path.rglob("*")):
+    if path.is_dir() and list_files(path, MASK_SUFFIXES, nested=True):
         title = path.resolve().name
         return Named(MaskFolder(path, ignore_values), title, "", "image", bare=True)
     from equiseg.data.points.folder import PointFolder

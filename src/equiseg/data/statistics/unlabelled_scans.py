@@ -12,7 +12,8 @@ import numpy as np
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scans import chunks, find_scans
-from equiseg.data.points.formats.table import FORMATS
+from equiseg.data.points.formats.table import FORMATS, holds_arrays
+from equiseg.foreign_files import is_hidden
 from equiseg.progress import Track, untracked
 
 ALL = "all"  # the one split
@@ -48,7 +49,8 @@ def card_of_scans(
         for cloud in chunks(look, scan, ()):
             if cloud.codes_N is None:
                 raise DataError(f"{scan.path}: has no labels, so there is nothing to count")
-            codes.update(np.unique(cloud.codes_N).tolist())
+            kept = slice(None) if cloud.withheld_N is None else ~cloud.withheld_N
+            codes.update(np.unique(cloud.codes_N[kept]).tolist())
             num_points += len(cloud)
             least_2 = np.minimum(least_2, cloud.xyz_N3[:, :2].min(axis=0))
             most_2 = np.maximum(most_2, cloud.xyz_N3[:, :2].max(axis=0))
@@ -67,12 +69,12 @@ def card_of_scans(
 def _card(
     source: Path, classes: dict[int, str], ignore_values: Sequence[int], voxel: float
 ) -> PointCard:
-    if source.is_dir() and not any(source.glob("*.npy")):
-        root, kinds = source, [pattern for pattern in _FORMS if any(source.glob(pattern))]
+    if source.is_dir() and not holds_arrays(source):
+        root, kinds = source, [pattern for pattern in _FORMS if _matches(source, pattern)]
         points = "".join(kinds)
     else:  # a file, or a folder with one scan
         root, points = source.parent, glob.escape(source.name)
-        kinds = [pattern for pattern in _FORMS if source.match(pattern)]
+        kinds = [pattern for pattern in _FORMS if _fits(source, pattern)]
         kinds = ["*.npz"] if source.is_dir() else kinds
     if len(kinds) != 1:
         raise DataError(
@@ -91,3 +93,13 @@ def _card(
         splits={ALL: ""},
         voxel=voxel,
     )
+
+
+def _matches(folder: Path, pattern: str) -> bool:
+    """Whether a folder has a file that fits a pattern."""
+    return any(_fits(file, pattern) and not is_hidden(file) for file in folder.iterdir())
+
+
+def _fits(file: Path, pattern: str) -> bool:
+    """Whether a name fits a pattern, in upper or lower case."""
+    return Path(file.name.lower()).match(pattern)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from equiseg.models.sparse.kernel_maps import Tile, Walk
 
@@ -60,8 +59,12 @@ class _Convolution(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # torch's own once_differentiable can drop a term in silence
+            raise RuntimeError(
+                "sparse convolution has no second derivatives; call backward or autograd.grad "
+                "without create_graph=True"
+            )
         features_NC, weight = ctx.saved_tensors
         to_features, to_weight = ctx.needs_input_grad[:2]
         back, center = ctx.back, ctx.back.center

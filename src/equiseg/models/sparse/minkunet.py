@@ -29,6 +29,12 @@ class MinkUNet(nn.Module):
     Args:
         in_channels: Channels of the input.
         num_classes: Number of classes K.
+        stem_kernel: Side of the first kernel, odd. None takes the one of the class: 5, as in the
+            examples of MinkowskiEngine (3 in ``MinkUNetSmall``). The network that the authors of
+            ScanNet200 publish has 3.
+
+    Raises:
+        ValueError: If ``stem_kernel`` is not odd.
 
     Attributes:
         configuration: The arguments to build the network again, in addition to the name and K.
@@ -43,9 +49,15 @@ class MinkUNet(nn.Module):
     stem = 32
     stem_kernel = 5
 
-    def __init__(self, in_channels: int, num_classes: int) -> None:
+    def __init__(
+        self, in_channels: int, num_classes: int, *, stem_kernel: int | None = None
+    ) -> None:
         super().__init__()
         self.configuration = {"in_channels": in_channels}
+        if stem_kernel is not None and stem_kernel != self.stem_kernel:
+            if stem_kernel < 1 or stem_kernel % 2 == 0:
+                raise ValueError(f"stem_kernel must be odd, such as 3 or 5, got {stem_kernel}")
+            self.stem_kernel = self.configuration["stem_kernel"] = stem_kernel
         self.standardize = Standardize(in_channels)
         self.encoder = MinkEncoder(
             in_channels, self.stem, self.stem_kernel, self.planes[:4], self.layers[:4]

@@ -24,6 +24,8 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
 
 _RULE = "#3c4350"  # upon the colours of a matrix, which stay light on dark paper
 _NAMED = 60  # beyond this, names of classes at a matrix are too small to read
+_MOST_BARS = 500  # beyond this, a bar is thinner than a pixel, and drawing all takes minutes
+_MOST_PAIRS = 100_000  # rows of the numbers of a map; the rarest pairs are left out
 _LEAST_SHARE = 1e-3
 
 
@@ -72,11 +74,15 @@ def _frequencies(data: DataStatistics) -> Illustration:
 
 @rc_context(STYLE)
 def frequency_figure(data: DataStatistics) -> Figure:
-    """Every class a row, most frequent first; pixels, regions, images and centers as panels."""
+    """Every class a row, most frequent first; pixels, regions, images and centers as panels.
+
+    More than 500 classes are an area without names.
+    """
     order = [k for ids in data.groups.values() for k in ids]
     levels = data.levels
     row = 0.13 if len(order) > 60 else 0.2  # inches
-    figure = Figure(figsize=(9.4, 0.9 + row * len(order)), layout="constrained")
+    many = len(order) > _MOST_BARS
+    figure = Figure(figsize=(9.4, 8 if many else 0.9 + row * len(order)), layout="constrained")
     panels = figure.subplots(1, len(levels), sharex=True, sharey=True)
     relative = [level.relative()[order] for level in levels]
     least = min(float(shares[shares > 0].min(initial=1.0)) for shares in relative)
@@ -86,7 +92,10 @@ def frequency_figure(data: DataStatistics) -> Figure:
         axes.set_title(f"{level.name}  {factor(level.imbalance_factor)} : 1")
         color = variant_color(1 if index + 1 == len(levels) else 0)
         seen = np.flatnonzero(shares > 0)
-        axes.barh(seen, shares[seen] - floor, left=floor, height=0.72, color=color)
+        if many:
+            axes.fill_betweenx(seen, floor, shares[seen], color=color, linewidth=0)
+        else:
+            axes.barh(seen, shares[seen] - floor, left=floor, height=0.72, color=color)
         axes.set_xscale("log")
         axes.set_xlim(floor, 1.15)
         axes.xaxis.set_major_locator(LogLocator(100 if floor < 1e-3 else 10))
@@ -97,8 +106,8 @@ def frequency_figure(data: DataStatistics) -> Figure:
         axes.tick_params(length=0)
         for end in ends[:-1]:
             axes.axhline(end, color=MUTED, lw=0.6)
-    names = [short(data.classes[k]) for k in order]
-    panels[0].set_yticks(range(len(order)), names, size=6.5 if len(order) > 60 else None)
+    names = [] if many else [short(data.classes[k]) for k in order]
+    panels[0].set_yticks(range(len(names)), names, size=6.5 if len(order) > 60 else None)
     panels[0].set_ylim(len(order) - 0.4, -0.6)
     _name_groups(panels[-1], data)
     return figure
@@ -125,9 +134,7 @@ def _map(
             "count": int(pairs_KK[i, j]),
             "share": float(shares_KK[i, j]),
         }
-        for i in order
-        for j in order
-        if i != j
+        for i, j in _shown_pairs(pairs_KK, order)
     ]
     figure = map_figure(data, shares_KK, logarithmic=name == "adjacency")
     return Illustration(name, title, figure, caption + _scale(name), numbers)
@@ -179,6 +186,17 @@ def map_figure(data: DataStatistics, shares_KK: np.ndarray, *, logarithmic: bool
     bar.ax.tick_params(length=0, labelcolor=MUTED)
     bar.outline.set_visible(False)
     return figure
+
+
+def _shown_pairs(pairs_KK: np.ndarray, order: list[int]) -> list[tuple[int, int]]:
+    """All pairs of different classes in their order, or the most frequent of very many."""
+    if len(order) ** 2 <= _MOST_PAIRS:
+        return [(i, j) for i in order for j in order if i != j]
+    ordered = pairs_KK[np.ix_(order, order)].copy()
+    np.fill_diagonal(ordered, 0)
+    most = np.sort(np.argpartition(-ordered, _MOST_PAIRS, axis=None)[:_MOST_PAIRS])
+    rows, columns = np.unravel_index(most[ordered.flat[most] > 0], ordered.shape)
+    return [(order[i], order[j]) for i, j in zip(rows, columns, strict=True)]
 
 
 def _scale(name: str) -> str:

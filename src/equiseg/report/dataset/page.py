@@ -105,7 +105,8 @@ def _classes(data: DataStatistics) -> Html:
             starts.append(len(rows))
             group = entry["group"]
         counts = [
-            Cell(f"{entry[n]:.3f}" if n == "centers" else f"{entry[n]:,}", entry[n]) for n in levels
+            Cell(number(entry[n], 1, 3) if n == "centers" else f"{entry[n]:,}", entry[n])
+            for n in levels
         ]
         named = Cell(entry["name"], note=group)
         rows.append([named, Cell(share(entry["share"]), entry["share"]), *counts])

@@ -1,4 +1,4 @@
-"""Masks as files, predictions over their images, and the legend."""
+"""Masks and maps as files, predictions over their images, and the legend."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from equiseg.foreign_files import printable
+from equiseg.whole_files import replaced
+
 try:
     from PIL import Image
 except ImportError as error:  # pragma: no cover - depends on what is installed
     raise ImportError('overlays need Pillow: pip install "equiseg[data]"') from error
 
+_MOST_BYTE, _MOST_VALUE = 255, 65535
+_BAND = 256  # rows that are painted at a time
+_MOST_IN_LEGEND, _LEGEND_ROWS, _LONGEST_NAME = 240, 20, 40
+
 
 def overlay(
-    image: ArrayLike, labels: ArrayLike, colors_K3: ArrayLike, opacity: float
+    image: ArrayLike,
+    labels: ArrayLike,
+    colors_K3: ArrayLike,
+    opacity: float,
+    unpainted: int | None = None,
 ) -> np.ndarray:
     """The image under the colours of its classes.
 
@@ -24,49 +35,98 @@ def overlay(
         labels: Class ids (H, W); ids without a colour leave the image unchanged.
         colors_K3: (K, 3) uint8.
         opacity: Of the colours, 0 to 1.
+        unpainted: A class that leaves the image unchanged as well: the background.
 
     Returns:
         uint8 (3, H, W).
     """
-    picture, colors_K3 = np.asarray(image).astype(np.float32), np.asarray(colors_K3)
-    ids = np.asarray(labels).astype(np.int64)
-    known = ids < len(colors_K3)
-    colors = np.moveaxis(colors_K3[np.minimum(ids, len(colors_K3) - 1)], -1, 0)
-    mixed = np.float32(opacity) * colors + np.float32(1 - opacity) * picture
-    mixed = np.where(known, mixed, picture)
-    shown: np.ndarray = mixed.round().astype(np.uint8)
+    shown, ids, colors_K3 = np.asarray(image).copy(), np.asarray(labels), np.asarray(colors_K3)
+    for top in range(0, shown.shape[1], _BAND):  # floats of a whole image would take a gigabyte
+        picture = shown[:, top : top + _BAND]
+        ids_HW = ids[top : top + _BAND].astype(np.int64)
+        painted = ids_HW < len(colors_K3)
+        if unpainted is not None:
+            painted &= ids_HW != unpainted
+        colors = np.moveaxis(colors_K3[np.minimum(ids_HW, len(colors_K3) - 1)], -1, 0)
+        mixed = np.float32(opacity) * colors + np.float32(1 - opacity) * picture
+        np.copyto(picture, mixed.round().astype(np.uint8), where=painted)
     return shown
 
 
-def save_mask(labels: ArrayLike, colors_K3: ArrayLike, path: Path) -> None:
-    """Class ids as PNG: 8-bit with a palette up to 256 classes, else 16-bit."""
-    ids, colors_K3 = np.asarray(labels), np.asarray(colors_K3)
-    if len(colors_K3) <= 256:
-        picture = Image.fromarray(ids.astype(np.uint8))
-        picture.putpalette(colors_K3.tobytes())
+def save_mask(labels: ArrayLike, values_K: ArrayLike, colors_K3: ArrayLike, path: Path) -> None:
+    """The values of classes as PNG: 8-bit with a palette up to 255, else 16-bit grey.
+
+    Args:
+        labels: Class ids (H, W).
+        values_K: (K,) the value of each class, 0 to 65535.
+        colors_K3: (K, 3) uint8.
+        path: The file; it is replaced whole.
+
+    Raises:
+        ValueError: If a value is no value of a mask.
+    """
+    ids, values_K = np.asarray(labels), np.asarray(values_K)
+    if values_K.min() < 0 or values_K.max() > _MOST_VALUE:
+        raise ValueError(
+            f"values of masks must be 0 to {_MOST_VALUE}, got {values_K.min()} to "
+            f"{values_K.max()}; write class ids instead (--values index)"
+        )
+    if values_K.max() > _MOST_BYTE:
+        picture = Image.fromarray(values_K.astype(np.uint16)[ids])
     else:
-        picture = Image.fromarray(ids.astype(np.uint16))
-    picture.save(path)
+        picture = Image.fromarray(values_K.astype(np.uint8)[ids])
+        palette = np.zeros((_MOST_BYTE + 1, 3), dtype=np.uint8)
+        palette[values_K] = np.asarray(colors_K3)
+        picture.putpalette(palette[: values_K.max() + 1].tobytes())
+    _save(picture, path)
+
+
+def save_grey(values: ArrayLike, path: Path) -> None:
+    """A uint8 (H, W) map as a grey PNG."""
+    _save(Image.fromarray(np.ascontiguousarray(values)), path)
 
 
 def save_rgb(image: ArrayLike, path: Path) -> None:
     """A uint8 (3, H, W) picture as a file."""
-    Image.fromarray(np.ascontiguousarray(np.moveaxis(np.asarray(image), 0, -1))).save(path)
+    _save(Image.fromarray(np.ascontiguousarray(np.moveaxis(np.asarray(image), 0, -1))), path)
 
 
-def legend(classes: Sequence[str], colors_K3: ArrayLike, path: Path) -> None:
-    """A picture that names the colours."""
+def _save(picture: Image.Image, path: Path) -> None:
+    with replaced(path, durable=False) as unfinished:
+        picture.save(unfinished)
+
+
+def legend(
+    classes: Sequence[str], values_K: Sequence[int], colors_K3: ArrayLike, path: Path
+) -> None:
+    """A picture of the colours, with the value and the name of each class.
+
+    Of more than 240 classes it shows the first; a table has all of them.
+    """
     try:
+        from matplotlib import rc_context
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.patches import Patch
+
+        from equiseg.report.style import STYLE, short
     except ImportError as error:
         raise ImportError('the legend needs matplotlib: pip install "equiseg[report]"') from error
-    patches = [
-        Patch(color=(red / 255, green / 255, blue / 255), label=name)
-        for name, (red, green, blue) in zip(classes, np.asarray(colors_K3).tolist(), strict=True)
-    ]
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    figure.legend(handles=patches, loc="center", ncols=max(1, len(classes) // 16), frameon=False)
-    figure.savefig(path, dpi=150, bbox_inches="tight", pad_inches=0.2)
+    rows = list(zip(values_K, classes, np.asarray(colors_K3).tolist(), strict=True))
+    rest = len(rows) - _MOST_IN_LEGEND
+    with rc_context(STYLE):  # in which a name is no formula
+        patches = [
+            Patch(
+                facecolor=(red / 255, green / 255, blue / 255),
+                label=f"{value}  {short(printable(name), _LONGEST_NAME)}",
+            )
+            for value, name, (red, green, blue) in rows[:_MOST_IN_LEGEND]
+        ]
+        if rest > 0:
+            patches.append(Patch(facecolor="none", label=f"and {rest:,} more in classes.csv"))
+        figure = Figure()
+        FigureCanvasAgg(figure)
+        columns = -(-len(patches) // _LEGEND_ROWS)
+        figure.legend(handles=patches, loc="center", ncols=columns, frameon=False)
+        with replaced(path, durable=False) as unfinished:
+            figure.savefig(unfinished, dpi=150, bbox_inches="tight", pad_inches=0.2)

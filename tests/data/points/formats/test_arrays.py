@@ -164,7 +164,7 @@ def test_a_truncated_npz_is_named(tmp_path, keep):
 def test_a_truncated_npy_is_named(tmp_path):
     folder = saved(tmp_path / "scene", POINTCEPT)
     (folder / "coord.npy").write_bytes((folder / "coord.npy").read_bytes()[:-4])
-    with pytest.raises(DataError, match="array 'coord' cannot be read"):
+    with pytest.raises(DataError, match=r"array 'coord' of shape .* cut or damaged"):
         read_arrays(folder)
 
 

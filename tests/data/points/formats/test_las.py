@@ -241,7 +241,7 @@ def test_a_truncated_file_is_named(file, share):
     content = file.read_bytes()
     end = content.index(b"extended")  # in the last record; its end is not needed for the points
     file.write_bytes(content[: int(end * share)])
-    with pytest.raises(DataError, match=rf"{file.name}: cannot be read"):
+    with pytest.raises(DataError, match=rf"{file.name}: "):
         whole(file)
 
 
@@ -251,14 +251,14 @@ def test_a_file_truncated_between_two_points_is_named(tmp_path):
         header = reader.header
     end = header.offset_to_point_data + 60 * header.point_format.size
     file.write_bytes(file.read_bytes()[:end])
-    with pytest.raises(DataError, match="promises 100 points, there are 60"):
+    with pytest.raises(DataError, match="states 100 points, but the file has room for 60"):
         whole(file)
 
 
 def test_a_truncated_file_leaves_no_copy(tmp_path):
     file = las(tmp_path / "tile.laz")
     file.write_bytes(file.read_bytes()[:-1200])
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"tile\.laz: "):
         write_classification(file, tmp_path / "copy.laz", CODES)
     assert [path.name for path in tmp_path.iterdir()] == ["tile.laz"]
 
@@ -266,7 +266,7 @@ def test_a_truncated_file_leaves_no_copy(tmp_path):
 def test_another_kind_of_file(file):
     file.write_bytes(b"x y z\n" * 100)
     for read in (whole, las_size):
-        with pytest.raises(DataError, match=rf"{file.name}: .*signature"):
+        with pytest.raises(DataError, match=rf"{file.name}: .*does not begin with LASF"):
             read(file)
 
 
@@ -275,12 +275,12 @@ def test_an_empty_scan(file):
         whole(las(file, points=0))
 
 
-def test_a_header_that_makes_coordinates_infinite(file):
+def test_a_header_whose_offset_is_nan(file):
     las(file)
     content = bytearray(file.read_bytes())
     content[155:163] = np.float64(np.nan).tobytes()  # the offset of x
     file.write_bytes(content)
-    with pytest.raises(DataError, match="NaN or infinite at 100 of 100 points"):
+    with pytest.raises(DataError, match="the offset of x is nan"):
         whole(file)
 
 

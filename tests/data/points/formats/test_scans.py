@@ -78,7 +78,7 @@ def test_every_form_is_read(tmp_path):
     write_ply(tmp_path / "a.ply", XYZ, labels_N=np.array([0, 1]))
     save(tmp_path / "a.npz")
     for form, file in (("ply", "a.ply"), ("arrays", "a.npz")):
-        card = card_of(tmp_path, form, points="*")
+        card = card_of(tmp_path, form, points="*", splits={"all": ""})
         (cloud,) = chunks(card, Scan("a", tmp_path / file), [])
         assert np.array_equal(cloud.xyz_N3, XYZ)
         assert cloud.codes_N.tolist() == [0, 1]
@@ -106,6 +106,53 @@ def test_a_scan_of_many_files_depends_on_all_of_them(tmp_path):
     folder.mkdir()
     np.save(folder / "coord.npy", XYZ)
     np.save(folder / "segment.npy", np.array([0, 1]))
-    card = card_of(tmp_path, points="*")
+    card = card_of(tmp_path, points="*", splits={"all": ""})
     files = source_files(card, Scan("room", folder))
     assert [file.name for file in files] == ["coord.npy", "segment.npy"]
+
+
+def test_hidden_files_are_no_scans_and_suffixes_have_any_case(tmp_path):
+    save(tmp_path / "train" / "a.npz", tmp_path / "train" / "b.npz")
+    (tmp_path / "train" / "b.npz").rename(tmp_path / "train" / "b.NPZ")
+    (tmp_path / "train" / "._a.npz").write_bytes(b"\0\5\x16\7")
+    save(tmp_path / "train" / ".ipynb_checkpoints" / "a-checkpoint.npz")
+    for pattern in ("{split}/*.npz", "{split}/*.np[z]"):
+        assert names(card_of(tmp_path, points=pattern), "train") == ["a", "b"]
+
+
+def test_a_scan_listed_twice(tmp_path):
+    save(tmp_path / "x1.npz", tmp_path / "x2.npz")
+    card = card_of(tmp_path, points="*.npz", splits={"val": ["x1", "x2", "x1.npz"]})
+    with pytest.raises(DataError, match=r"(?s)listed twice.*x1$"):
+        find_scans(card, "val")
+
+
+def test_a_listed_scan_may_have_its_suffix_and_either_form_of_accents(tmp_path):
+    save(tmp_path / "caf\u00e9.npz")
+    for name in ("cafe\u0301", "cafe\u0301.npz"):
+        card = card_of(tmp_path, points="*.npz", splits={"val": [name]})
+        assert names(card, "val") == ["caf\u00e9"]
+
+
+def test_train_shares_no_scan_with_another_split(tmp_path):
+    save(tmp_path / "x1.npz", tmp_path / "x2.npz")
+    splits = {"train": ["x1", "x2"], "val": ["x2"], "test": ["x2"]}
+    card = card_of(tmp_path, points="*.npz", splits=splits)
+    for split, other in (("train", "val"), ("val", "train")):
+        with pytest.raises(DataError, match=rf"(?s)scans of {split} are also in {other}.*x2\.npz"):
+            find_scans(card, split)
+    apart = card_of(tmp_path, points="*.npz", splits=splits | {"train": ["x1"]})
+    assert names(apart, "test") == names(apart, "val") == ["x2"]
+
+
+def test_a_card_chooses_the_labels(tmp_path):
+    np.savez(tmp_path / "a.npz", xyz=XYZ, label=np.array([5, 6]), truth=np.array([0, 1]))
+    scan = Scan("a", tmp_path / "a.npz")
+    (cloud,) = chunks(card_of(tmp_path, points="*", label_name="truth"), scan, [])
+    assert cloud.codes_N.tolist() == [0, 1]
+    (cloud,) = chunks(card_of(tmp_path, points="*"), scan, [], labels=False)
+    assert cloud.codes_N is None
+    with pytest.raises(DataError, match="label_name has no meaning for form 'semantic_kitti'"):
+        card_of(tmp_path, "semantic_kitti", label_name="truth")
+    with pytest.raises(DataError, match="label_name must be the name"):
+        card_of(tmp_path, points="*", label_name="")

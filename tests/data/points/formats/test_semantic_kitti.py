@@ -83,7 +83,7 @@ def test_an_unknown_split_or_an_empty_folder(root):
         (POINTS, RAW[:2], "3 points, but labels of shape"),
         (POINTS[:0], RAW[:0], "no points"),
         (POINTS * np.float32([np.nan, 1, 1, 1]), RAW, "NaN or infinite at 3 of 3 points"),
-        (POINTS * np.float32([1, 1, 1, np.inf]), RAW, "'intensity' are NaN or infinite"),
+        (POINTS * np.float32([1, 1, 1, np.inf]), RAW, r"remissions must be in \[0, 1\], got inf"),
         (POINTS + np.float32([1e7, 0, 0, 0]), RAW, "float32 resolve only 1 m"),
     ],
 )
@@ -101,5 +101,14 @@ def test_missing_colours_are_named(root):
 
 
 def test_a_missing_scan_is_named(root):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="No such file"):
         read_scan(root / "velodyne/000000.bin")
+
+
+def test_five_columns_are_refused(root):
+    file = scan(root)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(200, 3)) * 30, rng.integers(0, 255, (200, 2))], 1)
+    rows.astype(np.float32).tofile(file)  # 200 points of five numbers are 250 of four
+    with pytest.raises(DataError, match=r"remissions must be in \[0, 1\].*nuScenes"):
+        read_scan(file)

@@ -53,7 +53,8 @@ def own(tmp_path, body):
 
 def test_a_function_reads_the_wanted_attributes(tmp_path):
     row = own(tmp_path, "return PointCloud(XYZ, {'grey': XYZ[:, 0], 'b': XYZ}, np.arange(4))")
-    (cloud,) = row.read(tmp_path / "a.xyz", ["grey"], tmp_path)
+    (tmp_path / "a.xyz").touch()
+    (cloud,) = row.read(tmp_path / "a.xyz", ["grey"], tmp_path, "")
     assert isinstance(cloud, PointCloud)
     assert list(cloud.attributes) == ["grey"]
     assert cloud.attributes["grey"].shape == (4, 1)
@@ -74,5 +75,6 @@ def test_a_function_reads_the_wanted_attributes(tmp_path):
     ],
 )
 def test_invalid_results_are_refused(tmp_path, body, message):
+    (tmp_path / "a.xyz").touch()
     with np.errstate(all="ignore"), pytest.raises(DataError, match=rf"(?s)a\.xyz.*{message}"):
-        list(own(tmp_path, body).read(tmp_path / "a.xyz", ["grey"], tmp_path))
+        list(own(tmp_path, body).read(tmp_path / "a.xyz", ["grey"], tmp_path, ""))

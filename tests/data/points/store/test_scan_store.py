@@ -53,9 +53,9 @@ def reads(monkeypatch):
     """How often a file was read."""
     counted = []
 
-    def chunks(*args, real=scan_files.chunks):
+    def chunks(*args, real=scan_files.chunks, **options):
         counted.append(args)
-        return real(*args)
+        return real(*args, **options)
 
     monkeypatch.setattr(scan_files, "chunks", chunks)
     return counted
@@ -198,23 +198,38 @@ ScanStore.open(card_of(root), Scan("a", root / "a.npz"), root / "cache")
     command = [sys.executable, "-c", script, str(tmp_path)]
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 9
     left = list((tmp_path / "cache").iterdir())
-    assert [folder.name.startswith(".building-") for folder in left] == [True]
-    assert (left[0] / "store" / "xyz.npy").is_file()
+    assert [folder.name.startswith(".part-") for folder in left] == [True]
+    assert (left[0] / "xyz.npy").is_file()
     store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
     assert len(reads) == 1
     assert len(store) == 2000
+    assert [*(tmp_path / "cache").iterdir()] == [store.folder]
 
 
-def test_two_processes_share_one_store(tmp_path, monkeypatch):
+def test_another_store_sweeps_what_a_killed_build_left(tmp_path):
+    left = tmp_path / "cache" / ".part-of-another-scan"
+    left.mkdir(parents=True)
+    (left / "spool").write_bytes(b"1")
+    scan, _ = scan_of(tmp_path)
+    store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
+    assert [*(tmp_path / "cache").iterdir()] == [store.folder]
+
+
+def test_one_process_builds_and_the_other_waits(tmp_path, monkeypatch):
     scan, _ = scan_of(tmp_path)
     both = threading.Barrier(2, timeout=60)
-    stores, real = [], building.build
+    stores, built, real, make = [], [], building.build, store_module._make
 
     def build(*args, **kwargs):
-        both.wait()  # neither has a store yet
+        built.append(args)
         real(*args, **kwargs)
 
+    def make_both(*args, **kwargs):
+        both.wait()  # neither has a store yet
+        make(*args, **kwargs)
+
     monkeypatch.setattr(building, "build", build)
+    monkeypatch.setattr(store_module, "_make", make_both)
     opening = [
         threading.Thread(
             target=lambda: stores.append(ScanStore.open(card_of(tmp_path), scan, tmp_path / "c"))
@@ -225,7 +240,7 @@ def test_two_processes_share_one_store(tmp_path, monkeypatch):
         thread.start()
     for thread in opening:
         thread.join()
-    assert len({store.folder for store in stores}) == 1
+    assert len(built) == len({store.folder for store in stores}) == 1
     assert [len(store.labels_N) for store in stores] == [2000, 2000]
     assert [entry.name for entry in (tmp_path / "c").iterdir()] == [stores[0].folder.name]
 
@@ -234,7 +249,7 @@ def test_memory_does_not_exceed_a_part(tmp_path, monkeypatch):
     count, parts = 400_000, 20
     rng = np.random.default_rng(0)
 
-    def chunks(card, scan, wanted):
+    def chunks(card, scan, wanted, labels):
         for _ in range(parts):
             xyz = rng.uniform(0, 1000, (count // parts, 3))
             intensity = np.zeros((len(xyz), 1), np.float32)
@@ -418,3 +433,25 @@ def test_a_store_is_pickled_by_its_path(tmp_path):
     packed = pickle.dumps(store)
     assert len(packed) < 5000
     assert np.array_equal(pickle.loads(packed).xyz_N3, store.xyz_N3)
+
+
+def test_coordinates_that_float32_cannot_hold_are_refused(tmp_path):
+    xyz = ORIGIN + np.zeros((5, 3))
+    xyz[0, 0] = 1e9
+    scan, _ = scan_of(tmp_path, 5, xyz=xyz)
+    with pytest.raises(DataError, match="remove stray points"):
+        ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
+
+
+def test_withheld_points_have_no_label(tmp_path, monkeypatch):
+    withheld = np.array([True, False, False, True])
+
+    def chunks(card, scan, wanted, labels):
+        attributes = {"intensity": np.zeros((4, 1), np.float32)}
+        yield PointCloud(ORIGIN + np.eye(4, 3), attributes, np.array([2, 2, 6, 99]), withheld)
+
+    monkeypatch.setattr(scan_files, "chunks", chunks)
+    scan, _ = scan_of(tmp_path)
+    store = ScanStore.open(card_of(tmp_path), scan, tmp_path / "cache")
+    assert store.blocks.counts_BK.sum(0).tolist() == [1, 1]
+    assert store.labels_N[np.argsort(store.order_N)].tolist() == [255, 0, 1, 255]

@@ -33,7 +33,8 @@ def checked(cloud: PointCloud, file: Path, stored_dtype: npt.DTypeLike) -> Point
             attribute or the codes are not one per point, a code is not a whole number, or the
             coordinates are too large for their type.
     """
-    xyz_N3 = np.ascontiguousarray(cloud.xyz_N3, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # NaN is refused below
+        xyz_N3 = np.ascontiguousarray(cloud.xyz_N3, dtype=np.float64)
     if xyz_N3.ndim != 2 or xyz_N3.shape[1] != 3:
         raise DataError(
             f"{file}: coordinates must be of shape (N, 3), got {xyz_N3.shape}{_INSPECT}"
@@ -47,7 +48,14 @@ def checked(cloud: PointCloud, file: Path, stored_dtype: npt.DTypeLike) -> Point
         for name, values in cloud.attributes.items()
     }
     codes_N = None if cloud.codes_N is None else _checked_codes(cloud.codes_N, len(xyz_N3), file)
-    return PointCloud(xyz_N3, attributes, codes_N)
+    if (withheld_N := cloud.withheld_N) is not None:
+        withheld_N = np.asarray(withheld_N)
+        if withheld_N.shape != (len(xyz_N3),) or withheld_N.dtype != bool:
+            raise DataError(
+                f"{file}: withheld marks must be bool of shape {(len(xyz_N3),)}, got "
+                f"{withheld_N.dtype} of shape {withheld_N.shape}{_INSPECT}"
+            )
+    return PointCloud(xyz_N3, attributes, codes_N, withheld_N)
 
 
 def refuse_missing(wanted: Iterable[str], available: Iterable[str], file: Path) -> None:
@@ -74,8 +82,10 @@ def _checked_attribute(values: np.ndarray, name: str, points: int, file: Path) -
             f"{file}: attribute {name!r} must be of shape {shape}, one row per point, got "
             f"{np.shape(values)}{_INSPECT}"
         )
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are refused below
+        values_NC = np.ascontiguousarray(values_NC, dtype=np.float32)
     _refuse_non_finite(values_NC, f"values of {name!r}", file)
-    return np.ascontiguousarray(values_NC, dtype=np.float32)
+    return values_NC
 
 
 def _checked_codes(codes: np.ndarray, points: int, file: Path) -> np.ndarray:
@@ -105,8 +115,9 @@ def _refuse_coarse(xyz_N3: np.ndarray, stored: np.dtype, file: Path) -> None:
     if not np.issubdtype(stored, np.floating):
         return
     largest = np.abs(xyz_N3).max()
-    step = float(np.spacing(stored.type(largest)))
-    if step > _COARSEST:
+    with np.errstate(over="ignore"):
+        step = float(np.spacing(stored.type(largest)))
+    if not step <= _COARSEST:  # infinity has no spacing
         raise DataError(
             f"{file}: coordinates up to {largest:.3g} in {stored.name} resolve only {step:.2g} m; "
             "subtract an origin or save float64"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +25,38 @@ def to_range(name: str, values: np.ndarray, file: Path) -> np.ndarray:
     Raises:
         DataError: If colours or intensities lie outside every known scale.
     """
-    divisor: int | np.ndarray = 1
-    if name in _IN_UNIT_RANGE or (name == "intensity" and values.dtype in _TELLING):
-        divisor = full_scale(name, values, file)
-    elif name == "normal":
+    return scaled(name, values, scale_of(name, [values], file))
+
+
+def scale_of(name: str, columns: Sequence[np.ndarray], file: Path) -> int:
+    """The raw value of an attribute that means 1, from all values of a file.
+
+    Args:
+        name: The attribute.
+        columns: Its values in one array, or an array for each channel.
+        file: The file, for messages.
+
+    Raises:
+        DataError: If colours or intensities lie outside every known scale.
+    """
+    telling = np.result_type(*columns) in _TELLING
+    if name in _IN_UNIT_RANGE or (name == "intensity" and telling):
+        return full_scale(name, columns, file)
+    return MOST_RETURNS if name == "returns" else 1
+
+
+def scaled(name: str, values: np.ndarray, scale: int) -> np.ndarray:
+    """Raw values divided by their scale; normals by their length."""
+    divisor: int | np.ndarray = scale
+    if name == "normal":
         lengths = np.linalg.norm(values.astype(np.float64), axis=-1, keepdims=True)
         divisor = np.where(lengths > 0, lengths, 1)
-    elif name == "returns":
-        divisor = MOST_RETURNS
     with np.errstate(invalid="ignore"):  # infinities are refused elsewhere
         quotient: np.ndarray = values / divisor
     return quotient
 
 
-def full_scale(name: str, values: np.ndarray, file: Path) -> int:
+def full_scale(name: str, columns: Sequence[np.ndarray], file: Path) -> int:
     """The raw value that means 1.
 
     For unsigned integers of 8 and 16 bit it follows from the type: 255 and 65535. Floats up to 1
@@ -47,16 +66,20 @@ def full_scale(name: str, values: np.ndarray, file: Path) -> int:
     Raises:
         DataError: If a value is negative or above 65535.
     """
-    if values.dtype in _TELLING:
-        return int(np.iinfo(values.dtype).max)
-    if not values.size or np.isnan(values).any():
+    dtype = np.result_type(*columns)
+    if dtype in _TELLING:
+        return int(np.iinfo(dtype).max)
+    if not all(values.size for values in columns):
         return 1  # refused elsewhere
-    least, most = values.min(), values.max()
+    least = np.min([values.min() for values in columns])  # NaN if there is one
+    most = np.max([values.max() for values in columns])
+    if np.isnan(least):
+        return 1  # refused elsewhere
     if least < 0 or most > 65535:
         raise DataError(
             f"{file}: values of {name!r} must lie in 0..1, 0..255 or 0..65535, got {least:.6g} to "
             f"{most:.6g}; scale them to [0, 1] or leave this attribute out of the features"
         )
-    if np.issubdtype(values.dtype, np.floating) and most <= 1:
+    if np.issubdtype(dtype, np.floating) and most <= 1:
         return 1
     return 255 if most <= 255 else 65535

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import struct
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from equiseg.data.errors import DataError
+from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
+from equiseg.data.points.formats.label_choice import USUAL, choose_label
 from equiseg.data.points.formats.label_values import MOST_RETURNS
+from equiseg.data.points.formats.las_header import broken_las, check_las
+from equiseg.foreign_files import check_memory
+from equiseg.whole_files import replaced
 
 try:
     import laspy
@@ -24,18 +26,15 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
         'LAS and LAZ files need laspy[lazrs]: pip install "equiseg[points]"'
     ) from error
 
-# Exceptions of laspy and the decompressor for broken files.
-_BROKEN = (
-    *(OSError, EOFError, ValueError, IndexError, RuntimeError, struct.error),
-    laspy.errors.LaspyException,
-)
 _CURE = "; fetch or export it again, or leave it out of the split"
+_MOST_BYTES = 1 << 26  # of the records of a chunk: a point may have up to 65,535 bytes
+_LABELS = "classification"
 
 _PARTS = {
     "rgb": ("red", "green", "blue"),
     "returns": ("return_number", "number_of_returns"),
 }
-_NO_ATTRIBUTE = ("X", "Y", "Z", "classification")
+_NO_ATTRIBUTE = ("X", "Y", "Z", _LABELS)
 _FULL_16_BIT = 65535
 
 # Offsets in the header (LAS 1.4 R15, table 3) and in the record of the compression.
@@ -51,41 +50,52 @@ def las_size(file: Path) -> int:
     Raises:
         DataError: If the header cannot be read.
     """
-    return int(_header(file).point_count)
+    return check_las(file).points
 
 
 def las_chunks(
-    file: Path, wanted: Sequence[str] = (), *, points: int = 1_000_000
+    file: Path,
+    wanted: Sequence[str] = (),
+    *,
+    points: int = 1_000_000,
+    label_name: str | None = USUAL,
 ) -> Iterator[PointCloud]:
-    """Read a LAS or LAZ file in chunks; the codes are its classification.
+    """Read a LAS or LAZ file in chunks; the codes are its classification, or another dimension.
 
     Intensities are divided by 65535, and so are ``rgb`` and ``nir``. If the first chunk with
     nonzero values stays within 255, the file has 8-bit colours in 16-bit fields, and all its chunks
     are divided by 255. (Colours that are all zero stay zero.) ``returns`` is (return number, number
-    of returns) / 7. Other dimensions, including extra ones, are unchanged.
+    of returns) / 7. Other dimensions, including extra ones, are unchanged. Withheld points are
+    read, and marked.
 
     Args:
         file: The file.
         wanted: Names of the attributes to read.
         points: Largest number of points in a chunk, which bounds the memory.
+        label_name: The dimension with the codes, see
+            :func:`~equiseg.data.points.formats.label_choice.choose_label`.
 
     Yields:
         The points in the order of the file.
 
     Raises:
         DataError: If the file is no LAS or LAZ file, is truncated, has no points, has coordinates
-            that are not finite, or lacks a wanted attribute.
+            that are not finite, lacks a wanted attribute, or has an extra dimension with the name
+            of labels beside its classification and no ``label_name`` chooses between them.
     """
     full_scales: dict[str, int] = {}
     record = None
     for record in _records(file, points):
         dimensions = list(record.point_format.dimension_names)
+        label = choose_label(dimensions, label_name, file)
         whole = [name for name, parts in _PARTS.items() if set(parts) <= set(dimensions)]
-        scalars = [name for name in dimensions if name not in _NO_ATTRIBUTE]
+        scalars = [name for name in dimensions if name not in (*_NO_ATTRIBUTE, label)]
         refuse_missing(wanted, [*whole, *scalars], file)
         attributes = {name: _attribute(name, record, full_scales, file) for name in wanted}
         xyz_N3 = np.stack([np.asarray(axis) for axis in (record.x, record.y, record.z)], axis=1)
-        cloud = PointCloud(xyz_N3, attributes, np.asarray(record.classification))
+        codes_N = None if label is None else np.asarray(record[label])
+        withheld_N = np.asarray(record.withheld).astype(bool)
+        cloud = PointCloud(xyz_N3, attributes, codes_N, withheld_N)
         yield checked(cloud, file, np.int32)
     if record is None:
         checked(PointCloud(np.empty((0, 3))), file, np.int32)  # raises: no points
@@ -105,43 +115,44 @@ def write_classification(source: Path, target: Path, classification_N: np.ndarra
         classification_N: (N,) codes 0..255 in the order of the file.
 
     Raises:
-        ValueError: If the codes are not N whole numbers in 0..255, or the suffixes differ.
-        DataError: If the source cannot be read, or its point format (0 to 5) has no room for a
-            code above 31.
+        ValueError: If the codes are not N whole numbers, or the suffixes differ.
+        DataError: If the source cannot be read, a code is above 255, or its point format (0 to 5)
+            has no room for a code above 31.
     """
     if target.suffix.lower() != source.suffix.lower():
         raise ValueError(f"target must end in {source.suffix} as its source does, got {target}")
-    header = _header(source)
+    check_las(source)
+    with broken_las(source), source.open("rb") as stream:
+        header = laspy.LasHeader.read_from(stream)
     codes_N = _valid_codes(np.asarray(classification_N), header, source)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".writing-") as folder:
-        unfinished = Path(folder) / target.name
-        with source.open("rb") as read, unfinished.open("wb") as written:
-            _copy(read, written, header, codes_N, source)
-        unfinished.replace(target)
+    with (
+        replaced(target, durable=False) as unfinished,
+        source.open("rb") as read,
+        unfinished.open("wb") as written,
+    ):
+        _copy(read, written, header, codes_N, source)
 
 
 def _records(file: Path, points: int) -> Iterator[laspy.ScaleAwarePointRecord]:
     """The point records of laspy; errors name the file."""
-    seen = promised = 0
-    try:
-        with laspy.open(file) as reader:
-            promised = reader.header.point_count
-            for record in reader.chunk_iterator(points):
-                seen += len(record)
-                yield record
-    except _BROKEN as error:
-        after = f"after {seen} of {promised} points " if promised else ""
-        raise DataError(f"{file}: cannot be read {after}({error}){_CURE}") from error
-    if seen < promised:
-        raise DataError(f"{file}: the header promises {promised} points, there are {seen}{_CURE}")
-
-
-def _header(file: Path) -> laspy.LasHeader:
-    try:
-        with file.open("rb") as stream:
-            return laspy.LasHeader.read_from(stream)
-    except _BROKEN as error:
-        raise DataError(f"{file}: is not a readable LAS or LAZ file ({error}){_CURE}") from error
+    head = check_las(file)
+    step = max(1, min(points, _MOST_BYTES // head.point_bytes))
+    seen = 0
+    with broken_las(file):
+        reader = laspy.open(file, read_evlrs=False)
+    with reader:
+        chunks = reader.chunk_iterator(step)
+        while True:
+            with broken_las(file, seen):
+                record = next(chunks, None)
+            if record is None:
+                break
+            seen += len(record)
+            yield record
+    if seen < head.points:
+        raise DataError(
+            f"{file}: the header promises {head.points} points, there are {seen}{_CURE}"
+        )
 
 
 def _attribute(
@@ -176,7 +187,10 @@ def _valid_codes(codes_N: np.ndarray, header: laspy.LasHeader, source: Path) -> 
             f"{source}, got {codes_N.dtype} of shape {codes_N.shape}"
         )
     if wrong := sorted({*codes_N[(codes_N < 0) | (codes_N > 255)].tolist()}):
-        raise ValueError(f"classification_N must lie in 0..255, got {wrong[:5]}")
+        raise DataError(
+            f"{source}: a classification must lie in 0..255, got {wrong[:5]}; give the classes of "
+            "the card such codes to write them to LAS"
+        )
     most = int(codes_N.max(initial=0))
     if most > 31 and header.point_format.id < 6:
         raise DataError(
@@ -222,6 +236,8 @@ def _copy(
     if compressor is None:
         shutil.copyfileobj(read, written)
     elif header.number_of_evlrs:
+        with as_data_errors():
+            check_memory(source, "the records after its points", source.stat().st_size - rest)
         written.write(read.read().replace(_COPC, _NO_COPC))
         for place in _EVLR_POINTERS:
             pointer = int.from_bytes(head[place : place + 8], "little")

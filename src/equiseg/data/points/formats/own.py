@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from equiseg.data.errors import DataError
+from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.table import ScanFormat
 from equiseg.dotted_names import find_object
+from equiseg.foreign_files import check_file
 
 
 def own_format(form: str) -> ScanFormat:
@@ -31,7 +32,12 @@ def own_format(form: str) -> ScanFormat:
             f"{type(function).__name__}"
         )
 
-    def read(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+    def read(
+        path: Path, wanted: Sequence[str], root: Path, label_name: str | None
+    ) -> Iterator[PointCloud]:
+        if not path.is_dir():
+            with as_data_errors():
+                check_file(path)
         try:
             cloud = function(path)
         except Exception as error:
@@ -45,7 +51,7 @@ def own_format(form: str) -> ScanFormat:
             )
         refuse_missing(wanted, cloud.attributes, path)
         chosen = {name: cloud.attributes[name] for name in wanted}
-        part = PointCloud(cloud.xyz_N3, chosen, cloud.codes_N)
+        part = PointCloud(cloud.xyz_N3, chosen, cloud.codes_N, cloud.withheld_N)
         try:
             yield checked(part, path, getattr(cloud.xyz_N3, "dtype", float))
         except (TypeError, ValueError) as error:

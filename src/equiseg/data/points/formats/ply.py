@@ -2,81 +2,84 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from equiseg.data.errors import DataError
+from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
-from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
-from equiseg.data.points.formats.label_values import to_range
-from equiseg.data.points.formats.table import FORMATS
-
-_TYPE_NAMES = {
-    "i1": ("char", "int8"),
-    "u1": ("uchar", "uint8"),
-    "i2": ("short", "int16"),
-    "u2": ("ushort", "uint16"),
-    "i4": ("int", "int32"),
-    "u4": ("uint", "uint32"),
-    "f4": ("float", "float32"),
-    "f8": ("double", "float64"),
-}
-_TYPES = {name: kind for kind, names in _TYPE_NAMES.items() for name in names}
-_BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
+from equiseg.data.points.formats.cloud_checks import refuse_missing
+from equiseg.data.points.formats.cloud_parts import PART, cloud_parts, joined
+from equiseg.data.points.formats.label_choice import USUAL, choose_label
+from equiseg.data.points.formats.ply_header import AXES, CURE, TYPE_NAMES, plain, read_header
+from equiseg.data.points.formats.ply_vertices import read_vertices
+from equiseg.foreign_files import check_file
+from equiseg.whole_files import replace_file
 
 # The properties of each attribute; names are compared in lower case and without CloudCompare's
 # prefix "scalar_".
-_AXES = ("x", "y", "z")
 _PARTS = {
     "rgb": ("red", "green", "blue"),
     "normal": ("nx", "ny", "nz"),
     "returns": ("return_number", "number_of_returns"),
 }
-_LABELS = FORMATS["ply"].label_names  # the first that exists
-_CURE = "; export it again, or leave it out of the split"
+_PACKED = ("rgb", "rgba")  # colours of the Point Cloud Library, three bytes in one number
 
 
-def read_ply(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
-    """Read the vertices of a PLY file; faces and all other elements are skipped.
+def read_ply(file: Path, wanted: Sequence[str] = (), label_name: str | None = USUAL) -> PointCloud:
+    """Read all vertices of a PLY file at once; see :func:`ply_parts`."""
+    return joined(ply_parts(file, wanted, label_name))
+
+
+def ply_parts(
+    file: Path, wanted: Sequence[str] = (), label_name: str | None = USUAL, *, points: int = PART
+) -> Iterator[PointCloud]:
+    """Read the vertices of a PLY file in parts; faces and all other elements are skipped.
 
     Colours are ``red green blue``, normals ``nx ny nz``, returns ``return_number
     number_of_returns``; any other attribute is the property with its name, in lower case and
-    without CloudCompare's ``scalar_``. Class codes are the first of ``label``, ``class`` and
-    ``classification`` that exists. For scales see
+    without CloudCompare's ``scalar_``. For scales see
     :func:`~equiseg.data.points.formats.label_values.to_range`.
 
     Args:
-        file: Ascii, or binary of either byte order.
+        file: Ascii (read at once), or binary of either byte order (mapped from disk).
         wanted: Names of the attributes to read.
+        label_name: The property with the class codes, see
+            :func:`~equiseg.data.points.formats.label_choice.choose_label`.
+        points: Largest number of points in a part.
+
+    Yields:
+        The points in the order of the file.
 
     Raises:
         DataError: If the file is no PLY file, is truncated, has no vertices or no coordinates,
             lacks a wanted attribute, or contains invalid values.
     """
-    try:
-        with file.open("rb") as stream:
-            order, elements = _read_header(stream, file)
-            columns = _read_vertices(stream, order, elements, file)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error})") from error
-    if absent := set(_AXES) - set(columns):
-        raise DataError(f"{file}: vertices have no {sorted(absent)}, only {list(columns)}{_CURE}")
+    with as_data_errors():
+        check_file(file)
+        try:
+            with file.open("rb") as stream:
+                order, elements = read_header(stream, file)
+                columns = read_vertices(stream, order, elements, file)
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error})") from error
     whole = {name: parts for name, parts in _PARTS.items() if set(parts) <= set(columns)}
-    label = next((name for name in _LABELS if name in columns), None)
-    scalars = [name for name in columns if name not in (*_AXES, label)]
+    label = choose_label(columns, label_name and plain(label_name), file)
+    scalars = [name for name in columns if name not in (*AXES, label)]
+    if "rgb" in wanted and "rgb" not in whole and (packed := set(_PACKED) & set(columns)):
+        raise DataError(
+            f"{file}: colours are packed into one number, {min(packed)!r}; save them as red, green "
+            f"and blue{CURE}"
+        )
     refuse_missing(wanted, [*whole, *scalars], file)
-    raw = {name: np.stack([columns[p] for p in whole.get(name, (name,))], 1) for name in wanted}
-    cloud = PointCloud(
-        np.stack([columns[axis] for axis in _AXES], axis=1),
-        {name: to_range(name, values, file) for name, values in raw.items()},
+    yield from cloud_parts(
+        file,
+        [columns[axis] for axis in AXES],
+        {name: [columns[part] for part in whole.get(name, (name,))] for name in wanted},
         None if label is None else columns[label],
+        points,
     )
-    return checked(cloud, file, cloud.xyz_N3.dtype)
 
 
 def write_ply(
@@ -85,6 +88,7 @@ def write_ply(
     *,
     rgb_N3: np.ndarray | None = None,
     labels_N: np.ndarray | None = None,
+    confidence_N: np.ndarray | None = None,
 ) -> None:
     """Write points as a binary little-endian PLY file that common viewers open.
 
@@ -94,6 +98,8 @@ def write_ply(
             float32 would move a point by more than 1 mm.
         rgb_N3: (N, 3) uint8 colours.
         labels_N: (N,) whole numbers, written as the int property ``label``.
+        confidence_N: (N,) probabilities of the labels, written as the float property
+            ``confidence``.
 
     Raises:
         ValueError: If a shape, the type of the colours or a label is invalid.
@@ -103,7 +109,7 @@ def write_ply(
         raise ValueError(f"xyz_N3 must be of shape (N, 3), got {xyz_N3.shape}")
     rounding = np.abs(xyz_N3.astype(np.float32) - xyz_N3).max(initial=0)
     columns = {
-        axis: ("<f8" if rounding > 1e-3 else "<f4", xyz_N3[:, i]) for i, axis in enumerate(_AXES)
+        axis: ("<f8" if rounding > 1e-3 else "<f4", xyz_N3[:, i]) for i, axis in enumerate(AXES)
     }
     if rgb_N3 is not None:
         if rgb_N3.shape != xyz_N3.shape or rgb_N3.dtype != np.uint8:
@@ -118,7 +124,10 @@ def write_ply(
                 f"{labels_N.shape}"
             )
         columns["label"] = ("<i4", labels_N)
-    file.write_bytes(_encoded(columns, len(xyz_N3)))
+    if confidence_N is not None:
+        columns["confidence"] = ("<f4", confidence_N)
+    content = _encoded(columns, len(xyz_N3))
+    replace_file(file, lambda stream: stream.write(content), durable=False)
 
 
 def _encoded(columns: Mapping[str, tuple[str, np.ndarray]], num_points: int) -> bytes:
@@ -131,145 +140,9 @@ def _encoded(columns: Mapping[str, tuple[str, np.ndarray]], num_points: int) -> 
         "format binary_little_endian 1.0",
         f"element vertex {num_points}",
         *(
-            f"property {_TYPE_NAMES[kind.lstrip('<')][0]} {name}"
+            f"property {TYPE_NAMES[kind.lstrip('<')][0]} {name}"
             for name, (kind, _) in columns.items()
         ),
         "end_header\n",
     ]
     return "\n".join(lines).encode("ascii") + vertices.tobytes()
-
-
-@dataclass
-class _Element:
-    """One element of a file: its name, number of rows and properties."""
-
-    name: str
-    count: int
-    scalars: list[tuple[str, str]] = field(default_factory=list)  # name, type code
-    layout: list[tuple[str, ...]] = field(default_factory=list)  # (type) or (count type, item type)
-
-    @property
-    def has_lists(self) -> bool:
-        return len(self.scalars) < len(self.layout)
-
-
-def _read_header(stream: BinaryIO, file: Path) -> tuple[str, list[_Element]]:
-    """Read the byte order and the elements; the stream then is at the first byte of data."""
-    if stream.read(3) != b"ply" or stream.readline().strip():
-        raise DataError(f"{file}: is not a PLY file: it does not begin with the line 'ply'{_CURE}")
-    order, elements = None, []
-    for line in iter(stream.readline, b""):
-        words = line.decode("latin-1").split()
-        try:
-            match words:
-                case ["end_header"] if order is not None:
-                    return order, elements
-                case ["format", form, "1.0"]:
-                    order = _BYTE_ORDERS[form]
-                case ["element", name, count]:
-                    elements.append(_Element(name, int(count)))
-                case ["property", "list", count, item, _]:
-                    elements[-1].layout.append((_TYPES[count], _TYPES[item]))
-                case ["property", kind, name]:
-                    elements[-1].layout.append((_TYPES[kind],))
-                    elements[-1].scalars.append((_plain(name), _TYPES[kind]))
-                case [] | ["comment" | "obj_info", *_]:
-                    continue
-                case _:
-                    raise ValueError
-        except (KeyError, IndexError, ValueError) as error:
-            text = " ".join(words)[:80]
-            raise DataError(f"{file}: cannot parse header line {text!r}{_CURE}") from error
-    raise DataError(f"{file}: the header has no format or no end_header line{_CURE}")
-
-
-def _plain(name: str) -> str:
-    return name.lower().removeprefix("scalar_")
-
-
-def _read_vertices(
-    stream: BinaryIO, order: str, elements: list[_Element], file: Path
-) -> dict[str, np.ndarray]:
-    """The vertices' scalars by name, in the types of the file (ascii floats: float64)."""
-    names = [element.name for element in elements]
-    if "vertex" not in names:
-        raise DataError(f"{file}: has no vertices, only elements {names}{_CURE}")
-    before, vertex = elements[: names.index("vertex")], elements[names.index("vertex")]
-    if vertex.has_lists:
-        raise DataError(f"{file}: vertices hold lists, which are not supported{_CURE}")
-    if len({name for name, _ in vertex.scalars}) < len(vertex.scalars):
-        names = [name for name, _ in vertex.scalars]
-        raise DataError(f"{file}: two vertex properties share a name among {names}{_CURE}")
-    if order == "=":
-        return _ascii_columns(stream, sum(element.count for element in before), vertex, file)
-    data = stream.read()
-    start = 0
-    for element in before:
-        start = _end(data, start, order, element, file)
-    dtype = np.dtype([(name, order + kind) for name, kind in vertex.scalars])
-    there = (len(data) - start) // max(1, dtype.itemsize)
-    if there < vertex.count:
-        raise DataError(
-            f"{file}: the header promises {vertex.count} vertices, the file ends after "
-            f"{max(0, there)}{_CURE}"
-        )
-    rows = np.frombuffer(data, dtype, vertex.count, start)
-    return {name: rows[name].astype(kind) for name, kind in vertex.scalars}
-
-
-def _end(data: bytes, start: int, order: str, element: _Element, file: Path) -> int:
-    """End of the bytes of an element. Rows with lists are read one by one."""
-    if not element.has_lists:
-        return start + element.count * sum(np.dtype(kind).itemsize for _, kind in element.scalars)
-    walk = [
-        (
-            struct.Struct(order + np.dtype(kinds[0]).char),
-            [np.dtype(kind).itemsize for kind in kinds],
-        )
-        for kinds in element.layout
-    ]
-    try:
-        for _ in range(element.count):
-            for first, sizes in walk:
-                if len(sizes) == 2:
-                    start += first.unpack_from(data, start)[0] * sizes[1]
-                start += sizes[0]
-    except struct.error as error:
-        raise DataError(f"{file}: ends within its elements {element.name!r}{_CURE}") from error
-    return start
-
-
-def _ascii_columns(
-    stream: BinaryIO, skipped: int, vertex: _Element, file: Path
-) -> dict[str, np.ndarray]:
-    lines = [line for line in stream.read().decode("latin-1").splitlines() if line.strip()]
-    rows = lines[skipped : skipped + vertex.count]
-    if len(rows) < vertex.count:
-        raise DataError(
-            f"{file}: the header promises {vertex.count} vertices, the file ends after "
-            f"{len(rows)}{_CURE}"
-        )
-    if not rows:
-        return {name: np.empty(0, kind) for name, kind in vertex.scalars}
-    try:
-        table = np.loadtxt(rows, dtype=np.float64, comments=None, ndmin=2)
-    except ValueError as error:
-        raise DataError(f"{file}: a vertex line is no row of numbers ({error}){_CURE}") from error
-    if table.shape[1] != len(vertex.scalars):
-        raise DataError(
-            f"{file}: vertex lines hold {table.shape[1]} numbers, the header promises "
-            f"{len(vertex.scalars)}{_CURE}"
-        )
-    return {
-        name: _typed(table[:, i], kind, name, file) for i, (name, kind) in enumerate(vertex.scalars)
-    }
-
-
-def _typed(values: np.ndarray, kind: str, name: str, file: Path) -> np.ndarray:
-    """Integers in their declared type, which implies their scale; floats as float64."""
-    if kind.startswith("f"):
-        return values
-    limits = np.iinfo(kind)
-    if not ((values >= limits.min) & (values <= limits.max) & (values == np.rint(values))).all():
-        raise DataError(f"{file}: values of {name!r} do not fit their type {limits.dtype}{_CURE}")
-    return values.astype(kind)

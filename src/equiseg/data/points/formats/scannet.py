@@ -29,16 +29,19 @@ from typing import Any
 import numpy as np
 
 from equiseg.data.card import load_card
-from equiseg.data.errors import DataError
+from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
+from equiseg.data.points.formats.array_files import load_arrays
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.label_values import to_range
 from equiseg.data.points.formats.ply import read_ply
+from equiseg.foreign_files import FileError, is_hidden, read_text
 
 UNANNOTATED = 0  # the code of a point without annotation
 _UNLABELLED_SPLIT = "test"
 _LABEL_MAP = "scannetv2-labels.combined.tsv"
 _ARRAYS = {"rgb": "color.npy", "normal": "normal.npy"}
+_MOST_TEXT = 256 << 20  # the segments of 10 million vertices
 _AGAIN = "; download it again"
 
 
@@ -62,7 +65,11 @@ def find_scenes(root: Path, split: str) -> list[Path]:
             lists them.
     """
     if (root / split).is_dir():
-        scenes = sorted(folder for folder in (root / split).iterdir() if folder.is_dir())
+        scenes = sorted(
+            folder
+            for folder in (root / split).iterdir()
+            if folder.is_dir() and not is_hidden(folder)
+        )
     else:
         list_file = _beside(root, f"scannetv2_{split}.txt")
         if not list_file.is_file():
@@ -106,7 +113,7 @@ def read_scene(path: Path, wanted: Sequence[str] = (), *, root: Path) -> PointCl
         label_file = path / "segment200.npy"
         codes_N = _ids_of_indices(label_file) if label_file.is_file() else None
     else:
-        cloud = read_ply(_mesh(path), wanted)
+        cloud = read_ply(_mesh(path), wanted, None)
         label_file, groups_file = _annotations(path)
         codes_N = None
         if label_file.is_file() or groups_file.is_file():
@@ -123,7 +130,9 @@ def num_points(path: Path) -> int:
     Raises:
         DataError: If its points cannot be read.
     """
-    return len(_array(path / "coord.npy") if _is_preprocessed(path) else read_ply(_mesh(path)))
+    return len(
+        _array(path / "coord.npy") if _is_preprocessed(path) else read_ply(_mesh(path), (), None)
+    )
 
 
 def _read_arrays(path: Path, wanted: Sequence[str]) -> PointCloud:
@@ -158,13 +167,13 @@ def _ids_of_segments(
         for group in _json_list(groups_file, "segGroups"):
             # A category that is not in the map is no class, as in the script of the benchmark.
             label_id = id_by_category.get(group["label"], UNANNOTATED)
-            id_by_segment |= dict.fromkeys(group["segments"], label_id)
+            id_by_segment.update(dict.fromkeys(group["segments"], label_id))
+        return np.array([id_by_segment.get(segment, UNANNOTATED) for segment in segments])
     except (KeyError, TypeError) as error:
         raise DataError(
-            f"{groups_file}: every one of its segGroups needs a label and a list of segments"
-            f"{_AGAIN}"
+            f"{groups_file}: every one of its segGroups needs a label and a list of segments, all "
+            f"of them numbers{_AGAIN}"
         ) from error
-    return np.array([id_by_segment.get(segment, UNANNOTATED) for segment in segments])
 
 
 def _ids_by_category(root: Path) -> dict[str, int]:
@@ -174,6 +183,8 @@ def _ids_by_category(root: Path) -> dict[str, int]:
     try:
         for row in csv.DictReader(_text(file).splitlines(), delimiter="\t"):
             ids.setdefault(row["raw_category"], int(row["id"]))
+    except FileError:
+        raise
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(
             f"{file}: must be separated by tabs and have a column raw_category and whole numbers "
@@ -224,17 +235,15 @@ def _beside(root: Path, name: str) -> Path:
 
 
 def _array(file: Path) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file}: cannot be read ({error}); preprocess the scene again") from error
-    return array
+    return load_arrays(file.parent, {file.stem: file.stem})[file.stem]
 
 
 def _json_list(file: Path, key: str) -> list[Any]:
     try:
         values = json.loads(_text(file))[key]
-    except (ValueError, KeyError, TypeError) as error:
+    except FileError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{file}: is no JSON with the list {key} ({error}){_AGAIN}") from error
     if not isinstance(values, list):
         raise DataError(f"{file}: {key} must be a list, got {type(values).__name__}{_AGAIN}")
@@ -242,9 +251,7 @@ def _json_list(file: Path, key: str) -> list[Any]:
 
 
 def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: no such file; it is part of the ScanNet download") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read ({error}){_AGAIN}") from error
+    if not file.exists():
+        raise DataError(f"{file}: no such file; it is part of the ScanNet download")
+    with as_data_errors():
+        return read_text(file, _MOST_TEXT)

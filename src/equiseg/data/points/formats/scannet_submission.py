@@ -13,6 +13,8 @@ import numpy as np
 
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scannet import benchmark_ids, find_scenes, num_points
+from equiseg.foreign_files import FileError, is_hidden, read_text
+from equiseg.whole_files import replace_text
 
 _SHOWN = 5
 
@@ -39,8 +41,7 @@ def write_submission(file: Path, ids_N: np.ndarray) -> None:
             f"ids_N must be among the 200 ids of the benchmark (1, 2, ... 1191), got "
             f"{odd[:_SHOWN]}; benchmark_ids()[k] is the id of class k"
         )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{label_id}\n" for label_id in ids_N.tolist()), encoding="ascii")
+    replace_text(file, "".join(f"{label_id}\n" for label_id in ids_N.tolist()), durable=False)
 
 
 def check_submission(folder: Path, root: Path, split: str = "test") -> list[str]:
@@ -62,7 +63,7 @@ def check_submission(folder: Path, root: Path, split: str = "test") -> list[str]
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; root must be the folder of ScanNet")
     scenes = {f"{scene.name}.txt": scene for scene in find_scenes(root, split)}
-    found = {entry.name for entry in folder.iterdir()}
+    found = {entry.name for entry in folder.iterdir() if not is_hidden(entry)}
     problems = [f"{folder / name}: missing" for name in scenes if name not in found]
     problems += [
         f"{folder / name}: is not the name of a scene of split {split}"
@@ -76,8 +77,8 @@ def check_submission(folder: Path, root: Path, split: str = "test") -> list[str]
 
 def _problems(file: Path, scene: Path) -> Iterator[str]:
     try:
-        lines = file.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(file).splitlines()
+    except FileError as error:
         yield f"cannot be read as text ({error})"
         return
     if len(lines) != (points := num_points(scene)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -9,7 +10,9 @@ from typing import NamedTuple
 from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import PointCloud
+from equiseg.data.points.formats.label_choice import USUAL
 from equiseg.data.points.formats.table import find_format
+from equiseg.foreign_files import is_hidden, name_key
 
 COMPUTED = ("height",)  # features that are not read from files
 _NO_FEATURES = ("one",)
@@ -55,11 +58,19 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
         split: Name of a split. If the card deals blocks to the splits, every split has all scans.
 
     Raises:
-        DataError: If the card has no such split, a listed scan is missing, no scan is found, or two
-            scans have the same name.
+        DataError: If the card has no such split, a listed scan is missing or listed twice, no scan
+            is found, two scans have the same name, or another split has the same scan.
     """
     if split not in card.splits:
         raise DataError(f"card {card.name} has no split {split!r}, only {card.split_names()}")
+    scans = _scans_of(card, split)
+    if isinstance(card.splits, Mapping):
+        _refuse_shared(card, split, scans)
+    return scans
+
+
+def _scans_of(card: PointCard, split: str) -> list[Scan]:
+    """The scans of a split, whatever the other splits have."""
     chosen = card.splits[split] if isinstance(card.splits, Mapping) else None
     if find_format(card.form).official is not None:
         return _official_scans(card, split, chosen)
@@ -68,11 +79,7 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
     pattern = card.points.format(split=whole).lstrip("/")
     scans = _matching(card, pattern)
     if chosen is not None and not isinstance(chosen, str):
-        by_name = {scan.name: scan for scan in scans}
-        if missing := [name for name in chosen if name not in by_name]:
-            heading = f"{card.name}/{split}: no scan of this name matches {card.path / pattern}"
-            raise DataError.listing(heading, missing)
-        scans = [by_name[name] for name in sorted(set(chosen))]
+        scans = _listed(scans, chosen, f"{card.name}/{split}", card.path / pattern)
     if not scans:
         raise DataError(
             f"card {card.name}: no scans for split {split!r} match {card.path / pattern}; check "
@@ -90,18 +97,50 @@ def source_files(card: PointCard, scan: Scan) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
-def chunks(card: PointCard, scan: Scan, wanted: Sequence[str]) -> Iterator[PointCloud]:
-    """The points of a scan in the order of its file; LAS and LAZ in parts, other formats at once.
+def chunks(
+    card: PointCard, scan: Scan, wanted: Sequence[str], *, labels: bool = True
+) -> Iterator[PointCloud]:
+    """The points of a scan in the order of its file, in parts.
 
     Args:
         card: The card with the format of the file.
         scan: The scan to read.
         wanted: Names of the attributes to read.
+        labels: Whether to look for labels.
 
     Raises:
         DataError: If the file cannot be used; see the readers.
     """
-    return find_format(card.form).read(scan.path, wanted, card.path)
+    label_name = (card.label_name or USUAL) if labels else None
+    return find_format(card.form).read(scan.path, wanted, card.path, label_name)
+
+
+def _listed(scans: list[Scan], names: Sequence[str], title: str, pattern: Path) -> list[Scan]:
+    """The scans that a split lists, by name."""
+    by_name = {name_key(scan.name): scan for scan in scans}
+    with_suffix = {name_key(scan.path.name): name_key(scan.name) for scan in scans}
+    keys = [name_key(name) for name in names]
+    keys = [key if key in by_name else with_suffix.get(key, key) for key in keys]
+    if missing := [name for name, key in zip(names, keys, strict=True) if key not in by_name]:
+        raise DataError.listing(f"{title}: no scan of this name matches {pattern}", missing)
+    if twice := [key for key, count in Counter(keys).items() if count > 1]:
+        raise DataError.listing(f"{title}: scans listed twice; list each once", twice)
+    return [by_name[key] for key in sorted(keys)]
+
+
+def _refuse_shared(card: PointCard, split: str, scans: list[Scan]) -> None:
+    """No scan may be in two splits: scores on what was learned say nothing."""
+    mine = {scan.path.resolve(): scan.path for scan in scans}
+    for other in card.split_names():
+        if other == split or "train" not in (split, other):
+            continue  # val and test are often the same where a benchmark keeps its labels
+        try:
+            theirs = {scan.path.resolve() for scan in _scans_of(card, other)}
+        except DataError:
+            continue  # said when that split is opened
+        if shared := [str(path) for place, path in mine.items() if place in theirs]:
+            heading = f"card {card.name}: scans of {split} are also in {other}; list each in one"
+            raise DataError.listing(heading, shared)
 
 
 def _official_scans(card: PointCard, split: str, official: object) -> list[Scan]:
@@ -121,10 +160,12 @@ def _matching(card: PointCard, pattern: str) -> list[Scan]:
     parts = PurePath(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if _WILDCARDS & set(part)), len(parts) - 1)
     paths: dict[str, list[Path]] = {}
-    for path in sorted(card.path.glob(pattern)):
+    for path in sorted(card.path.glob(_any_case(pattern))):
         if path.is_dir() and not find_format(card.form).folders:
             continue
         *folders, last = path.relative_to(card.path).parts[fixed:]
+        if any(is_hidden(Path(part)) for part in (*folders, last)):
+            continue
         paths.setdefault("_".join([*folders, last if path.is_dir() else path.stem]), []).append(
             path
         )
@@ -133,3 +174,16 @@ def _matching(card: PointCard, pattern: str) -> list[Scan]:
         heading = f"card {card.name}: scans with the same name; narrow points down to one of them"
         raise DataError.listing(heading, problems)
     return [Scan(name, same[0]) for name, same in sorted(paths.items())]
+
+
+def _any_case(pattern: str) -> str:
+    """The pattern with a suffix in any case: cameras and scanners write .LAZ as well as .laz."""
+    folder, dot, suffix = pattern.rpartition(".")
+    if not dot or "/" in suffix:
+        return pattern
+    letters, inside = [], False
+    for letter in suffix:
+        inside = letter == "[" or (inside and letter != "]")
+        both = letter.lower() + letter.upper() if letter.isalpha() else letter
+        letters.append(f"[{both}]" if len(both) == 2 and not inside else both)
+    return f"{folder}.{''.join(letters)}"

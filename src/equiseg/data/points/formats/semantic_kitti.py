@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from equiseg.data.errors import DataError
+from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
+from equiseg.foreign_files import check_file, check_memory, is_hidden
 
 SEQUENCES = {
     "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
@@ -65,7 +66,10 @@ def find_scans(root: Path, split: str) -> list[Path]:
     places = [root / "sequences", root / "dataset" / "sequences"]
     folder = next((place for place in places if place.is_dir()), places[0])
     scans = [
-        scan for name in SEQUENCES[split] for scan in sorted(folder.glob(f"{name}/velodyne/*.bin"))
+        scan
+        for name in SEQUENCES[split]
+        for scan in sorted(folder.glob(f"{name}/velodyne/*.bin"))
+        if not is_hidden(scan)
     ]
     if not scans:
         raise DataError(
@@ -88,18 +92,33 @@ def read_scan(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
         The points; codes are raw ids (see :data:`LEARNING_MAP`).
 
     Raises:
-        DataError: If a file is truncated, there are no points, a value is NaN, the number of labels
-            is wrong, or another attribute is wanted.
+        DataError: If a file is truncated, there are no points, a value is NaN, a remission is not
+            in [0, 1] (files of five columns, as of nuScenes, are refused by this), the number of
+            labels is wrong, or another attribute is wanted.
     """
     refuse_missing(wanted, ["intensity"], file)
     points_N4 = _numbers(file, "<f4", 4).reshape(-1, 4)
+    _refuse_other_columns(points_N4[:, 3], file)
     label_file = file.parent.parent / "labels" / f"{file.stem}.label"
     codes_N = _numbers(label_file, "<u4", 1) & 0xFFFF if label_file.exists() else None
     attributes = dict.fromkeys(wanted, points_N4[:, 3])
     return checked(PointCloud(points_N4[:, :3], attributes, codes_N), file, np.float32)
 
 
+def _refuse_other_columns(remission_N: np.ndarray, file: Path) -> None:
+    """Nothing in a file states its columns; with five, other values lie where remissions are."""
+    if remission_N.size and not (remission_N.min() >= 0 and remission_N.max() <= 1):
+        raise DataError(
+            f"{file}: remissions must be in [0, 1], got {remission_N.min():.6g} to "
+            f"{remission_N.max():.6g}; points of five numbers (nuScenes) and other scales must be "
+            "converted to x, y, z, remission first"
+        )
+
+
 def _numbers(file: Path, dtype: str, each: int) -> np.ndarray:
+    with as_data_errors():
+        length = check_file(file)
+        check_memory(file, f"a scan of {length} bytes", 4 * length)
     try:
         content = file.read_bytes()
     except OSError as error:

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from equiseg.data.points.formats.label_choice import LABEL_NAMES
 from equiseg.dotted_names import is_dotted
+from equiseg.foreign_files import is_hidden
 
 if TYPE_CHECKING:
     from equiseg.data.points.cloud import PointCloud
 
-# (file or folder of a scan, wanted attributes, data folder) -> its points, in one part or several
-Reader = Callable[[Path, Sequence[str], Path], "Iterator[PointCloud]"]
+# (file or folder of a scan, wanted attributes, data folder, name of the labels: "" for the usual
+# ones, None to read none) -> its points, in one part or several
+Reader = Callable[[Path, Sequence[str], Path, "str | None"], "Iterator[PointCloud]"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,11 @@ class ScanFormat:
         pattern: Pattern of its files in a folder without a card; empty if labels are in separate
             files, which need a card.
         label_names: Names under which the reader looks for class codes, for messages.
+        chosen_labels: Whether a card may choose the attribute of the labels (``label_name``).
         folders: Whether a folder of files is one scan.
         official: Scans of an official split: (data folder, split) -> (name, path) of each.
         companions: Other files that a scan is read from: (path, data folder) -> paths.
-        write: Writes a copy of a file with new class codes: (source, target, codes (N,)).
+        write: Writes a copy of a file or folder with new class codes: (source, target, codes (N,)).
         submit: Writes the file for a benchmark: (folder, name of the scan, codes (N,)).
     """
 
@@ -44,6 +48,7 @@ class ScanFormat:
     suffixes: tuple[str, ...] = ()
     pattern: str = ""
     label_names: tuple[str, ...] = ()
+    chosen_labels: bool = False
     folders: bool = False
     official: Callable[[Path, str], list[tuple[str, Path]]] | None = None
     companions: Callable[[Path, Path], list[Path]] = lambda path, root: []
@@ -83,9 +88,14 @@ def format_of_file(file: Path, trained_on: str | None = None) -> ScanFormat | No
     if trained_on is not None and is_dotted(trained_on):
         return find_format(trained_on)
     if file.is_dir():
-        return FORMATS["arrays"] if any(file.glob("*.npy")) else None
+        return FORMATS["arrays"] if holds_arrays(file) else None
     suffix = file.suffix.lower()
     return next((row for row in FORMATS.values() if suffix in row.suffixes), None)
+
+
+def holds_arrays(folder: Path) -> bool:
+    """Whether a folder has NPY files, so that it is one scan."""
+    return any(not is_hidden(file) for file in folder.glob("*.npy"))
 
 
 def scan_suffixes() -> tuple[str, ...]:
@@ -93,10 +103,12 @@ def scan_suffixes() -> tuple[str, ...]:
     return tuple(suffix for row in FORMATS.values() for suffix in row.suffixes)
 
 
-def _read_las(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+def _read_las(
+    path: Path, wanted: Sequence[str], root: Path, label_name: str | None
+) -> Iterator[PointCloud]:
     from equiseg.data.points.formats.las import las_chunks
 
-    yield from las_chunks(path, wanted)
+    yield from las_chunks(path, wanted, label_name=label_name)
 
 
 def _write_las(source: Path, target: Path, codes_N: np.ndarray) -> None:
@@ -105,19 +117,31 @@ def _write_las(source: Path, target: Path, codes_N: np.ndarray) -> None:
     write_classification(source, target, codes_N)
 
 
-def _read_ply(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
-    from equiseg.data.points.formats.ply import read_ply
+def _read_ply(
+    path: Path, wanted: Sequence[str], root: Path, label_name: str | None
+) -> Iterator[PointCloud]:
+    from equiseg.data.points.formats.ply import ply_parts
 
-    yield read_ply(path, wanted)
-
-
-def _read_arrays(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
-    from equiseg.data.points.formats.arrays import read_arrays
-
-    yield read_arrays(path, wanted)
+    yield from ply_parts(path, wanted, label_name)
 
 
-def _read_kitti(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+def _read_arrays(
+    path: Path, wanted: Sequence[str], root: Path, label_name: str | None
+) -> Iterator[PointCloud]:
+    from equiseg.data.points.formats.arrays import array_parts
+
+    yield from array_parts(path, wanted, label_name)
+
+
+def _write_arrays(source: Path, target: Path, codes_N: np.ndarray) -> None:
+    from equiseg.data.points.formats.arrays import write_arrays
+
+    write_arrays(source, target, codes_N)
+
+
+def _read_kitti(
+    path: Path, wanted: Sequence[str], root: Path, label_name: str | None
+) -> Iterator[PointCloud]:
     from equiseg.data.points.formats.semantic_kitti import read_scan
 
     yield read_scan(path, wanted)
@@ -133,7 +157,9 @@ def _kitti_labels(path: Path, root: Path) -> list[Path]:
     return [path.parent.parent / "labels" / f"{path.stem}.label"]
 
 
-def _read_scannet(path: Path, wanted: Sequence[str], root: Path) -> Iterator[PointCloud]:
+def _read_scannet(
+    path: Path, wanted: Sequence[str], root: Path, label_name: str | None
+) -> Iterator[PointCloud]:
     from equiseg.data.points.formats.scannet import read_scene
 
     yield read_scene(path, wanted, root=root)
@@ -165,6 +191,7 @@ FORMATS = {
             suffixes=(".las", ".laz"),
             pattern="*.la[sz]",
             label_names=("classification",),
+            chosen_labels=True,
             write=_write_las,
         ),
         ScanFormat(
@@ -172,15 +199,18 @@ FORMATS = {
             _read_ply,
             suffixes=(".ply",),
             pattern="*.ply",
-            label_names=("label", "class", "classification"),
+            label_names=LABEL_NAMES,
+            chosen_labels=True,
         ),
         ScanFormat(
             "arrays",
             _read_arrays,
             suffixes=(".npz",),
             pattern="*.npz",
-            label_names=("labels", "label", "segment", "segment200", "segment20", "semantic"),
+            label_names=LABEL_NAMES,
+            chosen_labels=True,
             folders=True,
+            write=_write_arrays,
         ),
         ScanFormat(
             "semantic_kitti",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from equiseg.data.points.store.ground import Ground
 
 _PART = 1_000_000  # points handled at a time
+_SHOWN = 20  # codes in a message
 _COARSEST = 0.01  # m: coarsest resolution of the float32 coordinates of a store
 
 
@@ -64,8 +65,8 @@ def build(card: PointCard, scan: scan_files.Scan, folder: Path, *, labels: bool)
     """
     spool_file = folder / "spool"
     spool = _spooled(card, scan, spool_file, labels)
+    _refuse_wide(spool.upper_3 - np.floor(spool.lower_3), scan)
     grid = _Grid(spool.lower_3, spool.upper_3, card.block)
-    _refuse_wide(spool.upper_3 - grid.origin_3, scan)
     ground = _new_ground(spool, grid) if "height" in card.features else None
     keys_B, starts = _first_look(spool, grid, ground)
     arrays = _arrays(card, spool, folder)
@@ -144,19 +145,21 @@ def _spooled(card: PointCard, scan: scan_files.Scan, file: Path, labels: bool) -
     lower_3, upper_3 = np.full(3, np.inf), np.full(3, -np.inf)
     labelled = labels
     with file.open("wb") as stream:
-        for cloud in scan_files.chunks(card, scan, wanted):
+        for cloud in scan_files.chunks(card, scan, wanted, labels=labels):
             part = np.empty(len(cloud), record)
             part["xyz"] = cloud.xyz_N3
             part["features"] = _features(card, cloud, scan)
             if cloud.codes_N is None:
                 labelled = False
             elif labels:
-                part["label"] = _ids(cloud.codes_N, ids_by_code, card.ignore_index, unknown)
+                part["label"] = _ids(cloud, ids_by_code, card.ignore_index, unknown)
             lower_3 = np.minimum(lower_3, cloud.xyz_N3.min(axis=0))
             upper_3 = np.maximum(upper_3, cloud.xyz_N3.max(axis=0))
             stream.write(part.data)
     if unknown and not card.ignore_others:
-        listed = ", ".join(f"{code} ({count} points)" for code, count in sorted(unknown.items()))
+        most = sorted(unknown.items())[:_SHOWN]
+        listed = ", ".join(f"{code} ({count} points)" for code, count in most)
+        listed += f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise DataError(
             f"{scan.path}: codes {listed} are neither classes nor ignored in card {card.name}; add "
             "them to classes or ignore_values, or set ignore_others: true"
@@ -180,16 +183,24 @@ def _features(card: PointCard, cloud: PointCloud, scan: scan_files.Scan) -> np.n
 
 
 def _ids(
-    codes_N: np.ndarray, ids_by_code: dict[int, int], ignore_index: int, unknown: Counter[int]
+    cloud: PointCloud, ids_by_code: dict[int, int], ignore_index: int, unknown: Counter[int]
 ) -> np.ndarray:
-    """Class ids; codes that are not in the card are counted and ignored."""
-    codes, inverse_N, counts = np.unique(codes_N, return_inverse=True, return_counts=True)
+    """Class ids; codes that are not in the card are counted and ignored, as are withheld points."""
+    assert cloud.codes_N is not None
+    if cloud.withheld_N is not None and cloud.withheld_N.any():
+        ids_N = np.full(len(cloud), ignore_index, np.int64)
+        kept_N = ~cloud.withheld_N
+        if kept_N.any():
+            kept = PointCloud(cloud.xyz_N3[kept_N], codes_N=cloud.codes_N[kept_N])
+            ids_N[kept_N] = _ids(kept, ids_by_code, ignore_index, unknown)
+        return ids_N
+    codes, inverse_N, counts = np.unique(cloud.codes_N, return_inverse=True, return_counts=True)
     for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
         if code not in ids_by_code:
             unknown[code] += count
     ids = np.array([ids_by_code.get(code, ignore_index) for code in codes.tolist()], np.int64)
-    ids_N: np.ndarray = ids[inverse_N]
-    return ids_N
+    known_N: np.ndarray = ids[inverse_N]
+    return known_N
 
 
 def _new_ground(spool: _Spool, grid: _Grid) -> Ground:
@@ -292,8 +303,9 @@ def _summary(
 
 
 def _refuse_wide(extent_3: np.ndarray, scan: scan_files.Scan) -> None:
-    step = float(np.spacing(np.float32(extent_3.max())))
-    if step > _COARSEST:
+    with np.errstate(over="ignore"):
+        step = float(np.spacing(np.float32(extent_3.max())))
+    if not step <= _COARSEST:  # infinite coordinates give NaN
         raise DataError(
             f"{scan.path}: points lie up to {extent_3.max():.3g} m apart, where float32 resolves "
             f"only {step:.2g} m; remove stray points, or cut the scan into tiles"

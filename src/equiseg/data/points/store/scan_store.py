@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +19,9 @@ from equiseg.data.errors import DataError
 from equiseg.data.points.formats import scans as scan_files
 from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store import building
+from equiseg.whole_files import rename_folder, sweep_folders, unfinished_folder
 
-_FORMAT = 1  # version of the files of a store; increase it with every change of their meaning
+_FORMAT = 2  # version of the files of a store; increase it with every change of their meaning
 
 
 class CacheError(DataError):
@@ -58,8 +58,9 @@ class ScanStore:
 
         A store belongs to a state of the scan's files (size and time of change) and to the fields
         of the card that it depends on; when any of them changes, a new store is built next to it. A
-        store is built in a temporary folder and renamed when complete, so an incomplete one is
-        never used, and several processes may build at the same time. The folder may be deleted
+        store is built in a hidden folder and renamed when complete, so an incomplete one is never
+        used. If several processes want the same store, one builds it and the others wait. What a
+        killed process leaves is removed when the next store is built. The folder may be deleted
         while no process uses it.
 
         Args:
@@ -253,24 +254,12 @@ class ScanStore:
 
 def _make(card: PointCard, scan: scan_files.Scan, target: Path, *, labels: bool) -> None:
     """Build a store if there is none or it is damaged."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=".building-", ignore_cleanup_errors=True
-    ) as name:
-        apart = Path(name)
+    sweep_folders(target.parent)
+    with unfinished_folder(target.parent, target.name) as unfinished:
         if target.exists() and ScanStore._load(scan.name, target) is not None:
             return  # another process was faster
-        if target.exists():
-            target.rename(apart / "damaged")
-        unfinished = apart / "store"
-        unfinished.mkdir()
         building.build(card, scan, unfinished, labels=labels)
-        try:
-            unfinished.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-            # Another process was faster; its store is as good.
+        rename_folder(unfinished, target)
 
 
 def _fingerprint(card: PointCard, scan: scan_files.Scan, labels: bool) -> str:
@@ -288,5 +277,6 @@ def _fingerprint(card: PointCard, scan: scan_files.Scan, labels: bool) -> str:
         "block": card.block,
         "ids": [*sorted(card.ids_by_value().items()), card.ignore_index, card.ignore_others],
         "labels": labels,
+        "label_name": card.label_name,
     }
     return hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:20]

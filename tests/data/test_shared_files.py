@@ -1,0 +1,37 @@
+"""Images in two splits are found by path, by link and by equal content under one name."""
+
+import os
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from equiseg.data import DataError
+from equiseg.data.shared_files import check_shared_files
+
+
+def split(folder, **files):
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / f"{name}.png").write_bytes(content)
+    pairs = [(file, file) for file in sorted(folder.iterdir())]
+    return SimpleNamespace(pairs=pairs)
+
+
+def test_files_of_one_name_and_other_content_are_no_copies(tmp_path):
+    splits = {"train": split(tmp_path / "a", x=b"1", y=b"2"), "val": split(tmp_path / "b", x=b"3")}
+    check_shared_files("toy", splits | {"test": SimpleNamespace()})
+
+
+def test_copies_links_and_one_folder_by_two_paths_are_named(tmp_path):
+    train = split(tmp_path / "a", x=b"1", y=b"2", z=b"3")
+    (tmp_path / "b").mkdir()
+    shutil.copy(tmp_path / "a/x.png", tmp_path / "b/x.png")
+    os.link(tmp_path / "a/y.png", tmp_path / "b/other.png")
+    val = split(tmp_path / "b", z=b"4")
+    with pytest.raises(DataError, match=r"toy: images in two splits.*\(2\):") as caught:
+        check_shared_files("toy", {"train": train, "val": val})
+    assert f"b/x.png: of val, also in train as {tmp_path / 'a/x.png'}" in str(caught.value)
+    assert f"b/other.png: of val, also in train as {tmp_path / 'a/y.png'}" in str(caught.value)
+    with pytest.raises(DataError, match=r"\(3\):"):
+        check_shared_files("toy", {"train": train, "test": split(tmp_path / "b" / ".." / "a")})
