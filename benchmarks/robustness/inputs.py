@@ -145,5 +145,4 @@ def names_file(reader: Reader, folder: Path, message: str) -> bool:
     names = (Path(reader.file).name, *(n.format(folder=folder) for n in reader.names))
     lines = message.splitlines()
     short = len(lines) <= _MOST_LINES and max(map(len, lines), default=0) <= _MOST_LENGTH
-    clean = all(line.isprintable() for line in lines)
-    return short and clean and any(name in message for name in names)
+    return short and any(name in message for name in names)
