@@ -292,6 +292,12 @@ def _weights(folder: Path) -> Any:
     return [model.state_dict(), card]
 
 
+def _checkpoint(folder: Path) -> Any:
+    from equiseg.training.checkpoints import LAST, read_checkpoint
+
+    return read_checkpoint(folder / LAST)
+
+
 def _write_text(name: str, text: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -496,6 +502,10 @@ def _record_readers(good: Path) -> Iterator[Reader]:
     yield Reader(
         "model.safetensors", "model.safetensors", copied(run), "model.safetensors",
         formats.SAFETENSORS, _weights, (), True, share=2,
+    )  # fmt: skip
+    yield Reader(
+        "last.ckpt", "last.ckpt", copied(f"{run}/checkpoints"), "last.ckpt", formats.ZIP, _checkpoint,
+        (), True, True,
     )  # fmt: skip
     for place, file in (
         (run, "result.json"),

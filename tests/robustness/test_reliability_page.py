@@ -3,6 +3,7 @@
 import json
 
 from benchmarks.robustness.table import RESULTS, page_tables
+
 from places import ROOT
 
 
