@@ -504,8 +504,8 @@ def _record_readers(good: Path) -> Iterator[Reader]:
         formats.SAFETENSORS, _weights, (), True, share=2,
     )  # fmt: skip
     yield Reader(
-        "last.ckpt", "last.ckpt", copied(f"{run}/checkpoints"), "last.ckpt", formats.ZIP, _checkpoint,
-        (), True, True,
+        "last.ckpt", "last.ckpt", copied(f"{run}/checkpoints"), "last.ckpt", formats.ZIP,
+        _checkpoint, (), True, True,
     )  # fmt: skip
     for place, file in (
         (run, "result.json"),
