@@ -19,13 +19,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from benchmarks.robustness import formats
+from benchmarks.robustness.mutations import mutate
 from benchmarks.robustness.readers import digest
 from benchmarks.robustness.worker import Done, Worker
 
-OUTCOMES = ("equal", "different", "lost", "leftovers")
-"""Weights and scores are equal; not equal; the run cannot be finished; half-written files stay."""
-FAULTS = OUTCOMES[1:]
-KINDS = ("at a write", "at a random moment", "full disk")
+OUTCOMES = ("equal", "refused", "different", "lost", "leftovers")
+"""Weights and scores are equal; a run whose checkpoint was damaged is refused in a sentence that
+names it; not equal; the run cannot be finished; half-written files stay."""
+FAULTS = OUTCOMES[2:]
+KINDS = ("at a write", "at a random moment", "full disk", "checkpoint damaged")
 PLACES = ("stays", "is moved", "is copied")
 _SECONDS = 60.0
 _EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link")
@@ -201,7 +204,7 @@ def _spread(operations: int, most: int) -> list[int]:
 def _one(
     number: int, random: Random, write: int | None, right: dict[str, Any], folder: Path
 ) -> Kill:
-    kind = KINDS[0] if write is not None else random.choice((*KINDS[1:2] * 3, KINDS[2]))
+    kind = KINDS[0] if write is not None else random.choice((*KINDS[1:2] * 3, *KINDS[2:]))
     place = random.choice(PLACES)
     cuts = [_cut(kind, write, random, right)]
     if random.random() < 0.3:  # killed again while it resumes
@@ -215,15 +218,20 @@ def _one(
         if cut.full and done.how == "error" and str(folder) not in done.message:
             return Kill(number, kind, place, at, "lost", f"names no path: {_why(done)}")
     out = _placed(out, place)
+    last = out / "checkpoints/last.ckpt"
+    if kind == KINDS[3] and last.is_file():
+        last.write_bytes(mutate(last.read_bytes(), formats.ZIP, [b"x"], random)[1])
     done = _ask(out, Cut(), folder)
     how = _compared(done, right)
+    if kind == KINDS[3] and "FileError" in done.error and str(out) in done.message:
+        how = "refused"
     message = _why(done) if done.how != "value" else ", ".join(done.value["leftovers"])
     shutil.rmtree(out, ignore_errors=True)
     return Kill(number, kind, place, at, how, message)
 
 
 def _cut(kind: str, write: int | None, random: Random, right: dict[str, Any]) -> Cut:
-    if kind == KINDS[1]:
+    if kind in (KINDS[1], KINDS[3]):
         return Cut(seconds=random.uniform(0.01, 1.1) * right["seconds"])
     operation = random.randrange(right["operations"]) if write is None else write
     return Cut(operation, full=kind == KINDS[2])

@@ -20,14 +20,23 @@ from typing import Any, NamedTuple, get_args
 from benchmarks.robustness import formats
 from benchmarks.robustness.mutations import mutate
 from benchmarks.robustness.values import STRANGE
-from benchmarks.robustness.worker import MEMORY, Done, Worker
+from benchmarks.robustness.worker import MEMORY, SECONDS, Done, Worker
 
-OUTCOMES = ("0", "1", "2", "traceback", "abort", "hang", "memory", "other status")
+OUTCOMES = (
+    "0",
+    "1",
+    "2",
+    "traceback",
+    "abort",
+    "hang",
+    "memory",
+    "other status",
+    "control characters",
+)
 """Exit status 0, 1 or 2; a traceback or an apology; a dead process; more than 20 s of computing;
-more than 2 GiB; another exit status."""
+more than 2 GiB; another exit status; what a terminal would obey."""
 FAULTS = OUTCOMES[3:]
 _APOLOGY = "mistake of equiseg"
-_SECONDS = 60.0  # of computing: a line may train a little and draw a page
 # Of these an extreme value is allowed and takes for ever, or starts as many processes.
 _COSTLY = (
     *("epochs", "num_workers", "jobs", "num_samples", "trials", "seeds", "keep_views", "votes"),
@@ -250,7 +259,7 @@ def try_lines(
             if name:
                 (place / name).write_bytes(content)
             (scratch / "here").mkdir(exist_ok=True)
-            done = worker.ask(words, seconds=_SECONDS)
+            done = worker.ask(words, seconds=SECONDS)
             printed = output.read_text("utf-8", "replace")
             yield Line(
                 number, words, judged(done, printed), done._replace(message=_said(done, printed))
@@ -288,7 +297,9 @@ def judged(done: Done, printed: str) -> str:
         return done.how
     if done.peak > MEMORY:
         return "memory"
-    text = printed + done.message
+    text = printed + (done.value if isinstance(done.value, str) else done.message)
+    if not all(line.isprintable() for line in text.replace("\t", " ").splitlines()):
+        return "control characters"
     if "Traceback (most recent call last)" in text or _APOLOGY in text:
         return "traceback"
     if done.how == "value":

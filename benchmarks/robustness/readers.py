@@ -29,7 +29,7 @@ class Reader:
         file: The file of the folder that is mutated.
         form: Its format.
         read: Reads the folder and returns what the file holds.
-        names: How an error may name the file, besides by its own name.
+        names: What else an error may name; {folder} is the folder.
         sized: Whether the format says how long it is, so that a file that is cut is never read.
         checksum: Whether the format has a checksum, so that damage is never read.
         share: How many inputs it gets, against the others.
@@ -292,6 +292,12 @@ def _weights(folder: Path) -> Any:
     return [model.state_dict(), card]
 
 
+def _checkpoint(folder: Path) -> Any:
+    from equiseg.training.checkpoints import LAST, read_checkpoint
+
+    return read_checkpoint(folder / LAST)
+
+
 def _write_text(name: str, text: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -412,7 +418,13 @@ def _scannet_readers() -> Iterator[Reader]:
     }
     for file, form in files.items():
         yield Reader(
-            "ScanNet", f"ScanNet {file}", official, file, form, _scannet, ("scene0000_00",)
+            "ScanNet",
+            f"ScanNet {file}",
+            official,
+            file,
+            form,
+            _scannet,
+            ("scene0000_00", "{folder}:"),
         )
     for name in ("coord", "color", "segment200"):
         file = f"train/scene0000_00/{name}.npy"
@@ -431,15 +443,19 @@ def _scannet_readers() -> Iterator[Reader]:
     yield Reader("ScanNet", "submission", official, file, lines, _submission, (), False, False, 0.5)
 
 
+# What is wrong in a card may be the name of a folder: then the message names that, or the card.
+_CARD = ("{folder}/", "card ")
+
+
 def _text_readers() -> Iterator[Reader]:
     street = originals.write_images
     scans = partial(originals.write_scans, kind="NPZ")
     yield Reader(
-        "card", "image card", street, "card.yaml", formats.YAML, _card_and_data, (), share=3
+        "card", "image card", street, "card.yaml", formats.YAML, _card_and_data, _CARD, share=3
     )
-    yield Reader("card", "scan card", scans, "card.yaml", formats.YAML, _card, (), share=3)
+    yield Reader("card", "scan card", scans, "card.yaml", formats.YAML, _card, _CARD, share=3)
     names = Format(None, None, changed_lines(lambda random: random.choice(("", " ", "car", "[b]"))))
-    yield Reader("class file", "class file", street, "classes.txt", names, _card)
+    yield Reader("class file", "class file", street, "classes.txt", names, _card, _CARD)
     write = _write_text("options.yaml", _OPTIONS)
     yield Reader(
         "options", "--config", write, "options.yaml", formats.YAML, _config_option, (), share=2
@@ -486,6 +502,10 @@ def _record_readers(good: Path) -> Iterator[Reader]:
     yield Reader(
         "model.safetensors", "model.safetensors", copied(run), "model.safetensors",
         formats.SAFETENSORS, _weights, (), True, share=2,
+    )  # fmt: skip
+    yield Reader(
+        "last.ckpt", "last.ckpt", copied(f"{run}/checkpoints"), "last.ckpt", formats.ZIP,
+        _checkpoint, (), True, True,
     )  # fmt: skip
     for place, file in (
         (run, "result.json"),

@@ -1,16 +1,20 @@
 """The results of a run of :mod:`benchmarks.robustness` as Markdown, from its JSON file.
 
-python -m benchmarks.robustness.table [benchmarks/results/robustness.json]
+python -m benchmarks.robustness.table [--page docs/reliability.md]
+
+With --page the tables are put into the page, between its two comments.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "results/robustness.json"
+_BEGIN = "<!-- robustness: the output of `python -m benchmarks.robustness.table` -->"
+_END = "<!-- robustness: end -->"
 _HEADS = {
     "inputs": ("file", "damaged files"),
     "lines": ("verb", "lines"),
@@ -60,6 +64,20 @@ def page_tables(record: dict[str, Any]) -> str:
     return "\n\n".join((*tables, facts(record)))
 
 
+def with_tables(page: str, tables: str) -> str:
+    """The page with these tables between its comments."""
+    before, mark, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (mark and end):
+        raise ValueError(f"the page lacks the comments {_BEGIN!r} and {_END!r}")
+    return f"{before}{mark}\n\n{tables}\n\n{end}{after}"
+
+
 if __name__ == "__main__":
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
-    print(page_tables(json.loads(file.read_text(encoding="utf-8"))))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--page", type=Path)
+    file = parser.parse_args().page
+    text = page_tables(json.loads(RESULTS.read_text(encoding="utf-8")))
+    print(text)
+    if file is not None:
+        file.write_text(with_tables(file.read_text(encoding="utf-8"), text), encoding="utf-8")
