@@ -102,3 +102,23 @@ def test_sweeping_removes_folders(tmp_path):
     (tmp_path / ".part-left" / "deep").mkdir(parents=True)
     sweep(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/numbers").write_text("1")
+    (tmp_path / "link").symlink_to(tmp_path / "real/numbers")
+    replace_text(tmp_path / "link", "2")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real/numbers").read_text() == "2"
+    assert not leftovers(tmp_path) + leftovers(tmp_path / "real")
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    replace_text(pipe, "text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    assert pipe.is_fifo()

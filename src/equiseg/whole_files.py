@@ -1,4 +1,4 @@
-"""Files that exist whole or not at all: written beside, flushed and renamed in the same folder."""
+"""Files and folders that exist whole or not at all: written next to their place, then renamed."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ def replaced(path: Path, *, durable: bool = True) -> Iterator[Path]:
         '1 2 3'
     """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()  # the file is replaced, not the link to it
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path  # a device or a pipe, as /dev/stdout, has no content to replace
+        return
     unfinished = path.with_name(f"{_MARK}{os.getpid()}-{_shortened(path.name)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

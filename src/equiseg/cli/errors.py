@@ -22,7 +22,8 @@ from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
-from equiseg.foreign_files import FileError, printable, short
+from equiseg.foreign_files import FileError
+from equiseg.foreign_text import printable, short
 
 _ON_PURPOSE = (ValueError, OSError, ImportError, RuntimeError)
 # Named, not imported: the door loads no library that the command did not load.

@@ -13,7 +13,7 @@ from equiseg.cli.door import close_quietly, one_door
 from equiseg.cli.function_options import check_required, typed_arguments
 from equiseg.cli.help import overview, verb_help
 from equiseg.cli.verbs import Verb
-from equiseg.foreign_files import printable
+from equiseg.foreign_text import printable
 from equiseg.typed_options import OptionError, nearest
 
 VERBS = {name: getattr(commands, name) for name in commands.VERBS}

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from equiseg.commands.tables import comparison_table
-from equiseg.foreign_files import printable
+from equiseg.foreign_text import printable
 from equiseg.ranks import Launch
 from equiseg.records.run_result import RESULT
 from equiseg.report.wording import count

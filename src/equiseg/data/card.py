@@ -28,7 +28,8 @@ from equiseg.data.points.formats.table import find_format
 from equiseg.data.split_lists import with_lists
 from equiseg.data.yaml_file import read_yaml
 from equiseg.dotted_names import absolute_name
-from equiseg.foreign_files import FileError, read_text, short
+from equiseg.foreign_files import FileError, read_text
+from equiseg.foreign_text import short
 
 _BUILT_IN = resources.files("equiseg.data") / "cards"
 MOST_VALUES = 1 << 16  # a mask has at most 16 bit

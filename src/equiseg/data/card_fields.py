@@ -8,7 +8,7 @@ from typing import Any
 
 from equiseg.data.name_patterns import pattern_fields
 from equiseg.data.split_lists import repeated
-from equiseg.foreign_files import short
+from equiseg.foreign_text import short
 
 SHOWN = 5  # wrong values in a message
 

@@ -11,7 +11,7 @@ from equiseg.data.points.config import PointAugmentConfig, PointCropConfig
 from equiseg.data.sampling_config import SamplingConfig
 from equiseg.data.synthetic.config import OLD_NAMES, SyntheticConfig
 from equiseg.dotted_names import absolute_name
-from equiseg.foreign_files import short
+from equiseg.foreign_text import short
 
 _MOST_WORKERS = 1024
 _MOST_CACHE_GB = 100_000

@@ -7,7 +7,8 @@ from itertools import combinations
 from pathlib import Path
 
 from equiseg.data.errors import DataError
-from equiseg.foreign_files import FileError, name_key, read_text, short
+from equiseg.foreign_files import FileError, name_key, read_text
+from equiseg.foreign_text import short
 
 _SUFFIX = ".txt"
 _SHOWN = 5

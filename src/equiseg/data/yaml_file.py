@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiseg.data.errors import DataError
-from equiseg.foreign_files import FileError, read_text, short
+from equiseg.foreign_files import FileError, read_text
+from equiseg.foreign_text import short
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

@@ -23,7 +23,8 @@ from equiseg.evaluation.image_files import (
     predict_file,
 )
 from equiseg.evaluation.scan_files import predict_scan_file, scan_files
-from equiseg.foreign_files import FileError, short
+from equiseg.foreign_files import FileError
+from equiseg.foreign_text import short
 from equiseg.progress import Track, untracked
 from equiseg.runs.weights import ModelCard
 from equiseg.whole_files import sweep_folders, unfinished_folder

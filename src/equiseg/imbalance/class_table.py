@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from equiseg.foreign_files import FileError, csv_cell, read_text, short, text_of_cell
+from equiseg.foreign_files import FileError, read_text
+from equiseg.foreign_text import csv_cell, short, text_of_cell
 from equiseg.imbalance.statistics import ClassStatistics
 
 _NEEDED = ("class_id", "name", "pixels", "images")

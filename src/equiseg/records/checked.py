@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from equiseg.foreign_files import FileError, short
+from equiseg.foreign_files import FileError
+from equiseg.foreign_text import short
 
 _LARGEST = 1 << 63  # numpy counts in 64 bits
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

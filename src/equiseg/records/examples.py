@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equiseg.foreign_files import FileError, check_file, check_memory, short
+from equiseg.foreign_files import FileError, check_file, check_memory
+from equiseg.foreign_text import short
 from equiseg.records.checked import named_damage
 from equiseg.records.record_files import VERSION
 from equiseg.whole_files import replace_file

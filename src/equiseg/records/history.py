@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equiseg.foreign_files import FileError, read_text, short
+from equiseg.foreign_files import FileError, read_text
+from equiseg.foreign_text import short
 from equiseg.records.checked import Maybe, check_form, named_damage
 from equiseg.records.json_values import without_nan
 from equiseg.records.record_files import MOST_BYTES, read_record, write_record

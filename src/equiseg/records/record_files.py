@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from equiseg.foreign_files import FileError, read_text, short
+from equiseg.foreign_files import FileError, read_text
+from equiseg.foreign_text import short
 from equiseg.whole_files import replace_text
 
 MOST_BYTES = 256 << 20

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from equiseg.foreign_files import csv_cell
+from equiseg.foreign_text import csv_cell
 from equiseg.report.colors import INKS
 
 try:

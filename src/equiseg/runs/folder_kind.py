@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-from equiseg.foreign_files import FileError, read_text, short
+from equiseg.foreign_files import FileError, read_text
+from equiseg.foreign_text import short
 from equiseg.whole_files import replace_text
 
 _MARK = ".equiseg"  # the other file names of equiseg may exist in any folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiseg.foreign_files import printable
+from equiseg.foreign_text import printable
 
 if TYPE_CHECKING:
     from rich.text import Text

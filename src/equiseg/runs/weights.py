@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from equiseg.data.class_looks import ClassLooks
 from equiseg.data.points.reading import ScanReading
-from equiseg.foreign_files import FileError, check_file, short
+from equiseg.foreign_files import FileError, check_file
+from equiseg.foreign_text import short
 from equiseg.imbalance import FrequencyGroups
 from equiseg.models import rebuild_model
 from equiseg.models.build import is_own_model

@@ -17,7 +17,8 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from equiseg.foreign_files import FileError, check_count, check_file, short
+from equiseg.foreign_files import FileError, check_count, check_file
+from equiseg.foreign_text import short
 from equiseg.runs.finite import check_finite
 from equiseg.whole_files import replaced
 

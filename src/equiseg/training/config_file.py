@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from equiseg.data.yaml_file import read_yaml
-from equiseg.foreign_files import FileError, check_file, short
+from equiseg.foreign_files import FileError, check_file
+from equiseg.foreign_text import short
 from equiseg.training.config import TrainConfig
 from equiseg.training.renamed_options import tell_once, with_new_names
 from equiseg.typed_options import OptionError, read_options

@@ -19,7 +19,7 @@ from torch import nn
 
 from equiseg import losses
 from equiseg.dotted_names import absolute_name, find_object
-from equiseg.foreign_files import short
+from equiseg.foreign_text import short
 from equiseg.losses.arguments import is_number
 from equiseg.typed_options import LARGEST
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from equiseg.data.rare_options import check_rare
 from equiseg.dotted_names import absolute_name, is_dotted
-from equiseg.foreign_files import short
+from equiseg.foreign_text import short
 
 MOST_SCALE = 20  # a factor beyond it is a mistake, and needs images of gigabytes
 MOST_REGIONS = 1000

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from equiseg.data.errors import DataError
-from equiseg.foreign_files import short
+from equiseg.foreign_text import short
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from equiseg.data.errors import DataError
-from equiseg.foreign_files import FileError, check_file, check_memory, short
+from equiseg.foreign_files import FileError, check_file, check_memory
+from equiseg.foreign_text import short
 
 try:
     from PIL import Image as Image

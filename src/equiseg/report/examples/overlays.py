@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from equiseg.foreign_files import printable
+from equiseg.foreign_text import printable
 from equiseg.whole_files import replaced
 
 try:

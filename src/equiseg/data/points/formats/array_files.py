@@ -15,7 +15,8 @@ from typing import IO
 import numpy as np
 
 from equiseg.data.errors import DataError, as_data_errors
-from equiseg.foreign_files import FileError, check_file, check_memory, is_hidden, list_files, short
+from equiseg.foreign_files import FileError, check_file, check_memory, is_hidden, list_files
+from equiseg.foreign_text import short
 from equiseg.whole_files import replaced
 
 CURE = "; save it again, or leave it out of the split"

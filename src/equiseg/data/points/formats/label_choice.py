@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from equiseg.data.errors import DataError
-from equiseg.foreign_files import short
+from equiseg.foreign_text import short
 
 USUAL = ""
 """The choice of a label by its usual names, if a card names none."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from equiseg.data.errors import DataError, as_data_errors
-from equiseg.foreign_files import check_count, check_file, check_memory, short
+from equiseg.foreign_files import check_count, check_file, check_memory
+from equiseg.foreign_text import short
 
 _CURE = "; fetch or export it again, or leave it out of the split"
 _HEADER_BYTES = {0: 227, 1: 227, 2: 227, 3: 235, 4: 375, 5: 393}  # by minor version

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from equiseg.data.errors import DataError
-from equiseg.foreign_files import short
+from equiseg.foreign_text import short
 
 TYPE_NAMES = {
     "i1": ("char", "int8"),
