@@ -184,7 +184,7 @@ def try_kills(
         raise RuntimeError("two runs that are left alone differ")
     right = whole[0].value
     tell(f"{right['operations']} operations, {right['seconds']:.1f} s")
-    writes = _spread(right["operations"], max(1, 3 * kills // 5))
+    writes = _spread(right["operations"], max(1, 4 * kills // 5))
     for number in range(kills):
         random = Random(f"{seed} kill {number}")
         folder = scratch[number % len(scratch)]
