@@ -61,10 +61,24 @@ _LONGEST_LINE, _MOST_LINES = 1000, 60
 def error_text(error: BaseException, line: str) -> str:
     """What the user is told: without a traceback, without control characters, cut.
 
+    Nothing raises here: an error in telling an error would hide the first.
+
     Args:
         error: What ended the command.
         line: The command, as it was typed.
     """
+    try:
+        return _text(error, line)
+    except Exception as second:
+        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was told"
+        where = "; ".join(
+            f"{step.filename}:{step.lineno}"
+            for step in traceback.extract_tb(error.__traceback__)[-3:]
+        )
+        return f"sorry, this is a mistake of equiseg ({kinds}; at {where}); please report it"
+
+
+def _text(error: BaseException, line: str) -> str:
     said, ours = _told(error)
     text = _cut(said)
     if ours:
@@ -172,7 +186,8 @@ def _file_in_hand(error: BaseException) -> Path | None:
     for frame in _frames(error):
         known = frame.f_locals.values() if _is_ours(frame) else ()
         for value in known:
-            if isinstance(value, Path) and value.is_file():
+            # os.path.isfile is False where Path.is_file raises: a name too long for the system
+            if isinstance(value, Path) and os.path.isfile(value):  # noqa: PTH113
                 return value
     return None
 
@@ -193,12 +208,14 @@ def _saved(error: BaseException, line: str) -> str:
     told = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     text = f"{line}\n{_versions()}\n\n{told}"
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    cache = Path(os.environ.get("EQUISEG_CACHE") or "~/.cache/equiseg").expanduser() / "errors"
-    for folder in (cache, Path(tempfile.gettempdir())):
+    cache = os.environ.get("EQUISEG_CACHE") or "~/.cache/equiseg"
+    places = (lambda: Path(cache).expanduser() / "errors", lambda: Path(tempfile.gettempdir()))
+    for place in places:
         try:
+            folder = place()
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8", errors="replace")
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError: the user has no home
             continue
         return str(folder / name)
     return "could not be saved: neither the cache nor the temporary folder can be written"
