@@ -43,7 +43,9 @@ def find_object(name: str, what: str) -> Any:
         )
     module = _file(Path(place), what) if place.endswith(".py") else _module(place, what)
     if not hasattr(module, attribute):
-        raise ValueError(f"{what}: no {short(attribute)!r} in {short(place, 200)}; check the spelling")
+        raise ValueError(
+            f"{what}: no {short(attribute)!r} in {short(place, 200)}; check the spelling"
+        )
     return getattr(module, attribute)
 
 
@@ -93,8 +95,8 @@ def _module(name: str, what: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{what}: {short(error, 200)}; start in the folder of the module, put that folder on PYTHONPATH, "
-            "or give its file (file.py:MyThing)"
+            f"{what}: {short(error, 200)}; start in the folder of the module, put that "
+            "folder on PYTHONPATH, or give its file (file.py:MyThing)"
         ) from error
     except Exception as error:
         raise ValueError(f"{what}: {name} failed: {type(error).__name__}: {error}") from error

@@ -132,7 +132,9 @@ def parse_method(text: str) -> tuple[Term, ...]:
     terms = tuple(_term(node, text) for node in _summands(tree))
     keys = [term.key for term in terms]
     if twice := {term.name for term in terms if keys.count(term.key) > 1}:
-        raise _refused(text, f"{short(', '.join(sorted(twice)))} is named twice; add up its factors")
+        raise _refused(
+            text, f"{short(', '.join(sorted(twice)))} is named twice; add up its factors"
+        )
     return terms
 
 
@@ -164,9 +166,7 @@ def _term(node: ast.expr, text: str) -> Term:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         factor, node = _value(node.left, text), node.right
         if not (is_number(factor) and 0 < factor < LARGEST):
-            unlike = (
-                f"{_written(node)} needs a factor above 0 and below 2^63, got {_shown(factor)}"
-            )
+            unlike = f"{_written(node)} needs a factor above 0 and below 2^63, got {_shown(factor)}"
             raise _refused(text, unlike)
     keywords: list[ast.keyword] = []
     if isinstance(node, ast.Call):
@@ -270,8 +270,8 @@ def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
         near = get_close_matches(written, known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(
-            f"{_said(text)}: unknown loss {short(name)!r}{meant}; known are {', '.join(known)}, and "
-            "classes of yours by their dotted names"
+            f"{_said(text)}: unknown loss {short(name)!r}{meant}; known are {', '.join(known)}, "
+            "and classes of yours by their dotted names"
         )
     found = find_object(name, _said(text))
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):
