@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from equiseg.foreign_text import short
 
 
 def is_dotted(name: str) -> bool:
@@ -40,7 +43,9 @@ def find_object(name: str, what: str) -> Any:
         )
     module = _file(Path(place), what) if place.endswith(".py") else _module(place, what)
     if not hasattr(module, attribute):
-        raise ValueError(f"{what}: no {attribute!r} in {place}; check the spelling")
+        raise ValueError(
+            f"{what}: no {short(attribute)!r} in {short(place, 200)}; check the spelling"
+        )
     return getattr(module, attribute)
 
 
@@ -59,8 +64,8 @@ def absolute_name(name: str, folder: Path | None = None) -> str:
 
 def _file(path: Path, what: str) -> ModuleType:
     path = path.resolve()
-    if not path.is_file():
-        raise ValueError(f"{what}: no file {path}")
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        raise ValueError(f"{what}: no file {short(path, 200)}; check the path")
     _search(path.parent)
     # Worker processes import classes by module name, so they must be able to import this name.
     # It must not replace another module of that name (as for a file called random.py).
@@ -90,8 +95,8 @@ def _module(name: str, what: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{what}: {error}; start in the folder of the module, put that folder on PYTHONPATH, "
-            "or give its file (file.py:MyThing)"
+            f"{what}: {short(error, 200)}; start in the folder of the module, put that "
+            "folder on PYTHONPATH, or give its file (file.py:MyThing)"
         ) from error
     except Exception as error:
         raise ValueError(f"{what}: {name} failed: {type(error).__name__}: {error}") from error

@@ -1,5 +1,6 @@
 """Every end of a command: a line and a status, no traceback."""
 
+import errno
 import os
 import pickle
 import signal
@@ -61,7 +62,54 @@ def test_a_file_that_cannot_be_used_is_one_line(cache):
 
 def test_an_error_of_the_system_names_its_file(tmp_path):
     missing = tmp_path / "missing"
-    assert told(missing.read_text) == f"equiseg train: {missing}: No such file or directory"
+    assert (
+        told(missing.read_text)
+        == f"equiseg train: {missing}: No such file or directory; check the path"
+    )
+
+
+def test_an_error_with_a_name_that_no_file_can_have_is_told(cache):
+    def reads(path):
+        raise KeyError("x")
+
+    exec("def opened(path, then):\n    then(path)", opener := {"__name__": "equiseg.data.reading"})
+    for path in (Path("a" * 300), Path("a\0b"), Path("\ud800")):
+        assert "KeyError" in told(lambda path=path: opener["opened"](path, reads))
+    too_long = told(lambda: Path("a" * 300).read_text())
+    assert too_long.endswith("File name too long; give a shorter name")
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise TypeError("no words")
+
+
+def test_an_error_while_an_error_is_told_is_told_too(cache, monkeypatch):
+    text = told(raised(Unspeakable()))
+    assert "sorry, this is a mistake of equiseg (Unspeakable, and TypeError" in text
+    monkeypatch.delenv("EQUISEG_CACHE")
+    monkeypatch.setattr(Path, "expanduser", raises(RuntimeError("no home")))
+    monkeypatch.setattr("tempfile.gettempdir", raises(FileNotFoundError("no folder")))
+    assert "could not be saved" in told(raised(KeyError("x")))
+
+
+def raises(error):
+    def raiser(*_):
+        raise error
+
+    return raiser
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("resume", ["; repeat the same command to resume", ""])
+def test_a_full_disk_has_a_next_step(number, resume):
+    def full():
+        raise OSError(number, os.strerror(number), "out/last.ckpt")
+
+    with pytest.raises(SystemExit) as stopped, one_door("train", "equiseg train", resume):
+        full()
+    cure = f"; free space{resume or '; repeat the same command'}"
+    assert stopped.value.code == f"equiseg train: out/last.ckpt: {os.strerror(number)}{cure}"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from equiseg.cli.function_options import typed_arguments
 from equiseg.cli.main import VERBS
 from equiseg.cli.verbs import Verb
 from equiseg.commands import TaskFile
+from equiseg.typed_options import OptionError
 
 
 def read(verb, *words):
@@ -115,3 +116,20 @@ def test_one_path_or_several():
 
 def test_text_with_brackets_stays_text():
     assert read("train", "--out", "[x] y")["out"] == Path("[x] y")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("data: 3", "data"),
+        ("data: {augment: 3}", "data.augment"),
+        ("data:\n  augment: [1, 2]", "data.augment"),
+        ("optimizer:", "optimizer"),
+    ],
+)
+def test_a_section_of_a_file_holds_options(text, name, tmp_path):
+    file = tmp_path / "options.yaml"
+    file.write_text(text)
+    with pytest.raises(OptionError, match=rf"^{file}: {name} must hold options, as '\w+: ") as told:
+        read("train", "--config", str(file))
+    assert "got '" in str(told.value)

@@ -116,3 +116,25 @@ def test_a_turned_photo_has_the_size_that_viewers_show(tmp_path):
     exif[0x0112] = 6
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
     assert image_size(tmp_path / "a.jpg") == DecodedImage(tmp_path / "a.jpg").size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "config", "large"),
+    [
+        (40_000, {}, False),
+        (25_000, {}, True),
+        (40_000, {"flip": True}, True),  # two views take the memory of two images
+        (70_000, {"flip": True}, False),
+        (40_000, {"flip": True, "scales": (1.0, 1.5)}, False),
+        (40_000, {"window": (64, 64)}, False),
+    ],
+)
+def test_mirrored_images_are_large_sooner(pixels, config, large, picture, monkeypatch):
+    monkeypatch.setattr(image_files, "LARGE_IMAGE", pixels)  # the picture has 31,500
+    sentences = []
+    found = predict_file(Local(), CARD, picture, EvaluationConfig(**config), tell=sentences.append)
+    assert found.labels.shape == (150, 210)
+    assert bool(sentences) == large
+    assert found.factor == 1
+    assert all("predicted in windows of 1024x1024" in told for told in sentences)
+    assert all("overlay" not in told for told in sentences)  # it has the size of the image

@@ -58,9 +58,9 @@ def test_a_class_of_your_own_takes_the_arguments_of_its_base():
         ("focal(2)", "arguments need their names"),
         ("2", "'2' is not a loss"),
         ("dice - focal", "'dice - focal' is not a loss"),
-        ("x*dice", "'dice' needs a finite factor above 0, got 'x'"),
-        ("dice + -1*focal", "'focal' needs a finite factor above 0, got -1"),
-        ("1e999*dice", "'dice' needs a finite factor above 0, got inf"),
+        ("x*dice", "'dice' needs a factor above 0 and below 2\\^63, got 'x'"),
+        ("dice + -1*focal", "'focal' needs a factor above 0 and below 2\\^63, got -1"),
+        ("1e999*dice", "'dice' needs a factor above 0 and below 2\\^63, got inf"),
         ("focal(gamma=1, gamma=5)", "focal is given gamma twice"),
         ("0.5*ceco", "ceco is a sum, cross_entropy \\+ center_collapse; write it out"),
         ("dice + dice", "dice is named twice; add up its factors"),
@@ -93,3 +93,32 @@ def test_sums_that_cannot_be_read(text, message):
 def test_unknown_losses_and_arguments_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_method(text)
+
+
+DIGITS = "1" + "0" * 4200  # more than Python turns into a float, fewer than it refuses to read
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{DIGITS}*dice", "needs a factor above 0 and below 2\\^63"),
+        (
+            f"0x{'f' * 4000}*dice",
+            "needs a factor above 0 and below 2\\^63, got a number of thousands",
+        ),
+        (f"focal(gamma={DIGITS})", "gamma must be finite and below 2\\^63"),
+        (f"focal(gamma=[[{DIGITS}]])", "gamma must be finite and below 2\\^63"),
+        (f"(0x{'f' * 4000} + 1j)*dice", "is not a number, word or list"),
+        ("x" * 5000, "unknown loss 'xxx"),
+        (f"dice({'z' * 5000}=1)", "dice takes no argument, got 'zzz"),
+        (f"dice.x{'y' * 5000}", "dice has no constructor 'xyy"),
+        (f"'{'a' * 5000}.py:Loss'", "no file "),
+        (f"my_losses_{'a' * 5000}.Loss", "No module named 'my_losses_aaa"),
+        ("dice(**more)", "arguments need their names"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_endless_texts_are_refused_in_short_messages(text, message):
+    with pytest.raises(ValueError, match=message) as error:
+        parse_method(text)
+    assert len(str(error.value)) < 900

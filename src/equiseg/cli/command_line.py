@@ -8,6 +8,7 @@ from typing import Any
 
 from equiseg.cli.function_options import Option, meaning
 from equiseg.data.yaml_file import read_yaml
+from equiseg.foreign_text import short
 from equiseg.typed_options import OptionError, nearest, read_options, text_value
 
 CONFIG = "config"
@@ -94,7 +95,7 @@ def _file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
     said, notes = with_new_names(said)
     tell_once(notes, path)
     known = {option.name: option for option in options if option.name != CONFIG}
-    for name, value in _leaves(said, known):
+    for name, value in _leaves(said, known, path):
         if name not in known:
             raise OptionError(f"{path}: unknown option {name}{nearest(name, known)}")
         try:
@@ -105,16 +106,25 @@ def _file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
 
 
 def _leaves(
-    said: Mapping[Any, Any], known: Mapping[str, Option], before: str = ""
+    said: Mapping[Any, Any], known: Mapping[str, Option], path: Path, before: str = ""
 ) -> Iterator[tuple[str, Any]]:
-    """The dotted names of nested options, with their values."""
+    """The dotted names of nested options, with their values.
+
+    Raises:
+        OptionError: If a value stands where options belong.
+    """
     for key, value in said.items():
         name = f"{before}{key}"
-        section = any(option.startswith(f"{name}.") for option in known)
-        if section and isinstance(value, Mapping):
-            yield from _leaves(value, known, f"{name}.")
-        elif not section:
+        inside = [o[len(name) + 1 :] for o in known if o.startswith(f"{name}.")]
+        if not inside:
             yield name, value
+        elif isinstance(value, Mapping):
+            yield from _leaves(value, known, path, f"{name}.")
+        else:
+            raise OptionError(
+                f"{path}: {name} must hold options, as '{inside[0].partition('.')[0]}: ...' in the "
+                f"lines below it, got {short(value)!r}"
+            )
 
 
 def _nested(name: str, value: Any) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def one_door(name: str, line: str, resume: str) -> Iterator[None]:
             _say(f"equiseg {name}: interrupted{resume}")
             sys.exit(130)
         except Exception as error:
-            told = f"equiseg {name}: {error_text(error, line)}"
+            told = f"equiseg {name}: {error_text(error, line, resume)}"
             with suppress(OSError):
                 sys.stdout.flush()
             sys.exit(told)

@@ -11,6 +11,7 @@ mistake of ours in the clothes of a ``ValueError`` of a library is not lost eith
 from __future__ import annotations
 
 import dis
+import errno
 import os
 import platform
 import re
@@ -54,18 +55,45 @@ _MEMORY_CURE = (
     "give smaller images (--data.size), windows (--evaluation.window), a smaller --batch_size or "
     "fewer --num_workers"
 )
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_CURES = {
+    errno.ENOENT: "check the path",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "choose another folder",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EMFILE: "raise the limit (ulimit -n) or give fewer --num_workers",
+    errno.EIO: "check the disk",
+}
 _LAST_OF_TRACEBACK = re.compile(r"^[A-Za-z_][\w.]*: ")
 _LONGEST_LINE, _MOST_LINES = 1000, 60
 
 
-def error_text(error: BaseException, line: str) -> str:
+def error_text(error: BaseException, line: str, resume: str = "") -> str:
     """What the user is told: without a traceback, without control characters, cut.
+
+    Nothing raises here: an error in telling an error would hide the first.
 
     Args:
         error: What ended the command.
         line: The command, as it was typed.
+        resume: "; repeat the same command to resume", if the command does so.
     """
+    try:
+        return _text(error, line, resume)
+    except Exception as second:
+        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was told"
+        where = "; ".join(
+            f"{step.filename}:{step.lineno}"
+            for step in traceback.extract_tb(error.__traceback__)[-3:]
+        )
+        return f"sorry, this is a mistake of equiseg ({kinds}; at {where}); please report it"
+
+
+def _text(error: BaseException, line: str, resume: str) -> str:
     said, ours = _told(error)
+    if getattr(error, "errno", None) in _NO_SPACE:
+        said += "; free space" + (resume or "; repeat the same command")
     text = _cut(said)
     if ours:
         return text
@@ -113,7 +141,8 @@ def _of_system(error: OSError, file: Path | None) -> str:
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     at = " and ".join(names) or (str(file) if file else "")
     words = error.strerror or os.strerror(error.errno)
-    return f"{at}: {words}" if at else words
+    cure = f"; {_CURES[error.errno]}" if error.errno in _CURES else ""
+    return f"{at}: {words}{cure}" if at else f"{words}{cure}"
 
 
 def _in_words(error: BaseException) -> str:
@@ -172,7 +201,8 @@ def _file_in_hand(error: BaseException) -> Path | None:
     for frame in _frames(error):
         known = frame.f_locals.values() if _is_ours(frame) else ()
         for value in known:
-            if isinstance(value, Path) and value.is_file():
+            # os.path.isfile is False where Path.is_file raises: a name too long for the system
+            if isinstance(value, Path) and os.path.isfile(value):  # noqa: PTH113
                 return value
     return None
 
@@ -193,12 +223,14 @@ def _saved(error: BaseException, line: str) -> str:
     told = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     text = f"{line}\n{_versions()}\n\n{told}"
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    cache = Path(os.environ.get("EQUISEG_CACHE") or "~/.cache/equiseg").expanduser() / "errors"
-    for folder in (cache, Path(tempfile.gettempdir())):
+    cache = os.environ.get("EQUISEG_CACHE") or "~/.cache/equiseg"
+    places = (lambda: Path(cache).expanduser() / "errors", lambda: Path(tempfile.gettempdir()))
+    for place in places:
         try:
+            folder = place()
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8", errors="replace")
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError: the user has no home
             continue
         return str(folder / name)
     return "could not be saved: neither the cache nor the temporary folder can be written"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -43,8 +42,6 @@ def run_comparison(plan: Plan, jobs: int, command: str) -> None:
     """
     first = Launch.of_environment().first
     console = Console(quiet=not first)  # one voice under torchrun
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: end the runs too
 
     def tell(text: str) -> None:
         console.print(as_is(text, "yellow"))

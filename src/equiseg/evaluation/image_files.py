@@ -29,6 +29,7 @@ from equiseg.metrics.predictions import most_likely
 from equiseg.runs.weights import ModelCard
 
 _MOST_LOGITS = 1 << 28  # bytes of all logits at the size of the image; above, band by band
+_MOST_OF_VIEWS = 1 << 29  # bytes likewise, where those of several views are averaged
 _SHOWN_SIDE = 2048  # pixels of the longer side of the overlay of a large image
 
 
@@ -115,7 +116,7 @@ def predict_file(
         ValueError: If the network computes NaN or infinity.
     """
     size, num_classes = image_size(file), len(card.classes)
-    if size[0] * size[1] > LARGE_IMAGE:
+    if not _fits_whole(size, card, config):
         return _large(model, card, file, config, confidence, tell)
     image = read_image(file)
     logits = _logits(model, card, file, config, image)
@@ -127,6 +128,18 @@ def predict_file(
     ids, probabilities = most_likely(logits) if confidence else (logits.argmax(1), logits[:, 0])
     found.fill(0, 0, ids[0], probabilities[0])
     return PredictedFile(image, *found)
+
+
+def _fits_whole(size: tuple[int, int], card: ModelCard, config: EvaluationConfig) -> bool:
+    """Whether memory allows the image as a whole, with its mirror image where that is asked for."""
+    pixels = size[0] * size[1]
+    if pixels > LARGE_IMAGE:
+        return False
+    several = config.flip or config.window
+    if card.size is not None or not several or config.scales != (1.0,):
+        return True
+    views = 2 if config.flip else 1
+    return views * pixels <= LARGE_IMAGE and 4 * len(card.classes) * pixels <= _MOST_OF_VIEWS
 
 
 def _logits(
@@ -166,8 +179,6 @@ def _large(
         how = "predicted at {}x{}, as in training".format(*card.size)
     image = image or DecodedImage(file)
     factor = -(-max(image.size) // _SHOWN_SIDE)
-    tell(
-        f"{file}: {image.size[0]}x{image.size[1]} pixels (height x width), {how}; its overlay is "
-        f"smaller by {factor}"
-    )
+    smaller = f"; its overlay is smaller by {factor}" if factor > 1 else ""
+    tell(f"{file}: {image.size[0]}x{image.size[1]} pixels (height x width), {how}{smaller}")
     return PredictedFile(torch.from_numpy(image.reduced(factor)), *found, factor)

@@ -24,6 +24,8 @@ from equiseg.metrics.predictions import (
 )
 from equiseg.metrics.summed_metric import SummedMetric
 
+_NUMBERS = ("ece", "head_ece", "common_ece", "tail_ece")
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -65,8 +67,7 @@ class Calibration:
 
     def as_dict(self) -> dict[str, float]:
         """The errors by name, as plain numbers for a logger; NaN without predictions or groups."""
-        names = ("ece", "head", "common", "tail")
-        return {n if n == "ece" else f"{n}_ece": getattr(self, n) for n in names}
+        return {name: getattr(self, name.removesuffix("_ece")) for name in _NUMBERS}
 
     def bins(self) -> dict[str, list[float]]:
         """The numbers for a reliability diagram, over all classes.
@@ -115,6 +116,7 @@ class CalibrationError(SummedMetric[Calibration]):
     """
 
     higher_is_better = False
+    numbers = _NUMBERS
     counts_KM: Tensor
     confidences_KM: Tensor
     correct_KM: Tensor

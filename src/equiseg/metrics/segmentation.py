@@ -174,6 +174,7 @@ class SegmentationScore(SummedMetric[Score]):
     """
 
     higher_is_better = True
+    numbers = _NUMBERS
     confusion_KK: Tensor
 
     def __init__(

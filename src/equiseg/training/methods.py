@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -133,7 +132,9 @@ def parse_method(text: str) -> tuple[Term, ...]:
     terms = tuple(_term(node, text) for node in _summands(tree))
     keys = [term.key for term in terms]
     if twice := {term.name for term in terms if keys.count(term.key) > 1}:
-        raise _refused(text, f"{', '.join(sorted(twice))} is named twice; add up its factors")
+        raise _refused(
+            text, f"{short(', '.join(sorted(twice)))} is named twice; add up its factors"
+        )
     return terms
 
 
@@ -164,12 +165,12 @@ def _term(node: ast.expr, text: str) -> Term:
     factor: Any = 1.0
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         factor, node = _value(node.left, text), node.right
-        if not (is_number(factor) and 0 < factor < math.inf):
-            unlike = f"{ast.unparse(node)!r} needs a finite factor above 0, got {factor!r}"
+        if not (is_number(factor) and 0 < factor < LARGEST):
+            unlike = f"{_written(node)} needs a factor above 0 and below 2^63, got {_shown(factor)}"
             raise _refused(text, unlike)
     keywords: list[ast.keyword] = []
     if isinstance(node, ast.Call):
-        if node.args:
+        if node.args or any(keyword.arg is None for keyword in node.keywords):
             raise _refused(text, "arguments need their names")
         keywords = node.keywords
         node = node.func
@@ -178,7 +179,7 @@ def _term(node: ast.expr, text: str) -> Term:
     elif isinstance(node, (ast.Name, ast.Attribute)):
         name = ast.unparse(node)
     else:
-        raise _refused(text, f"{ast.unparse(node)!r} is not a loss")
+        raise _refused(text, f"{_written(node)} is not a loss")
     if name in METHODS:
         raise _refused(text, f"{name} is a sum, {METHODS[name]}; write it out")
     build = _constructor(name, text)
@@ -189,7 +190,8 @@ def _term(node: ast.expr, text: str) -> Term:
             known = f"takes {', '.join(allowed)}" if allowed else "takes no argument"
             near = get_close_matches(argument, allowed, 1)
             meant = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"method {text!r}: {name} {known}, got {argument!r}{meant}")
+            unlike = f"{short(name)} {known}, got {short(argument)!r}{meant}"
+            raise ValueError(f"{_said(text)}: {unlike}")
     return term
 
 
@@ -201,15 +203,24 @@ def _arguments(name: str, keywords: list[ast.keyword], text: str) -> dict[str, A
         if argument != keyword.arg:
             _note(f"{name}({keyword.arg}=...)", f"{argument}=")
         if argument in arguments:
-            raise _refused(text, f"{name} is given {argument} twice")
+            raise _refused(text, f"{short(name)} is given {short(argument)} twice")
         arguments[argument] = value = _value(keyword.value, text)
-        for number in value if isinstance(value, list) else [value]:
+        for number in _flat(value):
             if is_number(number) and not abs(number) < LARGEST:
-                unlike = f"{argument} must be finite and below 2^63, got {short(number)}"
+                unlike = f"{short(argument)} must be finite and below 2^63, got {short(number)}"
                 raise _refused(text, unlike)
     if name == "center_collapse":
         _join_projection(arguments)
     return arguments
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """The values in a list, also in lists in it."""
+    if not isinstance(value, (list, tuple, set, dict)):
+        yield value
+        return
+    for item in value:
+        yield from _flat(item)
 
 
 def _join_projection(arguments: dict[str, Any]) -> None:
@@ -236,8 +247,8 @@ def _value(node: ast.expr, text: str) -> Any:
         return [_value(item, text) for item in node.elts]
     try:
         return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        raise _refused(text, f"{ast.unparse(node)!r} is not a number, word or list") from None
+    except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError):
+        raise _refused(text, f"{_written(node)} is not a number, word or list") from None
 
 
 def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
@@ -251,7 +262,7 @@ def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
         kinds = (classmethod, staticmethod)
         named = [k for k, v in vars(found).items() if isinstance(v, kinds)]
         if rest not in named:
-            raise _refused(text, f"{first} has no constructor {rest!r}, only {named}")
+            raise _refused(text, f"{first} has no constructor {short(rest)!r}, only {named}")
         return getattr(found, rest)  # type: ignore[no-any-return]
     if "." not in name and ":" not in name:
         known = (*METHODS, *loss_names())
@@ -259,16 +270,30 @@ def _constructor(name: str, text: str) -> Callable[..., nn.Module]:
         near = get_close_matches(written, known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(
-            f"method {text!r}: unknown loss {name!r}{meant}; known are {', '.join(known)}, and "
-            "classes of yours by their dotted names"
+            f"{_said(text)}: unknown loss {short(name)!r}{meant}; known are {', '.join(known)}, "
+            "and classes of yours by their dotted names"
         )
-    found = find_object(name, f"method {text!r}")
+    found = find_object(name, _said(text))
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):
-        raise ValueError(f"method {text!r}: {name} is not a torch.nn.Module class")
+        raise ValueError(f"{_said(text)}: {short(name)} is not a torch.nn.Module class")
     return found
 
 
+def _written(node: ast.expr) -> str:
+    """A part of a method as it was written, for a message."""
+    try:
+        return repr(short(ast.unparse(node)))
+    except (ValueError, RecursionError):  # a number of thousands of digits, endless brackets
+        return "what is written"
+
+
+def _shown(value: object) -> str:
+    return repr(short(value)) if isinstance(value, str) else short(value)
+
+
+def _said(text: str) -> str:
+    return f"method {short(text, 200)!r}"
+
+
 def _refused(text: str, reason: str) -> ValueError:
-    return ValueError(
-        f"method {short(text, 200)!r}: {reason}; write a sum of losses such as {_EXAMPLE!r}"
-    )
+    return ValueError(f"{_said(text)}: {reason}; write a sum of losses such as {_EXAMPLE!r}")
