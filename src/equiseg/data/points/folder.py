@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats.scans import Scan, channel_names, find_scans
 from equiseg.data.points.formats.table import find_format
 from equiseg.data.points.sample import PointSample
