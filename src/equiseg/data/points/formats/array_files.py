@@ -18,6 +18,7 @@ from equiseg.data.errors import DataError, as_data_errors
 from equiseg.foreign_files import FileError, check_file, check_memory, is_hidden, list_files
 from equiseg.foreign_text import short
 from equiseg.whole_files import replaced
+from equiseg.zip_files import open_zip
 
 CURE = "; save it again, or leave it out of the split"
 _LONGEST_HEADER = 1 << 16  # bytes of the header of one array; numpy writes about 120
@@ -36,8 +37,7 @@ def array_names(file: Path) -> dict[str, str]:
         elif file.suffix.lower() != ".npz":
             raise DataError(f"{file}: arrays must be an .npz or a folder of .npy files{CURE}")
         else:
-            check_file(file)
-            with _broken(f"{file}: is not a readable .npz"), zipfile.ZipFile(file) as archive:
+            with _broken(f"{file}: is not a readable .npz"), open_zip(file) as archive:
                 names = [name[:-4] for name in map(_name, archive.infolist()) if name]
     by_key: dict[str, str] = {}
     for name in names:
@@ -60,8 +60,7 @@ def load_arrays(file: Path, places: Mapping[str, str]) -> dict[str, np.ndarray]:
     with as_data_errors():
         if file.is_dir():
             return {role: _mapped(file, name) for role, name in places.items()}
-        check_file(file)
-        with _broken(f"{file}: is not a readable .npz"), zipfile.ZipFile(file) as archive:
+        with _broken(f"{file}: is not a readable .npz"), open_zip(file) as archive:
             infos = {role: archive.getinfo(f"{name}.npy") for role, name in places.items()}
             needed = sum(info.file_size for info in infos.values())
             check_memory(file, f"arrays of {needed} bytes", needed)
@@ -81,7 +80,7 @@ def copy_npz(source: Path, target: Path, name: str, array: np.ndarray) -> None:
         replaced(target, durable=False) as unfinished,
         zipfile.ZipFile(unfinished, "w") as new,
         _broken(f"{source}: cannot be copied"),
-        zipfile.ZipFile(source) as old,
+        open_zip(source) as old,
     ):
         size = sum(info.file_size for info in old.infolist())
         check_memory(source, f"arrays of {size} bytes", size)
