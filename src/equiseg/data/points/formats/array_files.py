@@ -42,7 +42,7 @@ def array_names(file: Path) -> dict[str, str]:
     by_key: dict[str, str] = {}
     for name in names:
         if (other := by_key.setdefault(name.lower(), name)) != name or names.count(name) > 1:
-            raise DataError(f"{file}: has two arrays named {other!r} and {name!r}{CURE}")
+            raise DataError(f"{file}: has two arrays named {other!r:.80} and {name!r:.80}{CURE}")
     return by_key
 
 
@@ -107,7 +107,7 @@ def _name(info: zipfile.ZipInfo) -> str:
 def _mapped(folder: Path, name: str) -> np.ndarray:
     file = folder / f"{name}.npy"
     size = check_file(file)
-    with _broken(f"{file}: array {name!r} cannot be read"):
+    with _broken(f"{file}: array {name!r:.80} cannot be read"):
         with file.open("rb") as stream:
             empty = _check_header(stream, size, file, name) == 0
         # An empty file cannot be mapped.
@@ -116,7 +116,7 @@ def _mapped(folder: Path, name: str) -> np.ndarray:
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, name: str) -> np.ndarray:
-    with _broken(f"{file}: array {name!r} cannot be read"):
+    with _broken(f"{file}: array {name!r:.80} cannot be read"):
         with archive.open(info) as stream:
             _check_header(stream, info.file_size, file, name)
         with archive.open(info) as stream:
@@ -140,14 +140,14 @@ def _check_header(stream: IO[bytes], size: int, file: Path, name: str) -> int:
         raise ValueError("it holds Python objects (pickle), which may run code")
     if dtype.kind not in "fiub" or not shape:
         raise DataError(
-            f"{file}: array {name!r} must hold numbers, one row per point, got "
+            f"{file}: array {name!r:.80} must hold numbers, one row per point, got "
             f"{short(dtype)} of shape {short(shape)}{CURE}"
         )
     stated, there = math.prod(shape) * dtype.itemsize, size - head.tell()
     if min(shape) < 0 or stated != there:
         raise DataError(
-            f"{file}: array {name!r} of shape {short(shape)} takes {short(stated)} bytes, the file "
-            f"has {there}; it is cut or damaged{CURE}"
+            f"{file}: array {name!r:.80} of shape {short(shape)} takes {short(stated)} bytes, the "
+            f"file has {there}; it is cut or damaged{CURE}"
         )
     return stated
 
