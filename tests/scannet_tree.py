@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from equiseg.data.card import load_card
+from equiseg.data.card_file import load_card
 from equiseg.data.points.formats.scannet import benchmark_ids
 
 SPLITS = {

@@ -78,14 +78,14 @@ def _feed(value: Any, found: Any) -> None:
 
 
 def _sample(folder: Path) -> Any:
-    from equiseg.data.card import load_card
+    from equiseg.data.card_file import load_card
     from equiseg.data.images.folder import ImageFolder
 
     return [*ImageFolder(load_card(folder / "card.yaml"), "train")[0]]
 
 
 def _labels(folder: Path) -> Any:
-    from equiseg.data.card import load_card
+    from equiseg.data.card_file import load_card
     from equiseg.data.images.folder import ImageFolder
 
     return ImageFolder(load_card(folder / "card.yaml"), "train").labels(0)
@@ -107,7 +107,7 @@ def _card_and_data(folder: Path) -> Any:
 
 def _parts(folder: Path) -> Any:
     """The points of the first scan, and its number of points where a header says it."""
-    from equiseg.data.card import load_card
+    from equiseg.data.card_file import load_card
     from equiseg.data.points.formats.las import las_size
     from equiseg.data.points.formats.scans import chunks, find_scans
 
@@ -122,7 +122,7 @@ def _store(folder: Path) -> Any:
     """The first scan through its store on disk, as training reads it."""
     import shutil
 
-    from equiseg.data.card import load_card
+    from equiseg.data.card_file import load_card
     from equiseg.data.points.formats.scans import find_scans
     from equiseg.data.points.store.scan_store import ScanStore
 

@@ -51,12 +51,21 @@ def check_file(path: Path) -> int:
     """
     try:
         found = Path(path).stat()
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}; check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: no name may have the character zero
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"{path}: {reason}; check the path") from None
     for of_kind, words in _KINDS:
         if of_kind(found.st_mode):
             raise FileError(f"{path}: is {words}, not a file; give a regular file")
     return found.st_size
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder; a path that no file can have is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def check_count(path: Path, what: str, count: int, least_bytes: float, room: int) -> None:

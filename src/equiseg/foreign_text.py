@@ -6,6 +6,8 @@ import unicodedata
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet computes, if a cell starts with it
 
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")  # controls, halves of characters, separators of lines
+
 
 def short(value: object, most: int = 80, *, keep_spaces: bool = False) -> str:
     """A value for a message: on one line, at most 80 characters.
@@ -37,8 +39,18 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() or c == " " else _escaped(c) for c in shown)
 
 
+def has_control(text: str) -> bool:
+    r"""Whether a text has a line break or another control character, which no name needs.
+
+    Example:
+        >>> has_control("traffic sign"), has_control("traffic\tsign")
+        (False, True)
+    """
+    return any(unicodedata.category(character) in _CONTROL for character in text)
+
+
 def _escaped(character: str) -> str:
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+    if unicodedata.category(character) in (*_CONTROL, "Cf"):
         return character.encode("unicode_escape").decode()
     return character
 

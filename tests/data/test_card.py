@@ -1,6 +1,10 @@
 """Data cards: their meaning, and messages for invalid fields."""
 
+import dataclasses
+import math
+
 import pytest
+import yaml
 
 from equiseg.data import DataError, ImageCard, PointCard, load_card
 
@@ -100,6 +104,28 @@ def test_a_value_cannot_be_a_class_and_ignored():
         ({"background": ["sky"]}, r"background must be a text, got \['sky'\]"),
         ({"root": [1]}, r"root must be a text, got \[1\]"),
         ({"classes": ["sky", " "]}, r"classes must have names, got a blank one"),
+        ({"classes": 1.5}, r"classes must be names, got \[1\.5\]"),
+        ({"classes": None}, r"classes must be names, got \[None\]"),
+        ({"classes": {1.5: "sky", 2: "sea"}}, r"classes must have whole numbers .* got \[1\.5\]"),
+        (
+            {"classes": b"sky", "colors": {"sky": "#112233"}},
+            r"classes must be names, got \[b'sky'\]",
+        ),
+        ({"ignore_values": b"sky"}, r"ignore_values must have whole numbers .* got \[b'sky'\]"),
+        (
+            {"classes": ["sky", "ro\x1b[31mad"]},
+            r"no line breaks and control .*\['ro\\x1b\[31mad'\]",
+        ),
+        ({"classes": {0: "sky", 1: "ro\u2028ad"}}, r"no line breaks and control .* got \['ro"),
+        ({"classes": "na\0mes.txt"}, r"classes must have no line breaks and control characters"),
+        ({"name": "to\ny"}, r"name must have no line breaks and control .* got 'to\\ny'"),
+        ({"background": "s\x07ky"}, r"background must have no line breaks and control"),
+        ({"root": "da\0ta"}, r"root must have no line breaks and control"),
+        ({"about": "bel\x07l"}, r"about must have no line breaks and control"),
+        (
+            {"splits": {"tr\tain": "train"}},
+            r"splits must have names with no line breaks and control",
+        ),
         ({"classes": [["x" * 900] * 9]}, r"classes must be names, got \[\['x{70,77}\.\.\.;"),
         ({"ignore_index": -100}, r"ignore_index must be an integer >= 0 .* got -100"),
         ({"ignore_index": "255"}, r"ignore_index must be an integer >= 0 .* got '255'"),
@@ -110,6 +136,45 @@ def test_a_value_cannot_be_a_class_and_ignored():
 def test_a_field_of_the_wrong_type_is_named_with_its_value(changes, message):
     with pytest.raises(DataError, match=message):
         card(**changes)
+
+
+def test_remarks_may_have_several_lines():
+    assert card(about="by:\tA\nfrom: B\n").about.count("\n") == 2
+
+
+@pytest.mark.parametrize("control", ["\x0b", "\x1b[1m", "\x85", "\u2028"])
+def test_a_control_character_in_a_file_of_classes_is_refused(tmp_path, control):
+    (tmp_path / "names.txt").write_text(f"sky\nroad{control}way\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"names\.txt: line 2: a class must have .*no line breaks"):
+        card(classes="names.txt", root=str(tmp_path)).class_names()
+
+
+@pytest.mark.parametrize(
+    "classes", [["caf\u00e9", "cafe\u0301"], {3: "cafe\u0301", 4: "caf\u00e9"}]
+)
+def test_names_that_differ_in_their_unicode_form_only_are_refused(classes):
+    with pytest.raises(DataError, match="two Unicode forms, which look the same"):
+        card(classes=classes).class_names()
+
+
+_ODD = [None, True, 1, 1.5, math.nan, "", "x", [], [1], [None], [["a"]], {}, {1: 2}, {"a": None}]
+_ODD += [{"train": 1.5}, {"train": [[1]]}, {None: None}, {True: "a", 2: "b"}, b"bytes", 10**30]
+_ODD += ["{", "{0}", "{split!r}", "x" * 300, {"a": ["#112233"]}, {"head": [1], "tail": 2}]
+
+
+@pytest.mark.parametrize("kind", [ImageCard, PointCard])
+def test_a_field_of_any_type_is_read_or_refused_with_the_file(tmp_path, kind):
+    usual = {"name": "toy", "classes": ["a", "b"], "splits": {"train": "x"}, "root": "."}
+    if kind is PointCard:
+        usual |= {"form": "ply", "points": "{split}/*.ply"}
+    for field in dataclasses.fields(kind):
+        for odd in _ODD:
+            file = write(tmp_path, yaml.safe_dump(usual | {field.name: odd}))
+            try:
+                load_card(file)
+            except DataError as error:
+                assert str(error).startswith(str(file))
+                assert field.name in str(error)
 
 
 def test_all_wrong_fields_are_listed_at_once():

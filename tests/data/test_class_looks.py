@@ -2,9 +2,10 @@
 
 import pytest
 
-from equiseg.data.card import ImageCard, PointCard
 from equiseg.data.class_looks import ClassLooks
 from equiseg.data.errors import DataError
+from equiseg.data.image_card import ImageCard
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.asprs import ASPRS_COLORS
 
 

@@ -73,6 +73,7 @@ def test_size_resizes_images_smoothly_and_labels_by_the_nearest():
     [
         ({"class_names": "road"}, r"Own\.class_names must be a list of names, got 'road'"),
         ({"class_names": ["a", "a"]}, "at least 2 different names"),
+        ({"class_names": ["a", "b\n"]}, r"Own: class_names must have names with no line breaks"),
         ({"ignore_index": 10**30}, "ignore_index must be .* got 1000000.*has at most 31 bits"),
         ({"ignore_index": True}, "ignore_index must be a whole number .* got True"),
         ({"ignore_index": 1}, "ignore_index must be a whole number that is no class id, got 1"),

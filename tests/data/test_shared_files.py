@@ -1,4 +1,5 @@
-"""Images in two splits are found by path, by link and by equal content under one name."""
+"""Images in two splits are found by path, by link and by equal content under one name; scans are
+found by equal content."""
 
 import os
 import shutil
@@ -35,3 +36,40 @@ def test_copies_links_and_one_folder_by_two_paths_are_named(tmp_path):
     assert f"b/other.png: of val, also in train as {tmp_path / 'a/y.png'}" in str(caught.value)
     with pytest.raises(DataError, match=r"\(3\):"):
         check_shared_files("toy", {"train": train, "test": split(tmp_path / "b" / ".." / "a")})
+
+
+def scans(*paths):
+    return SimpleNamespace(sources=list(paths))
+
+
+def test_scans_of_equal_content_are_named_whatever_their_names(tmp_path):
+    long = bytes(range(256)) * 100
+    for name, content in (
+        ("a", long),
+        ("b", long),
+        ("middle", long[:9000] + b"x" + long[9001:]),
+        ("end", long[:-1] + b"x"),
+        ("other", long + b"x"),
+    ):
+        (tmp_path / f"{name}.npz").write_bytes(content)
+    a, b, middle, end, other = (
+        tmp_path / f"{name}.npz" for name in ("a", "b", "middle", "end", "other")
+    )
+    check_shared_files(
+        "toy", {"train": scans(a), "val": scans(middle, end, other), "test": scans()}
+    )
+    check_shared_files("toy", {"train": scans(a, b), "val": scans(tmp_path / "gone.npz")})
+    with pytest.raises(DataError, match=r"toy: scans in two splits.*\(1\):") as caught:
+        check_shared_files("toy", {"train": scans(a, middle), "val": scans(b, end)})
+    assert f"{b}: of val, also in train as {a}" in str(caught.value)
+
+
+def test_a_scan_that_is_a_folder_is_compared_file_by_file(tmp_path):
+    for scan, color in (("one", b"1"), ("two", b"2"), ("copy", b"1")):
+        (tmp_path / scan).mkdir()
+        (tmp_path / scan / "coord.npy").write_bytes(b"xyz")
+        (tmp_path / scan / "color.npy").write_bytes(color)
+    one, two, copy = (tmp_path / scan for scan in ("one", "two", "copy"))
+    check_shared_files("toy", {"train": scans(one), "val": scans(two)})
+    with pytest.raises(DataError, match=r"copy: of val, also in train as .*one"):
+        check_shared_files("toy", {"train": scans(one), "val": scans(two, copy)})

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from equiseg.data.card import PointCard
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats.ply import write_ply
 from equiseg.data.points.formats.scans import Scan
 from equiseg.data.points.reading import ScanReading

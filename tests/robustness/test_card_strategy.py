@@ -8,7 +8,8 @@ from benchmarks.robustness.originals import write_images
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from equiseg.data.card import ImageCard, load_card
+from equiseg.data.card_file import load_card
+from equiseg.data.image_card import ImageCard
 from equiseg.data.images.folder import ImageFolder
 from equiseg.foreign_files import FileError
 

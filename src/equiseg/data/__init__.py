@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 from equiseg.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from equiseg.data.card import DataCard, ImageCard, PointCard, load_card
+    from equiseg.data.card import DataCard
+    from equiseg.data.card_file import load_card
     from equiseg.data.errors import DataError
+    from equiseg.data.image_card import ImageCard
+    from equiseg.data.point_card import PointCard
     from equiseg.data.points.cloud import PointCloud
     from equiseg.data.sample import Sample, SegmentationData
     from equiseg.data.sample_cache import CachedData, survey
@@ -30,12 +33,12 @@ __getattr__, __dir__ = lazy_names(
         "CachedData": "equiseg.data.sample_cache",
         "DataCard": "equiseg.data.card",
         "DataError": "equiseg.data.errors",
-        "ImageCard": "equiseg.data.card",
-        "PointCard": "equiseg.data.card",
+        "ImageCard": "equiseg.data.image_card",
+        "PointCard": "equiseg.data.point_card",
         "PointCloud": "equiseg.data.points.cloud",
         "Sample": "equiseg.data.sample",
         "SegmentationData": "equiseg.data.sample",
-        "load_card": "equiseg.data.card",
+        "load_card": "equiseg.data.card_file",
         "survey": "equiseg.data.sample_cache",
     },
 )

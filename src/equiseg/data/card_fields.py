@@ -8,9 +8,12 @@ from typing import Any
 
 from equiseg.data.name_patterns import pattern_fields
 from equiseg.data.split_lists import repeated
-from equiseg.foreign_text import short
+from equiseg.foreign_text import has_control, short
 
 SHOWN = 5  # wrong values in a message
+MOST_INTEGER = (1 << 31) - 1  # of a label or code
+_NO_CONTROL = "no line breaks and control characters"
+_SPACES = str.maketrans("", "", "\n\r\t")
 
 
 def shown(value: object) -> str:
@@ -26,10 +29,42 @@ def length_problems(field_name: str, value: object, *, or_zero: bool = False) ->
         yield f"{field_name} must be a length in meters{least}, got {shown(value)}"
 
 
-def text_problems(field_name: str, value: object, *, optional: bool = False) -> Iterator[str]:
-    """A field must be a text; None is valid with ``optional``."""
-    if not isinstance(value, str) and not (optional and value is None):
-        yield f"{field_name} must be a text, got {shown(value)}; put it in quotes"
+def text_problems(
+    field_name: str, value: object, *, optional: bool = False, lines: bool = False
+) -> Iterator[str]:
+    """A field must be a text, of one line unless ``lines``; None is valid with ``optional``."""
+    if not isinstance(value, str):
+        if not (optional and value is None):
+            yield f"{field_name} must be a text, got {shown(value)}; put it in quotes"
+    elif has_control(value.translate(_SPACES) if lines else value):
+        yield f"{field_name} must have {_NO_CONTROL}, got {shown(value)}"
+
+
+def name_problems(field_name: str, names: object) -> Iterator[str]:
+    """Names must be texts of one line, none blank."""
+    if wrong := not_all(str, names):
+        yield (
+            f"{field_name} must be names, got {shown(wrong)}; put names such as null, no or 1 in "
+            "quotes"
+        )
+        return
+    if any(not name.strip() for name in names):  # type: ignore[attr-defined]
+        yield f"{field_name} must have names, got a blank one"
+    if wrong := [name for name in names if has_control(name)]:  # type: ignore[attr-defined]
+        yield f"{field_name} must have names with {_NO_CONTROL}, got {shown(wrong[:SHOWN])}"
+
+
+def ignored_problems(index: object, values: object) -> Iterator[str]:
+    """The fields ``ignore_index`` and ``ignore_values`` must be whole numbers of 31 bits."""
+    if wrong := not_all(int, values):
+        yield f"ignore_values must have whole numbers for values, got {shown(wrong)}"
+    elif wrong := [v for v in values if abs(v) > MOST_INTEGER]:  # type: ignore[attr-defined]
+        yield f"ignore_values must have values of at most 31 bits, got {shown(wrong[:SHOWN])}"
+    if not_all(int, [index]) or not 0 <= index <= MOST_INTEGER:  # type: ignore[operator]
+        yield (
+            f"ignore_index must be an integer >= 0 of at most 31 bits (255 is usual), got "
+            f"{shown(index)}"
+        )
 
 
 def group_problems(groups: object, classes: Any, ignored: Any) -> Iterator[str]:
@@ -97,8 +132,7 @@ def split_problems(splits: object, kind: str) -> Iterator[str]:
             f"splits must map split names to folders or lists of {kind} names, got {shown(splits)}"
         )
         return
-    if wrong := not_all(str, list(splits)):
-        yield f"splits must have names such as train, val and test, got {shown(wrong)}"
+    yield from name_problems("splits", list(splits))
     for split, chosen in splits.items():
         if isinstance(chosen, str):
             continue
@@ -129,6 +163,6 @@ def unused_split_problems(splits: object, patterns: Sequence[object]) -> Iterato
 
 def not_all(kind: type, values: object) -> list[Any]:
     """The first entries that are not of this type; the whole value if it is no list."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
         return [values]
     return [v for v in values if not isinstance(v, kind) or isinstance(v, bool)][:SHOWN]

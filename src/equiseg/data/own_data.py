@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from equiseg.data.card_fields import name_problems
 from equiseg.data.errors import DataError
 from equiseg.data.images.transforms import resize
 from equiseg.data.sample import Sample
@@ -129,6 +130,8 @@ class OwnData:
             raise DataError(
                 f"{self.name}.class_names must be at least 2 different names, got {names!r:.80}"
             )
+        if problems := [*name_problems("class_names", names)]:
+            raise DataError(f"{self.name}: {problems[0]}")
         return tuple(names)  # type: ignore[arg-type]
 
     def _ignore_index(self) -> int:

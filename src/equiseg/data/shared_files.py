@@ -1,44 +1,69 @@
-"""Splits that share image files: a test of what was trained on says nothing."""
+"""Splits that share files: a test on what was trained on says nothing."""
 
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Mapping
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from equiseg.data.errors import DataError
+from equiseg.foreign_files import FileError, list_files
+
+_END = 4096  # bytes at both ends of a file that are compared first
+_Sizes = tuple[tuple[str, int], ...]
 
 
 def check_shared_files(title: str, splits: Mapping[str, Any]) -> None:
-    """Refuse splits that share images: one file by any path, or equal files of one name.
+    """Refuse splits that share images or scans.
 
-    Only files of one name and size are compared byte by byte. ``equiseg doctor`` also finds copies
-    under other names and in other formats.
+    Shared are images that are one file by any path, or equal files of one name; ``equiseg doctor``
+    also finds copies under other names and in other formats. Shared are scans of equal files under
+    any names. Only files of equal sizes are read.
 
     Args:
         title: Name of the data.
-        splits: Data sets by the name of their split; those without ``pairs`` are not compared.
+        splits: Data sets by the name of their split: their ``pairs`` of images and masks are
+            compared, or the ``sources`` of their scans; without either, nothing is.
 
     Raises:
         DataError: Naming the files.
     """
-    known = {split: _files(data.pairs) for split, data in splits.items() if hasattr(data, "pairs")}
-    problems = []
+    for what, attribute, find in (
+        ("images", "pairs", _shared_images),
+        ("scans", "sources", _shared_scans),
+    ):
+        known = {
+            s: getattr(data, attribute) for s, data in splits.items() if hasattr(data, attribute)
+        }
+        if problems := [*_problems(known, find)]:
+            heading = f"{title}: {what} in two splits, so scores would be too good to be true"
+            raise DataError.listing(f"{heading}; keep one", problems)
+
+
+def _problems(
+    known: Mapping[str, Any], find: Callable[[Any, Any], Iterator[tuple[Path, Path]]]
+) -> Iterator[str]:
     for (one, first), (other, second) in combinations(known.items(), 2):
-        by_name: dict[tuple[str, int], list[Path]] = {}
-        for (_, size), file in first.items():
-            by_name.setdefault((file.name, size), []).append(file)
-        for place, file in second.items():
-            twin = first.get(place) or next(
-                (f for f in by_name.get((file.name, place[1]), ()) if _are_equal(f, file)), None
-            )
-            if twin is not None:
-                problems.append(f"{file}: of {other}, also in {one} as {twin}")
-    if problems:
-        heading = f"{title}: images in two splits, so scores would be too good to be true; keep one"
-        raise DataError.listing(heading, problems)
+        for twin, file in find(first, second):
+            yield f"{file}: of {other}, also in {one} as {twin}"
+
+
+def _shared_images(
+    one: list[tuple[Path, Path]], other: list[tuple[Path, Path]]
+) -> Iterator[tuple[Path, Path]]:
+    first = _files(one)
+    by_name: dict[tuple[str, int], list[Path]] = {}
+    for (_, size), file in first.items():
+        by_name.setdefault((file.name, size), []).append(file)
+    for place, file in _files(other).items():
+        alike = by_name.get((file.name, place[1]), ())
+        twin = first.get(place) or next((f for f in alike if _are_equal(f, file)), None)
+        if twin is not None:
+            yield twin, file
 
 
 def _files(pairs: list[tuple[Path, Path]]) -> dict[tuple[tuple[int, int], int], Path]:
@@ -51,6 +76,50 @@ def _files(pairs: list[tuple[Path, Path]]) -> dict[tuple[tuple[int, int], int], 
             continue  # told when it is read
         files[(found.st_dev, found.st_ino), found.st_size] = image
     return files
+
+
+def _shared_scans(one: list[Path], other: list[Path]) -> Iterator[tuple[Path, Path]]:
+    """Scans of equal content; a scan is a file, or a folder of files with the same names."""
+    first, second = _by_sizes(one), _by_sizes(other)
+    for sizes in first.keys() & second.keys():  # few, as scans have different numbers of points
+        by_ends: dict[int, list[Path]] = {}
+        for scan in first[sizes]:
+            by_ends.setdefault(_ends(scan, sizes), []).append(scan)
+        for scan in second[sizes]:
+            for twin in by_ends.get(_ends(scan, sizes), ()):
+                if all(_are_equal(twin / name, scan / name) for name, _ in sizes):
+                    yield twin, scan
+                    break
+
+
+def _by_sizes(scans: list[Path]) -> dict[_Sizes, list[Path]]:
+    """Scans by the names and sizes of their files; "" is the name if the scan is a file."""
+    found: dict[_Sizes, list[Path]] = {}
+    for scan in scans:
+        try:
+            files = list_files(scan) if scan.is_dir() else [scan]
+            sizes = tuple(
+                ("" if file == scan else file.name, file.stat().st_size) for file in files
+            )
+        except (OSError, FileError):
+            continue  # told when it is read
+        if any(size for _, size in sizes):
+            found.setdefault(sizes, []).append(scan)
+    return found
+
+
+def _ends(scan: Path, sizes: _Sizes) -> int:
+    """A checksum of both ends of the files of a scan."""
+    checksum = 0
+    for name, size in sizes:
+        try:
+            with (scan / name).open("rb") as file:
+                checksum = zlib.crc32(file.read(_END), checksum)
+                file.seek(max(size - _END, 0), os.SEEK_SET)
+                checksum = zlib.crc32(file.read(_END), checksum)
+        except OSError:
+            continue  # told when it is read
+    return checksum
 
 
 def _are_equal(one: Path, other: Path) -> bool:

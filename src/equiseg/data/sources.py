@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from equiseg.data.card import ImageCard, PointCard, load_card
+from equiseg.data.card_file import load_card
 from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig
 from equiseg.data.errors import DataError
+from equiseg.data.image_card import ImageCard
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.split_lists import check_splits
 from equiseg.data.synthetic.config import OLD_NAMES

@@ -41,7 +41,7 @@ def read_names(file: Path) -> list[str]:
         DataError: If the file cannot be read or has no names.
     """
     try:
-        lines = read_text(file).splitlines()
+        lines = read_text(file).split("\n")
     except FileError as error:
         raise DataError(f"{error}; splits name a folder, a list or a text file of names") from None
     names = [line.strip() for line in lines if line.strip()]

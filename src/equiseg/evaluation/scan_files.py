@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats.scans import Scan
 from equiseg.data.points.formats.table import format_of_file, holds_arrays, scan_suffixes
 from equiseg.data.points.store.scan_store import ScanStore

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from equiseg.foreign_files import FileError, check_file, check_memory
+from equiseg.foreign_files import FileError, check_memory
 from equiseg.foreign_text import short
 from equiseg.records.checked import named_damage
 from equiseg.records.record_files import VERSION
 from equiseg.whole_files import replace_file
+from equiseg.zip_files import open_zip
 
 EXAMPLES = "examples.npz"
 _AGAIN = "the command that wrote it again"
@@ -111,9 +111,8 @@ class ExamplePanels:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz, whose sizes are compared with what one file may take first."""
-    check_file(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             stated = sum(entry.file_size for entry in archive.infolist())
         check_memory(path, "its arrays", stated)
         with np.load(path, allow_pickle=False) as file:

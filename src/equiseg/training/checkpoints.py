@@ -6,7 +6,6 @@ They hold no paths, so a run that was moved or copied is itself.
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +20,7 @@ from equiseg.foreign_files import FileError, check_count, check_file
 from equiseg.foreign_text import short
 from equiseg.runs.finite import check_finite
 from equiseg.whole_files import replaced
+from equiseg.zip_files import open_zip
 
 LAST, PREVIOUS, BEST = "last.ckpt", "last-previous.ckpt", "best.ckpt"
 _PARTS = ("state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks")
@@ -123,7 +123,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not (size := check_file(path)):
         raise FileError(f"{path}: is empty, so damaged")
     try:
-        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+        with open_zip(path) as archive:  # torch does not compare the checksums
             stated = sum(entry.file_size for entry in archive.infolist())
             check_count(path, "bytes", stated, 1, size)
             if damaged := archive.testzip():

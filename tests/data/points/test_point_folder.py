@@ -68,6 +68,13 @@ def test_every_labelled_point_counts_once(root):
     assert torch.equal(counts_SK, data.counts_SK)
 
 
+def test_sources_are_known_unless_all_scans_are_shared(root):
+    data = PointFolder(card_of(root), "train", root / "cache")
+    assert data.sources == [root / "s1.npz", root / "s2.npz"]
+    dealt = PointFolder(card_of(root, splits=["train", "val"]), "train", root / "cache")
+    assert dealt.sources == []
+
+
 def test_whole_scans(root):
     data = PointFolder(card_of(root, block=None, margin=0.0), "train", root / "cache")
     assert [data[i].name for i in range(len(data))] == ["s1", "s2"]

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from equiseg.data import DataError
-from equiseg.data.card import load_card
+from equiseg.data.card_file import load_card
 from equiseg.data.images.folder import ImageFolder
 from equiseg.data.images.masks import MaskFolder
 from equiseg.data.points.sample import PointSample

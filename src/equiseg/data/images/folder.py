@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiseg.data.card import MOST_VALUES, ImageCard
+from equiseg.data.card import MOST_VALUES
 from equiseg.data.errors import DataError
+from equiseg.data.image_card import ImageCard
 from equiseg.data.images.opened import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from equiseg.data.images.opened import upright_size
 from equiseg.data.images.pairs import Pair, complete_pairs, find_pairs

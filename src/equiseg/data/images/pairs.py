@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from equiseg.data.card import ImageCard
 from equiseg.data.errors import DataError
+from equiseg.data.image_card import ImageCard
 from equiseg.data.images.opened import IMAGE_SUFFIXES
 from equiseg.data.name_patterns import Values, find_files, first_folder, pattern_fields
-from equiseg.foreign_files import FileError, is_hidden, name_key
+from equiseg.foreign_files import FileError, is_folder, is_hidden, name_key
 
 
 class Pair(NamedTuple):
@@ -40,7 +40,7 @@ def find_pairs(card: ImageCard, split: str) -> tuple[dict[str, Pair], list[str]]
     text = chosen if isinstance(chosen, str) else ""
     patterns = card.patterns()
     folders = [first_folder(card.path, pattern, text) for pattern in patterns]
-    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+    if missing := [str(folder) for folder in folders if not is_folder(folder)]:
         raise DataError(f"no such folder: {', '.join(missing)}; check the card and the data root")
     problems: list[str] = []
     fields = _fields(patterns[0])

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats.scans import Scan, channel_names, find_scans
 from equiseg.data.points.formats.table import find_format
 from equiseg.data.points.sample import PointSample
@@ -46,6 +46,8 @@ class PointFolder:
         channels: Names of the C feature channels.
         voxel_size: Side of a voxel in meters.
         scans: Stores of the scans.
+        sources: File or folder of each scan, to compare the splits; empty if the splits share all
+            scans, or are those of a benchmark, which share none.
         places: Scan and block number of each sample.
         counts_SK: (S, K) int64 labelled points of each class in each of the S samples.
 
@@ -69,6 +71,8 @@ class PointFolder:
         self.channels = channel_names(card.features)
         self.voxel_size = card.voxel
         found = find_scans(card, split)
+        own = isinstance(card.splits, Mapping) and find_format(card.form).official is None
+        self.sources = [scan.path for scan in found] if own else []
         self.scans = _opened(
             card, split, track(found, f"scans of {split}"), folder or cache_folder()
         )

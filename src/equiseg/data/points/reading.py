@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from equiseg.data.card import PointCard
+from equiseg.data.point_card import PointCard
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats.scans import chunks, find_scans
 from equiseg.data.points.formats.table import FORMATS, holds_arrays
 from equiseg.foreign_files import is_hidden

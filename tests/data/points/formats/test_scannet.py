@@ -253,6 +253,18 @@ def test_lines_that_are_no_id_are_counted(submission, official):
     assert problem == (f"{file}: 4 lines hold no id of the benchmark, such as '0', '1.0', ''")
 
 
+def test_long_lines_are_cut_and_other_separators_are_no_lines(submission, official):
+    file = submission / "scene0707_00.txt"
+    lines = file.read_text().splitlines()
+    lines[:2] = ["7" * 5000, "1\x0b1"]
+    file.write_text("\n".join(lines) + "\n")
+    (problem,) = check_submission(submission, official)
+    assert "2 lines hold no id" in problem
+    assert len(problem) < len(str(file)) + 300
+    file.write_text("")
+    assert "has 0 lines" in check_submission(submission, official)[0]
+
+
 def test_a_file_that_is_no_text_is_reported(submission, official):
     (submission / "scene0707_00.txt").write_bytes(b"\xff\xfe1\n")
     (problem,) = check_submission(submission, official)

@@ -148,9 +148,9 @@ def test_no_scan_is_in_two_splits(tmp_path):
 def test_a_card_chooses_the_labels(tmp_path):
     np.savez(tmp_path / "a.npz", xyz=XYZ, label=np.array([5, 6]), truth=np.array([0, 1]))
     scan = Scan("a", tmp_path / "a.npz")
-    (cloud,) = chunks(card_of(tmp_path, points="*", label_name="truth"), scan, [])
+    (cloud,) = chunks(card_of(tmp_path, points="{split}/*", label_name="truth"), scan, [])
     assert cloud.codes_N.tolist() == [0, 1]
-    (cloud,) = chunks(card_of(tmp_path, points="*"), scan, [], labels=False)
+    (cloud,) = chunks(card_of(tmp_path, points="{split}/*"), scan, [], labels=False)
     assert cloud.codes_N is None
     with pytest.raises(DataError, match="label_name has no meaning for form 'semantic_kitti'"):
         card_of(tmp_path, "semantic_kitti", label_name="truth")

@@ -18,6 +18,7 @@ from equiseg.data.errors import DataError, as_data_errors
 from equiseg.foreign_files import FileError, check_file, check_memory, is_hidden, list_files
 from equiseg.foreign_text import short
 from equiseg.whole_files import replaced
+from equiseg.zip_files import open_zip
 
 CURE = "; save it again, or leave it out of the split"
 _LONGEST_HEADER = 1 << 16  # bytes of the header of one array; numpy writes about 120
@@ -36,13 +37,12 @@ def array_names(file: Path) -> dict[str, str]:
         elif file.suffix.lower() != ".npz":
             raise DataError(f"{file}: arrays must be an .npz or a folder of .npy files{CURE}")
         else:
-            check_file(file)
-            with _broken(f"{file}: is not a readable .npz"), zipfile.ZipFile(file) as archive:
+            with _broken(f"{file}: is not a readable .npz"), open_zip(file) as archive:
                 names = [name[:-4] for name in map(_name, archive.infolist()) if name]
     by_key: dict[str, str] = {}
     for name in names:
         if (other := by_key.setdefault(name.lower(), name)) != name or names.count(name) > 1:
-            raise DataError(f"{file}: has two arrays named {other!r} and {name!r}{CURE}")
+            raise DataError(f"{file}: has two arrays named {other!r:.80} and {name!r:.80}{CURE}")
     return by_key
 
 
@@ -60,8 +60,7 @@ def load_arrays(file: Path, places: Mapping[str, str]) -> dict[str, np.ndarray]:
     with as_data_errors():
         if file.is_dir():
             return {role: _mapped(file, name) for role, name in places.items()}
-        check_file(file)
-        with _broken(f"{file}: is not a readable .npz"), zipfile.ZipFile(file) as archive:
+        with _broken(f"{file}: is not a readable .npz"), open_zip(file) as archive:
             infos = {role: archive.getinfo(f"{name}.npy") for role, name in places.items()}
             needed = sum(info.file_size for info in infos.values())
             check_memory(file, f"arrays of {needed} bytes", needed)
@@ -81,7 +80,7 @@ def copy_npz(source: Path, target: Path, name: str, array: np.ndarray) -> None:
         replaced(target, durable=False) as unfinished,
         zipfile.ZipFile(unfinished, "w") as new,
         _broken(f"{source}: cannot be copied"),
-        zipfile.ZipFile(source) as old,
+        open_zip(source) as old,
     ):
         size = sum(info.file_size for info in old.infolist())
         check_memory(source, f"arrays of {size} bytes", size)
@@ -108,7 +107,7 @@ def _name(info: zipfile.ZipInfo) -> str:
 def _mapped(folder: Path, name: str) -> np.ndarray:
     file = folder / f"{name}.npy"
     size = check_file(file)
-    with _broken(f"{file}: array {name!r} cannot be read"):
+    with _broken(f"{file}: array {name!r:.80} cannot be read"):
         with file.open("rb") as stream:
             empty = _check_header(stream, size, file, name) == 0
         # An empty file cannot be mapped.
@@ -117,7 +116,7 @@ def _mapped(folder: Path, name: str) -> np.ndarray:
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, name: str) -> np.ndarray:
-    with _broken(f"{file}: array {name!r} cannot be read"):
+    with _broken(f"{file}: array {name!r:.80} cannot be read"):
         with archive.open(info) as stream:
             _check_header(stream, info.file_size, file, name)
         with archive.open(info) as stream:
@@ -141,14 +140,14 @@ def _check_header(stream: IO[bytes], size: int, file: Path, name: str) -> int:
         raise ValueError("it holds Python objects (pickle), which may run code")
     if dtype.kind not in "fiub" or not shape:
         raise DataError(
-            f"{file}: array {name!r} must hold numbers, one row per point, got "
+            f"{file}: array {name!r:.80} must hold numbers, one row per point, got "
             f"{short(dtype)} of shape {short(shape)}{CURE}"
         )
     stated, there = math.prod(shape) * dtype.itemsize, size - head.tell()
     if min(shape) < 0 or stated != there:
         raise DataError(
-            f"{file}: array {name!r} of shape {short(shape)} takes {short(stated)} bytes, the file "
-            f"has {there}; it is cut or damaged{CURE}"
+            f"{file}: array {name!r:.80} of shape {short(shape)} takes {short(stated)} bytes, the "
+            f"file has {there}; it is cut or damaged{CURE}"
         )
     return stated
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from equiseg.data.errors import DataError
 from equiseg.data.points.cloud import CHANNELS, PointCloud
+from equiseg.foreign_text import short
 
 # Coordinates that the file rounds more coarsely than this, in meters, have lost the shape of small
 # objects. 0.05 m is a small voxel; float32 rounds so coarsely from 524 km of the origin.
@@ -67,8 +68,8 @@ def refuse_missing(wanted: Iterable[str], available: Iterable[str], file: Path) 
     available = list(dict.fromkeys(available))
     if missing := [name for name in wanted if name not in available]:
         raise DataError(
-            f"{file}: has no attribute {', '.join(map(repr, missing))}, only "
-            f"{available or 'coordinates'}; choose the features among these"
+            f"{file}: has no attribute {short(', '.join(map(repr, missing)))}, only "
+            f"{short(available or 'coordinates', 300)}; choose the features among these"
         )
 
 

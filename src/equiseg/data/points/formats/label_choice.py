@@ -41,14 +41,14 @@ def choose_label(names: Iterable[str], label_name: str | None, file: Path) -> st
         found = exact or [name for name in names if name.lower() == label_name.lower()]
         if not found:
             raise DataError(
-                f"{file}: has no attribute {label_name!r} for labels, only {short(names, 300)}; "
-                "correct label_name in the card"
+                f"{file}: has no attribute {label_name!r:.80} for labels, only "
+                f"{short(names, 300)}; correct label_name in the card"
             )
         return found[0]
     found = [name for name in names if name.lower() in LABEL_NAMES]
     if len(found) > 1:
         raise DataError(
-            f"{file}: labels may be {' or '.join(map(repr, found))}; choose one in the card, as in "
-            f"label_name: {found[0]}"
+            f"{file}: labels may be {short(' or '.join(map(repr, found)), 300)}; choose one in "
+            f"the card, as in label_name: {found[0]}"
         )
     return found[0] if found else None

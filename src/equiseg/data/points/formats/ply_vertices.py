@@ -74,7 +74,7 @@ def _longer(vertex: Element, file: Path) -> DataError:
 def _end(stream: BinaryIO, start: int, size: int, order: str, element: Element, file: Path) -> int:
     """End of the bytes of an element. Rows with lists are read one by one."""
     least = sum(np.dtype(kinds[0]).itemsize for kinds in element.layout)
-    check_count(file, f"elements {element.name!r}", element.count, least, size - start)
+    check_count(file, f"elements {element.name!r:.80}", element.count, least, size - start)
     if not element.has_lists:
         return start + element.count * least
     walk = [
@@ -94,7 +94,9 @@ def _end(stream: BinaryIO, start: int, size: int, order: str, element: Element, 
                         start += length * sizes[1]
                     start += sizes[0]
         except struct.error as error:
-            raise DataError(f"{file}: ends within its elements {element.name!r}{CURE}") from error
+            raise DataError(
+                f"{file}: ends within its elements {element.name!r:.80}{CURE}"
+            ) from error
     return start
 
 

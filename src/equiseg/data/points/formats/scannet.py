@@ -28,14 +28,14 @@ from typing import Any
 
 import numpy as np
 
-from equiseg.data.card import load_card
+from equiseg.data.card_file import load_card
 from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.array_files import load_arrays
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
 from equiseg.data.points.formats.label_values import to_range
 from equiseg.data.points.formats.ply import read_ply
-from equiseg.foreign_files import FileError, is_hidden, read_text
+from equiseg.foreign_files import FileError, is_folder, is_hidden, read_text
 
 UNANNOTATED = 0  # the code of a point without annotation
 _UNLABELLED_SPLIT = "test"
@@ -64,7 +64,7 @@ def find_scenes(root: Path, split: str) -> list[Path]:
         DataError: If the folder has neither layout, or files of scenes are missing; the message
             lists them.
     """
-    if (root / split).is_dir():
+    if is_folder(root / split):
         scenes = sorted(
             folder
             for folder in (root / split).iterdir()

@@ -14,6 +14,7 @@ import numpy as np
 from equiseg.data.errors import DataError
 from equiseg.data.points.formats.scannet import benchmark_ids, find_scenes, num_points
 from equiseg.foreign_files import FileError, is_hidden, read_text
+from equiseg.foreign_text import short
 from equiseg.whole_files import replace_text
 
 _SHOWN = 5
@@ -77,14 +78,15 @@ def check_submission(folder: Path, root: Path, split: str = "test") -> list[str]
 
 def _problems(file: Path, scene: Path) -> Iterator[str]:
     try:
-        lines = read_text(file).splitlines()
+        lines = read_text(file).removesuffix("\n").split("\n")
     except FileError as error:
         yield f"cannot be read as text ({error})"
         return
+    lines = lines if lines != [""] else []
     if len(lines) != (points := num_points(scene)):
         yield f"has {len(lines)} lines, the scene has {points} vertices"
     allowed = set(map(str, benchmark_ids()))
     odd = Counter(line for line in lines if line not in allowed)
     if odd:
-        examples = ", ".join(map(repr, list(odd)[:_SHOWN]))
+        examples = ", ".join(repr(short(line)) for line in list(odd)[:_SHOWN])
         yield f"{sum(odd.values())} lines hold no id of the benchmark, such as {examples}"

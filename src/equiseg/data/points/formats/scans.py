@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.label_choice import USUAL
 from equiseg.data.points.formats.table import find_format
 from equiseg.foreign_files import is_hidden, name_key
+from equiseg.foreign_text import short
 
 COMPUTED = ("height",)  # features that are not read from files
 _NO_FEATURES = ("one",)
@@ -62,7 +63,9 @@ def find_scans(card: PointCard, split: str) -> list[Scan]:
             is found, two scans have the same name, or another split has the same scan.
     """
     if split not in card.splits:
-        raise DataError(f"card {card.name} has no split {split!r}, only {card.split_names()}")
+        raise DataError(
+            f"card {card.name} has no split {split!r:.80}, only {short(card.split_names())}"
+        )
     scans = _scans_of(card, split)
     if isinstance(card.splits, Mapping):
         _refuse_shared(card, split, scans)
@@ -150,7 +153,7 @@ def _official_scans(card: PointCard, split: str, official: object) -> list[Scan]
     if not isinstance(official, str):
         raise DataError(
             f"card {card.name}: form {card.form!r} has splits of its own, so splits must map "
-            f"{split!r} to train, val or test, got {official or list(card.splits)}"
+            f"{split!r:.80} to train, val or test, got {short(official or list(card.splits))}"
         )
     layout = find_format(card.form).official
     assert layout is not None

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from equiseg.data.card import PointCard
 from equiseg.data.errors import DataError
+from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats import scans as scan_files
 from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store import building
