@@ -141,7 +141,7 @@ def judged(reader: Reader, folder: Path, mutation: str, done: Done, right: str) 
 
 
 def names_file(reader: Reader, folder: Path, message: str) -> bool:
-    """Whether a message names the file, and is short enough to be read."""
+    """Whether a message names the file or the option, and is short enough to be read."""
     names = (Path(reader.file).name, *(n.format(folder=folder) for n in reader.names))
     lines = message.splitlines()
     short = len(lines) <= _MOST_LINES and max(map(len, lines), default=0) <= _MOST_LENGTH

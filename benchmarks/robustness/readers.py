@@ -169,6 +169,9 @@ def _submission(folder: Path) -> Any:
     commands.submission(folder / "submission", folder)
 
 
+_OPTION_NAMES = ("data.", "optimizer.", "model.")  # a value that is read is told by its option
+
+
 def _config_option(folder: Path) -> Any:
     from equiseg.cli.command_line import read_line
     from equiseg.cli.function_options import typed_arguments
@@ -458,7 +461,14 @@ def _text_readers() -> Iterator[Reader]:
     yield Reader("class file", "class file", street, "classes.txt", names, _card, _CARD)
     write = _write_text("options.yaml", _OPTIONS)
     yield Reader(
-        "options", "--config", write, "options.yaml", formats.YAML, _config_option, (), share=2
+        "options",
+        "--config",
+        write,
+        "options.yaml",
+        formats.YAML,
+        _config_option,
+        _OPTION_NAMES,
+        share=2,
     )
     write = _write_text("method.txt", _METHOD)
     words = Format(formats.YAML.sites, None, changed_lines(_method_words))

@@ -43,9 +43,7 @@ def test_classes_may_be_in_a_file_of_the_data_folder(tmp_path):
 def test_an_unreadable_classes_file_is_named(tmp_path, content):
     if content:
         (tmp_path / "names.txt").write_bytes(content)
-    with pytest.raises(
-        DataError, match=r"names\.txt: .*cannot read the class names; classes must be a list"
-    ):
+    with pytest.raises(DataError, match=r"classes: .*names\.txt: .*; classes must be a list"):
         card(classes="names.txt", root=str(tmp_path)).class_names()
 
 

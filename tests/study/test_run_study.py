@@ -5,16 +5,24 @@ from pathlib import Path
 import pytest
 
 from equiseg.records.run_result import read_result
-from equiseg.study.parallel_runs import train_all
 from equiseg.study.plan import Plan, Task
 from equiseg.study.run_study import run_study
+from equiseg.training.run import train
 from runs import tiny_config
+
+
+def train_here(runs):
+    """Finished runs, without the seconds that a process of its own takes to start."""
+    for run in runs:
+        train(run.config, run.folder)
 
 
 def test_a_trial_that_fails_counts_as_worst(tmp_path: Path):
     method = "cross_entropy:batch_size=4 or choice(1000)"
     tasks = [Task(".", tiny_config(epochs=1), [0])]
-    trials = run_study(Plan(tasks, [method], tmp_path, trials=2)).tuning["."]["cross_entropy"]
+    plan = Plan(tasks, [method], tmp_path, trials=2)
+    train_here(plan.trial_runs()[:1])
+    trials = run_study(plan).tuning["."]["cross_entropy"]
     assert [trial.chosen for trial in trials] == [True, False]
     assert math.isnan(trials[1].score)
     tried = read_result(tmp_path / "cross_entropy/trial0")
@@ -28,7 +36,7 @@ def test_a_trial_with_another_setting_is_refused(tmp_path: Path):
         Plan(tasks, [f"focal:method=focal(gamma=2 or choice({gamma}))"], tmp_path, trials=2)
         for gamma in (3, 4)
     )
-    train_all(before.trial_runs(), 2)
+    train_here(before.trial_runs())
     assert before.choose()
     with pytest.raises(ValueError, match=r"another configuration .*gamma=3.*gamma=4"):
         after.choose()
@@ -60,7 +68,7 @@ def test_the_smallest_calibration_error_is_best(tmp_path: Path):
     method = "cross_entropy:optimizer.lr=1e-3 or choice(1e-2)"
     tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
     chosen = Plan(tasks, [method], tmp_path, trials=2, select="ece")
-    train_all(chosen.trial_runs(), 2)
+    train_here(chosen.trial_runs())
     trials = chosen.choose()["."]["cross_entropy"]
     assert min(trials, key=lambda trial: trial.score).chosen
     assert trials[0].score != trials[1].score
@@ -71,7 +79,7 @@ def test_a_recorded_choice_is_kept(tmp_path: Path):
     method = "focal:method=focal(gamma=2 or choice(3))"
     tasks = [Task(".", tiny_config(epochs=1, log_collapse=False), [0])]
     plan = Plan(tasks, [method], tmp_path, trials=2)
-    train_all(plan.trial_runs(), 2)
+    train_here(plan.trial_runs())
     found = plan.choose()["."]["focal"]
     recorded = [dataclasses.replace(t, score=math.nan, chosen=not t.chosen) for t in found]
     plan.record({".": {"focal": recorded}})

@@ -53,7 +53,9 @@ def names_by_value(title: str, classes: object, folder: Path) -> dict[int, str]:
         DataError: If the text file cannot be used, a list repeats names, or two names differ in
             their Unicode form only.
     """
-    names = _read_names(folder / classes) if isinstance(classes, str) else known_names(classes)
+    names = (
+        _read_names(title, folder / classes) if isinstance(classes, str) else known_names(classes)
+    )
     forms = {name_key(name): name for name in names}
     if odd := [name for name in names if forms[name_key(name)] != name]:
         raise DataError(
@@ -70,14 +72,12 @@ def names_by_value(title: str, classes: object, folder: Path) -> dict[int, str]:
     return dict(enumerate(names))
 
 
-def _read_names(file: Path) -> list[str]:
+def _read_names(title: str, file: Path) -> list[str]:
     """The names in a text file, one a line; blank lines may only be last."""
     try:
         names = [line.strip() for line in read_text(file).rstrip().split("\n")]
     except FileError as error:
-        raise DataError(
-            f"{error} (cannot read the class names; {_IN_FILE} with one name a line)"
-        ) from error
+        raise DataError(f"{title}: classes: {error}; {_IN_FILE} with one name a line") from error
     if "" in names:
         raise DataError(
             f"{file}: line {names.index('') + 1} is blank, so it is unclear which value the next "

@@ -83,14 +83,17 @@ class Tally:
             raise ValueError(
                 f"{cls.__name__} needs the fields {names}, got none for {missing}; save it again"
             )
-        return cls(
-            *(
-                torch.as_tensor(values[name], dtype=torch.int64)
-                if _dims(name)
-                else int(values[name])
-                for name in names
+        try:
+            return cls(
+                *(
+                    torch.as_tensor(values[name], dtype=torch.int64)
+                    if _dims(name)
+                    else int(values[name])
+                    for name in names
+                )
             )
-        )
+        except (RuntimeError, OverflowError) as error:  # as torch tells of numbers beyond int64
+            raise ValueError(f"{cls.__name__} needs counts below 2^63: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the counts as JSON."""

@@ -292,7 +292,7 @@ def _shown(value: object) -> str:
 
 
 def _said(text: str) -> str:
-    return f"method {short(text, 200)!r}"
+    return f"method {short(repr(text), 200)}"
 
 
 def _refused(text: str, reason: str) -> ValueError:

@@ -209,13 +209,15 @@ def _copy(
     compressor = None
     if header.are_points_compressed:
         head = head.replace(_COPC, _NO_COPC)
-        compression = header.vlrs.get("LasZipVlr")[0].record_data
+        with broken_las(source):
+            compression = header.vlrs.get("LasZipVlr")[0].record_data
         if compression[_CHUNK_SIZE] == _VARIABLE:  # the chunk sizes are only in the source's index
             usual = compression[: _CHUNK_SIZE.start] + _USUAL + compression[_CHUNK_SIZE.stop :]
             head = head.replace(compression, usual)
             compression = usual
         written.write(head)
-        compressor = lazrs.LasZipCompressor(written, lazrs.LazVlr(compression))
+        with broken_las(source):
+            compressor = lazrs.LasZipCompressor(written, lazrs.LazVlr(compression))
         rest = header.start_of_first_evlr if header.number_of_evlrs else source.stat().st_size
     else:
         written.write(head)

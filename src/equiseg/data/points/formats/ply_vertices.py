@@ -16,6 +16,7 @@ from equiseg.data.errors import DataError
 from equiseg.data.points.formats.cloud_parts import PART
 from equiseg.data.points.formats.ply_header import AXES, CURE, Element
 from equiseg.foreign_files import check_count, check_memory
+from equiseg.foreign_text import short
 
 _LONGEST_LINE = 1 << 16  # characters
 
@@ -37,16 +38,22 @@ def read_vertices(
     """
     names = [element.name for element in elements]
     if names.count("vertex") != 1:
-        raise DataError(f"{file}: has no vertices, or two elements of them, among {names}{CURE}")
+        raise DataError(
+            f"{file}: has no vertices, or two elements of them, among {short(names)}{CURE}"
+        )
     place = names.index("vertex")
     before, vertex, last = elements[:place], elements[place], place == len(names) - 1
     properties = [name for name, _ in vertex.scalars]
     if vertex.has_lists:
         raise DataError(f"{file}: vertices hold lists, which are not supported{CURE}")
     if len(set(properties)) < len(properties):
-        raise DataError(f"{file}: two vertex properties share a name among {properties}{CURE}")
+        raise DataError(
+            f"{file}: two vertex properties share a name among {short(properties)}{CURE}"
+        )
     if absent := set(AXES) - set(properties):
-        raise DataError(f"{file}: vertices have no {sorted(absent)}, only {properties}{CURE}")
+        raise DataError(
+            f"{file}: vertices have no {sorted(absent)}, only {short(properties)}{CURE}"
+        )
     if order == "=":
         skipped = sum(element.count for element in before)
         check_count(file, "lines before the vertices", skipped, 1, file.stat().st_size)

@@ -165,7 +165,13 @@ def _matching(card: PointCard, pattern: str) -> list[Scan]:
     parts = PurePath(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if _WILDCARDS & set(part)), len(parts) - 1)
     paths: dict[str, list[Path]] = {}
-    for path in sorted(card.path.glob(_any_case(pattern))):
+    try:
+        found = sorted(card.path.glob(_any_case(pattern)))
+    except OSError as error:  # a part of more than 255 characters
+        raise DataError(
+            f"{card.path}: cannot look for points {short(pattern)}: {error.strerror}"
+        ) from None
+    for path in found:
         if path.is_dir() and not find_format(card.form).folders:
             continue
         *folders, last = path.relative_to(card.path).parts[fixed:]
