@@ -93,7 +93,7 @@ def error_text(error: BaseException, line: str, resume: str = "") -> str:
 def _text(error: BaseException, line: str, resume: str) -> str:
     said, ours = _told(error)
     if getattr(error, "errno", None) in _NO_SPACE:
-        said += "; free space" + (resume or "; repeat the same command")
+        said += f"; free space, then {resume.removeprefix('; ') or 'repeat the same command'}"
     text = _cut(said)
     if ours:
         return text
