@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -261,3 +262,10 @@ def test_hidden_masks_are_not_counted(tmp_path):
     (tmp_path / "sub").mkdir()
     written(tmp_path, encoded(VALUES, "PNG"), "sub/c.png")
     assert MaskFolder(tmp_path).files == ["a.png", "sub/c.png"]
+
+
+def test_a_large_scan_is_opened_without_a_warning(tmp_path):
+    Image.new("1", (9500, 9500)).save(tmp_path / "scan.png")  # Pillow warns from 9459 x 9459 on
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert image_size(tmp_path / "scan.png") == (9500, 9500)
