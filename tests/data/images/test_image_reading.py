@@ -12,6 +12,7 @@ from PIL import Image
 
 from equiseg import foreign_files
 from equiseg.data import DataError
+from equiseg.data.images.decoded import image_size
 from equiseg.data.images.masks import MaskFolder
 from equiseg.data.images.opened import upright_size
 from equiseg.data.images.reading import read_image, read_mask
