@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_a_full_disk_has_a_next_step(number, resume):
 
     with pytest.raises(SystemExit) as stopped, one_door("train", "equiseg train", resume):
         full()
-    cure = f"; free space{resume or '; repeat the same command'}"
+    cure = f"; free space, then repeat the same command{resume and ' to resume'}"
     assert stopped.value.code == f"equiseg train: out/last.ckpt: {os.strerror(number)}{cure}"
 
 
@@ -223,3 +224,17 @@ def test_a_closed_pipe_is_no_error():
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_a_terminated_comparison_ends_with_its_own_status(tmp_path, monkeypatch):
+    from equiseg.commands.run_comparison import run_comparison
+
+    def terminated(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("equiseg.commands.run_comparison.run_study", terminated)
+    plan = SimpleNamespace(out=tmp_path)
+    with pytest.raises(SystemExit) as stopped, one_door("compare", "equiseg compare", ""):
+        run_comparison(plan, 1, "equiseg compare")
+    assert stopped.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -93,7 +94,7 @@ def error_text(error: BaseException, line: str, resume: str = "") -> str:
 def _text(error: BaseException, line: str, resume: str) -> str:
     said, ours = _told(error)
     if getattr(error, "errno", None) in _NO_SPACE:
-        said += "; free space" + (resume or "; repeat the same command")
+        said += f"; free space, then {resume.removeprefix('; ') or 'repeat the same command'}"
     text = _cut(said)
     if ours:
         return text
@@ -224,7 +225,10 @@ def _saved(error: BaseException, line: str) -> str:
     text = f"{line}\n{_versions()}\n\n{told}"
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     cache = os.environ.get("EQUISEG_CACHE") or "~/.cache/equiseg"
-    places = (lambda: Path(cache).expanduser() / "errors", lambda: Path(tempfile.gettempdir()))
+    places: tuple[Callable[[], Path], ...] = (
+        lambda: Path(cache).expanduser() / "errors",
+        lambda: Path(tempfile.gettempdir()),
+    )
     for place in places:
         try:
             folder = place()

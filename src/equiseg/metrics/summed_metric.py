@@ -149,7 +149,8 @@ class OneNumber(Metric):
         return self.source.update_called
 
     @property
-    def _forward_cache(self) -> Tensor | None:  # what Lightning logs with on_step=True
+    def _forward_cache(self) -> Tensor | None:  # type: ignore[override]
+        # what Lightning logs with on_step=True
         batch = self.source._forward_cache
         return None if batch is None else self._shown(batch)
 

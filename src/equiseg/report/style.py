@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,7 +145,9 @@ def svg_text(figure: Figure) -> str:
 @rc_context(STYLE)
 def _saved(figure: Figure, form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, **options)
+    with warnings.catch_warnings():  # one for each letter of a name in another script
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format=form, **options)
     return buffer.getvalue()
 
 

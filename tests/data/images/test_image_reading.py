@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from equiseg import foreign_files
 from equiseg.data import DataError
+from equiseg.data.images.decoded import image_size
 from equiseg.data.images.masks import MaskFolder
 from equiseg.data.images.opened import upright_size
 from equiseg.data.images.reading import read_image, read_mask
@@ -261,3 +263,10 @@ def test_hidden_masks_are_not_counted(tmp_path):
     (tmp_path / "sub").mkdir()
     written(tmp_path, encoded(VALUES, "PNG"), "sub/c.png")
     assert MaskFolder(tmp_path).files == ["a.png", "sub/c.png"]
+
+
+def test_a_large_scan_is_opened_without_a_warning(tmp_path):
+    Image.new("1", (9500, 9500)).save(tmp_path / "scan.png")  # Pillow warns from 9459 x 9459 on
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert image_size(tmp_path / "scan.png") == (9500, 9500)

@@ -1,9 +1,12 @@
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from equiseg.report.colors import class_colors
-from equiseg.report.examples.overlays import legend, overlay, save_mask
+from equiseg.report.examples.overlays import _legend_text, legend, overlay, save_mask
+from equiseg.report.fonts import is_drawable
 
 
 def test_all_256_classes_are_coloured():
@@ -65,4 +68,16 @@ def test_the_legend_of_very_many_classes_is_bounded(tmp_path):
     names = [f"class {k}" for k in range(1000)]
     legend(names, range(1000), class_colors(1000), tmp_path / "legend.png")
     with Image.open(tmp_path / "legend.png") as picture:
-        assert picture.width < 6000
+        assert picture.width < 2 * picture.height
+        assert picture.height < 2000
+
+
+def test_names_of_any_script_leave_a_legend_without_warnings(tmp_path):
+    names = ["\u65e5\u672c", "\u0639\u0631\u0628\u064a", "\ue000", "", "  road "]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of each letter without a font
+        legend(names, [0, 7, 1000, 3, 4], class_colors(5), tmp_path / "legend.png")
+    assert not is_drawable("\ue000")  # of private use
+    assert is_drawable("caf\u00e9 \u0639")
+    assert _legend_text(7, 4, "\ue000").endswith("\u20077\u200e  (see classes.csv)")
+    assert _legend_text(4, 1, "  road ") == "\u200e4\u200e  road"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -109,7 +110,9 @@ def open_image(file: Path, *, sums: bool = True) -> Iterator[Opened]:
         if sums:
             file_headers.check_png(file, stream)
         try:
-            image = Image.open(stream, formats=_formats())
+            with warnings.catch_warnings():  # of large images; their memory is checked here
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = Image.open(stream, formats=_formats())
             problem = file_headers.pages_problem(image)
             orientation = _orientation(image, stream)
         except _BROKEN as error:

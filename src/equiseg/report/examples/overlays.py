@@ -18,7 +18,8 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
 
 _MOST_BYTE, _MOST_VALUE = 255, 65535
 _BAND = 256  # rows that are painted at a time
-_MOST_IN_LEGEND, _LEGEND_ROWS, _LONGEST_NAME = 240, 20, 40
+_MOST_IN_LEGEND, _LONGEST_NAME = 240, 40
+_DIGIT_SPACE, _LEFT_TO_RIGHT = "\u2007", "\u200e"
 
 
 def overlay(
@@ -102,7 +103,8 @@ def legend(
 ) -> None:
     """A picture of the colours, with the value and the name of each class.
 
-    Of more than 240 classes it shows the first; a table has all of them.
+    Of more than 240 classes it shows the first; a table has all of them. So has it the names for
+    which this system has no font.
     """
     try:
         from matplotlib import rc_context
@@ -110,16 +112,18 @@ def legend(
         from matplotlib.figure import Figure
         from matplotlib.patches import Patch
 
-        from equiseg.report.style import STYLE, short
+        from equiseg.report.fonts import families
+        from equiseg.report.style import STYLE
     except ImportError as error:
         raise ImportError('the legend needs matplotlib: pip install "equiseg[report]"') from error
     rows = list(zip(values_K, classes, np.asarray(colors_K3).tolist(), strict=True))
     rest = len(rows) - _MOST_IN_LEGEND
-    with rc_context(STYLE):  # in which a name is no formula
+    digits = max(len(str(value)) for value in values_K)
+    with rc_context({**STYLE, "font.family": families()}):  # in which a name is no formula
         patches = [
             Patch(
                 facecolor=(red / 255, green / 255, blue / 255),
-                label=f"{value}  {short(printable(name), _LONGEST_NAME)}",
+                label=_legend_text(value, digits, name),
             )
             for value, name, (red, green, blue) in rows[:_MOST_IN_LEGEND]
         ]
@@ -127,7 +131,18 @@ def legend(
             patches.append(Patch(facecolor="none", label=f"and {rest:,} more in classes.csv"))
         figure = Figure()
         FigureCanvasAgg(figure)
-        columns = -(-len(patches) // _LEGEND_ROWS)
+        columns = -(-len(patches) // max(20, round(3 * len(patches) ** 0.5)))
         figure.legend(handles=patches, loc="center", ncols=columns, frameon=False)
         with replaced(path, durable=False) as unfinished:
             figure.savefig(unfinished, dpi=150, bbox_inches="tight", pad_inches=0.2)
+
+
+def _legend_text(value: int, digits: int, name: str) -> str:
+    """The value, with room for so many digits, and the name, in this order in any script."""
+    from equiseg.report.fonts import is_drawable
+    from equiseg.report.style import short
+
+    shown = short(printable(name.strip()), _LONGEST_NAME)
+    if not is_drawable(shown):
+        shown = "(see classes.csv)"
+    return f"{_LEFT_TO_RIGHT}{str(value).rjust(digits, _DIGIT_SPACE)}{_LEFT_TO_RIGHT}  {shown}"
