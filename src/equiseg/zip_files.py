@@ -47,8 +47,8 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         stated = _stated_directory(file, size)
     if stated.members > MOST_ENTRIES or stated.size > _MOST_DIRECTORY:
         raise zipfile.BadZipFile(
-            f"the archive states {stated.members} members in a directory of {stated.size} bytes, at "
-            f"most {MOST_ENTRIES} in {_MOST_DIRECTORY} are allowed"
+            f"the archive states {stated.members} members in a directory of {stated.size} bytes, "
+            f"at most {MOST_ENTRIES} in {_MOST_DIRECTORY} are allowed"
         )
     archive = zipfile.ZipFile(path)
     try:
