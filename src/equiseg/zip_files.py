@@ -24,9 +24,9 @@ _LONGEST_COMMENT = (1 << 16) - 1
 
 
 class _Directory(NamedTuple):
-    """What an end record states: number of entries, bytes, and place in the file."""
+    """What an end record states: number of members, bytes, and place in the file."""
 
-    count: int
+    members: int
     size: int
     start: int
 
@@ -45,10 +45,10 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     size = check_file(path)
     with path.open("rb") as file:
         stated = _stated_directory(file, size)
-    if stated.count > MOST_ENTRIES or stated.size > _MOST_DIRECTORY:
+    if stated.members > MOST_ENTRIES or stated.size > _MOST_DIRECTORY:
         raise zipfile.BadZipFile(
-            f"the archive states {stated.count} members in a directory of {stated.size} bytes, at "
-            f"most {MOST_ENTRIES} in {_MOST_DIRECTORY} are allowed"
+            f"the archive states {stated.members} members in a directory of {stated.size} bytes, "
+            f"at most {MOST_ENTRIES} in {_MOST_DIRECTORY} are allowed"
         )
     archive = zipfile.ZipFile(path)
     try:
@@ -77,10 +77,10 @@ def _stated_directory(file: IO[bytes], size: int) -> _Directory:
             if number not in (other, limit):
                 raise zipfile.BadZipFile(f"its two end records state {number} and {other}")
         stated = _Directory(*numbers)
-    if here != stated.count or stated.start + stated.size != end:
+    if here != stated.members or stated.start + stated.size != end:
         raise zipfile.BadZipFile(
             f"its directory is stated to end at byte {stated.start + stated.size} with {here} of "
-            f"{stated.count} members, its end record is at {end}"
+            f"{stated.members} members, its end record is at {end}"
         )
     return stated
 
@@ -103,9 +103,9 @@ def _large_record(file: IO[bytes], end: int) -> tuple[int, int, int, int] | None
 def _check_members(archive: zipfile.ZipFile, stated: _Directory) -> None:
     """The members that were found must be those stated, each under the name in front of it."""
     members = archive.infolist()
-    if archive.start_dir != stated.start or len(members) != stated.count:
+    if archive.start_dir != stated.start or len(members) != stated.members:
         raise zipfile.BadZipFile(
-            f"{stated.count} members are stated, its directory has {len(members)}"
+            f"{stated.members} members are stated, its directory has {len(members)}"
         )
     if len({member.filename for member in members}) < len(members):
         raise zipfile.BadZipFile("two members have one name")

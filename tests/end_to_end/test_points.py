@@ -167,7 +167,10 @@ def test_scannet200_from_the_download_to_a_checked_submission(tmp_path: Path, ca
     main(["train", *given, *options(out)])
     result = json.loads((out / "result.json").read_text())
     assert [len(result["groups"][name]) for name in ("head", "common", "tail")] == [66, 68, 66]
+    assert result["val"]["means_over"] == "labelled classes"
+    capsys.readouterr()
     main(["evaluate", "--run", str(out), "--split", "val"])
+    assert f"mean of {result['val']['num_iou']} labelled classes" in capsys.readouterr().out
     (scene,) = root.rglob("scene0707_00_vh_clean_2.ply")
     (scene.parent / "scene0707_00_vh_clean.ply").write_bytes(b"the full mesh, not to be read")
     scans, predicted = scene.parents[1], tmp_path / "predicted"

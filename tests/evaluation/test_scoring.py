@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from diagnoses import Stripes, TinyNetwork
-from equiseg.data import PointCard
+from equiseg.data import CachedData, PointCard
 from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.points.voxels import collate_points
@@ -15,7 +15,7 @@ from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.image_inference import predict_logits, predict_voxels
 from equiseg.evaluation.scan_inference import predict_scan_classes
-from equiseg.evaluation.scoring import evaluate
+from equiseg.evaluation.scoring import evaluate, evaluation_record
 from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics import CalibrationError, SegmentationScore
 
@@ -117,3 +117,32 @@ def test_votes_are_calibrated_with_the_mean_of_their_probabilities(tmp_path):
     assert_same(evaluation, score, calibration)
     once = evaluate(model, data, EvaluationConfig(), groups)
     assert not torch.equal(once.calibration.counts_KM, evaluation.calibration.counts_KM)
+
+
+def test_the_rule_of_a_benchmark_leaves_out_classes_without_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    xyz_N3 = rng.uniform(0, [10, 10, 4], (500, 3))
+    np.savez(tmp_path / "scan.npz", xyz=xyz_N3, labels=rng.integers(0, 2, 500))
+    card = PointCard(
+        name="made",
+        form="arrays",
+        points="*.npz",
+        splits={"val": ["scan"]},
+        classes=["a", "b", "never"],
+        root=str(tmp_path),
+    )
+    data = PointFolder(card, "val", tmp_path / "cache")
+    model = OfVoxels(len(data.channels), 3).eval()
+    torch.nn.init.zeros_(model.head.weight)
+    with torch.no_grad():
+        model.head.bias.copy_(torch.tensor([0.0, 0.0, 1.0]))  # "never" is predicted everywhere
+    groups = FrequencyGroups.from_counts(torch.arange(3))
+    usual = evaluation_record(evaluate(model, data, EvaluationConfig(), groups), None)
+    assert (usual["num_iou"], usual["iou"][2]) == (3, 0)
+    assert "means_over" not in usual
+    data.labelled_only = True
+    ruled = evaluation_record(evaluate(model, data, EvaluationConfig(), groups), None)
+    assert (ruled["num_iou"], ruled["means_over"]) == (2, "labelled classes")
+    assert np.isnan(ruled["iou"][2])
+    assert ruled["iou"][:2] == usual["iou"][:2]
+    assert CachedData(data, 0).spec.labelled_only

@@ -39,7 +39,8 @@ def score_table(
         values = percent(scores[group]), percent(scores[f"{group}_accuracy"])
         table.add_row(label, group, *values, style=GROUP_STYLE[group])
     means = percent(scores["miou"]), percent(scores["mean_accuracy"])
-    table.add_row(f"mean of {scores['num_iou']}", "all", *means, style="bold")
+    rule = f" {scores['means_over']}" if "means_over" in scores else ""
+    table.add_row(f"mean of {scores['num_iou']}{rule}", "all", *means, style="bold")
     if "foreground" in scores:
         label = SCORES["foreground"].label
         table.add_row(label, "", percent(scores["foreground"]), "")

@@ -35,6 +35,8 @@ class DataSpec:
         channels: Names of the input channels of a network.
         voxel_size: Side of a voxel of point clouds, in meters; None for images.
         groups: Names of the classes in head, common and tail, if a benchmark defines them.
+        labelled_only: Whether the rule of a benchmark leaves classes without labels out of all
+            means, also if they are predicted.
     """
 
     classes: tuple[str, ...]
@@ -43,10 +45,11 @@ class DataSpec:
     channels: tuple[str, ...] = ("red", "green", "blue")
     voxel_size: float | None = None
     groups: Mapping[str, Sequence[str]] | None = None
+    labelled_only: bool = False
 
     @classmethod
     def of(cls, data: Any) -> DataSpec:
-        """The spec of a data set; channels, voxel size and groups are optional for images."""
+        """The spec of a data set; images need classes, ignore_index and background only."""
         return cls(
             data.classes,
             data.ignore_index,
@@ -54,6 +57,7 @@ class DataSpec:
             getattr(data, "channels", cls.channels),
             getattr(data, "voxel_size", None),
             getattr(data, "groups", None),
+            getattr(data, "labelled_only", False),
         )
 
     @property

@@ -37,6 +37,7 @@ class CachedData:
         self.channels = self.spec.channels
         self.voxel_size = self.spec.voxel_size
         self.groups = self.spec.groups
+        self.labelled_only = self.spec.labelled_only
         self.max_bytes = max_bytes
         self.kept_bytes = 0
         self.sizes: set[tuple[int, ...]] = set()

@@ -21,6 +21,8 @@ from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics import Calibration, CalibrationError, Score, SegmentationScore
 from equiseg.tap import FeatureTap
 
+LABELLED_ONLY = "labelled classes"
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -33,6 +35,7 @@ class Evaluation:
             single row to compare with a center.
         confusion_KK: (K, K) int64 label-by-prediction counts.
         calibration: Confidence and accuracy of the predictions by class and bin.
+        labelled_only: Whether means leave out classes without labels, also if they are predicted.
     """
 
     score: Score
@@ -40,6 +43,7 @@ class Evaluation:
     classifier_KD: Tensor | None
     confusion_KK: Tensor
     calibration: Calibration
+    labelled_only: bool = False
 
     @property
     def collapse(self) -> CollapseMeasures:
@@ -78,7 +82,11 @@ def evaluate(
     num_classes = len(data.classes)
     # Summed at the end, or counted on one process: the other ranks do not wait for its counts.
     score = SegmentationScore(
-        num_classes, ignore_index=data.ignore_index, groups=groups, sync_on_compute=False
+        num_classes,
+        ignore_index=data.ignore_index,
+        groups=groups,
+        labelled_only=spec.labelled_only,
+        sync_on_compute=False,
     )
     score = score.to(device)
     calibration = CalibrationError(
@@ -119,16 +127,26 @@ def evaluate(
     single = weight.numel() == num_classes * tap.in_features
     rows_KD = weight.detach().flatten(1) if single else None
     return Evaluation(
-        score.compute(), moments, rows_KD, score.confusion_KK.cpu(), calibration.cpu().compute()
+        score.compute(),
+        moments,
+        rows_KD,
+        score.confusion_KK.cpu(),
+        calibration.cpu().compute(),
+        spec.labelled_only,
     )
 
 
 def evaluation_record(evaluation: Evaluation, background: int | None) -> dict[str, Any]:
-    """An evaluation as JSON: scores, calibration, collapse measures, confusion."""
+    """An evaluation as JSON: scores, calibration, collapse measures, confusion.
+
+    ``means_over`` says so if a benchmark's rule leaves classes without labels out of all means.
+    """
     score, calibration = evaluation.score, evaluation.calibration
     skipped = ("groups", "iou_K", "accuracy_K")
     foreground = {} if background is None else {"foreground": score.miou_without(background)}
+    rule = {"means_over": LABELLED_ONLY} if evaluation.labelled_only else {}
     return {
+        **rule,
         **{k: v for k, v in vars(score).items() if k not in skipped},
         **foreground,
         "iou": score.iou_K.tolist(),

@@ -12,7 +12,7 @@ from equiseg.records.record_files import read_record, write_record
 RESULT = "result.json"
 SCORES = Fields(
     {"miou": float, "iou": [float], "collapse": {str: float}},
-    {"accuracy": [float], "calibration": {str: [float]}, "confusion": [[float]]},
+    {"accuracy": [float], "calibration": {str: [float]}, "confusion": [[float]], "means_over": str},
     others=float,
 )
 """The form of the scores of a split."""

@@ -91,7 +91,12 @@ class SegmentationTask(L.LightningModule):
             config.method, statistics, self.tap.in_features, ignore_index
         )
         self.criterion.fix_classifier(self.tap.layer)
-        self.score = SegmentationScore(num_classes, ignore_index=ignore_index, groups=groups)
+        self.score = SegmentationScore(
+            num_classes,
+            ignore_index=ignore_index,
+            groups=groups,
+            labelled_only=spec.labelled_only,
+        )
         self.val_score: Score | None = None
 
     def on_train_epoch_start(self) -> None:

@@ -43,6 +43,8 @@ class PointFolder:
         ignore_index: Label of what is not labelled.
         background: The class for "nothing named", if there is one.
         groups: Names of the classes in head, common and tail, if the card defines them.
+        labelled_only: Whether scores leave classes without labels out of all means, which is the
+            rule of the benchmark.
         channels: Names of the C feature channels.
         voxel_size: Side of a voxel in meters.
         scans: Stores of the scans.
@@ -68,6 +70,7 @@ class PointFolder:
         self.ignore_index = card.ignore_index
         self.background = card.background_id()
         self.groups = card.groups
+        self.labelled_only = find_format(card.form).labelled_only
         self.channels = channel_names(card.features)
         self.voxel_size = card.voxel
         found = find_scans(card, split)

@@ -41,6 +41,7 @@ class ScanFormat:
         companions: Other files that a scan is read from: (path, data folder) -> paths.
         write: Writes a copy of a file or folder with new class codes: (source, target, codes (N,)).
         submit: Writes the file for a benchmark: (folder, name of the scan, codes (N,)).
+        labelled_only: Whether its benchmark leaves classes without labels out of all means.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ScanFormat:
     companions: Callable[[Path, Path], list[Path]] = lambda path, root: []
     write: Callable[[Path, Path, np.ndarray], None] | None = None
     submit: Callable[[Path, str, np.ndarray], None] | None = None
+    labelled_only: bool = False
 
 
 def find_format(form: str) -> ScanFormat:
@@ -228,6 +230,7 @@ FORMATS = {
             official=_scannet_scenes,
             companions=_scannet_label_map,
             submit=_submit_scannet,
+            labelled_only=True,
         ),
     )
 }
