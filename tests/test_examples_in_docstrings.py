@@ -17,7 +17,8 @@ MODULES = (
     "losses.focal",
     "metrics.collapse_metric",
     "metrics.segmentation",
-    "tap",
+    "tap.compare_output",
+    "tap.feature_tap",
     "testing.loss_checks",
 )
 

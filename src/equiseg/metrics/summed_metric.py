@@ -148,8 +148,8 @@ class OneNumber(Metric):
         """Whether the other metric was updated."""
         return self.source.update_called
 
-    @property
-    def _forward_cache(self) -> Tensor | None:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def _forward_cache(self) -> Tensor | None:
         # what Lightning logs with on_step=True
         batch = self.source._forward_cache
         return None if batch is None else self._shown(batch)

@@ -25,7 +25,7 @@ def advises_on_batch_norm(forward: Callable[..., Any]) -> Callable[..., Any]:
             shape = tuple(getattr(inputs, "shape", ()))
             raise ValueError(
                 f"batch normalisation cannot train on one value per channel, which a batch of "
-                f"shape {shape} leaves in a coarse map; use a larger batch size or larger images, "
+                f"shape {shape} leaves in a coarse map; use larger batches (batch_size) or images, "
                 "or leave the last incomplete batch out (model.eval() needs neither)"
             ) from error
 
