@@ -188,7 +188,7 @@ def test_errors_are_one_line_without_a_traceback(arguments, message, monkeypatch
         (["--data.size", "64"], 'data.size must be 2 values, as "[a, b]" or null, got 64'),
         (["--data.size", "[1]"], 'data.size must be 2 values, as "[a, b]" or null, got [1]'),
         (["--optimizer.name", "adam"], "optimizer.name must be adamw or sgd, got adam"),
-        (["--optimizer.lr=-1"], "optimizer.lr must be >= 0, got -1.0"),
+        (["--optimizer.lr=-1"], "optimizer.lr must be finite and >= 0, got -1.0"),
         (["--precision", "8"], "precision must be 32, bf16 or 16, got 8"),
         (["--method.gamma", "2"], "--method has no options of its own"),
         (["--val-every", "1"], "did you mean --val_every?"),
@@ -221,7 +221,7 @@ def test_all_required_options_are_named_with_their_meaning(capsys):
     ("text", "message"),
     [
         (b"epochs: 3\nmethod: [ceco\n", r"broken\.yaml: not valid YAML: .*\(line 3\)"),
-        ("# Straße".encode("latin-1"), r"broken\.yaml: cannot be read \(.*save it as UTF-8"),
+        ("# Straße".encode("latin-1"), r"broken\.yaml: not UTF-8 at byte 6 .*save it as UTF-8"),
     ],
 )
 def test_a_file_of_options_that_cannot_be_read_is_named(text, message, tmp_path):

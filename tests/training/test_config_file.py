@@ -9,7 +9,7 @@ from runs import tiny_config
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epochs: [", "not valid YAML: .*line 1"),
+        ("epochs: [", "not valid YAML: .*line [12]"),
         ("- epochs", r"must hold options, as 'epochs: 12', got \['epochs'\]"),
         ("epoch: 3", r"unknown option epoch \(did you mean epochs\?\)"),
         ("data: {augment: {flap: 1}}", r"unknown option data\.augment\.flap \(did you mean flip"),

@@ -6,7 +6,7 @@ Shapes: K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,10 @@ from equiseg.records.record_files import read_record, write_record
 
 DIAGNOSIS, NETWORKS = "diagnosis.json", "networks.json"
 PIXEL, CENTER = "pixel cross entropy", "center branch"
+_GROUPS = ("head", "common", "tail")
+_SCORES = ("miou", *_GROUPS, "ece", *(f"{name}_ece" for name in _GROUPS))
+_SEPARATION = ("maximal_separation", "num_present")
+_CORRELATION = ("pearson", "num_classes")
 _NEEDED = ("classes", "groups", "iou", "collapse", "center_cosines", "nearest_pairs", "gradients")
 
 
@@ -71,9 +75,13 @@ class GradientRecord:
     slopes: dict[str, float]
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> GradientRecord:
+    def of(cls, values: Mapping[str, Any], num_classes: int) -> GradientRecord:
         """From the JSON of one branch."""
+        lists = ("batches", "pixels", "mass", "pull", "push", "error_where_present")
         rows = ("row_gradient_within", "row_gradient_between")
+        for name in (*lists, *(row for row in rows if row in values)):
+            if _array(values[name]).shape != (num_classes,):
+                raise ValueError(f"{name} must have one value for each of {num_classes} classes")
         slopes = {
             "present": values["slope_where_present"],
             "equal error": values["slope_at_equal_error"],
@@ -81,12 +89,7 @@ class GradientRecord:
         }
         return cls(
             values["num_batches"],
-            _array(values["batches"]),
-            _array(values["pixels"]),
-            _array(values["mass"]),
-            _array(values["pull"]),
-            _array(values["push"]),
-            _array(values["error_where_present"]),
+            *(_array(values[name]) for name in lists),
             {name: _array(values[name]) for name in rows if name in values},
             _numbers(slopes),
         )
@@ -150,16 +153,16 @@ class DiagnosisRecord:
             np.array(values[f"training_{unit}s"]),
             unit,
             values["num_samples"],
-            _numbers(floats),
+            _numbers(floats, _SCORES),
             _array(values["iou"]),
             _array(values["accuracy"]),
             np.array(values["confusion"]),
             values["calibration"],
-            _numbers(values["collapse"]),
+            _numbers(values["collapse"], _SEPARATION),
             {group: _numbers(known) for group, known in values["collapse_by_group"].items()},
             _array(values["center_cosines"]),
             None if rows is None else _array(rows),
-            _numbers(values["frequency_correlation"]),
+            _numbers(values["frequency_correlation"], _CORRELATION),
             [
                 ConfusedPair(
                     ids[pair["first"]],
@@ -168,7 +171,10 @@ class DiagnosisRecord:
                 )
                 for pair in values["nearest_pairs"]
             ],
-            {name: GradientRecord.of(known) for name, known in values["gradients"].items()},
+            {
+                name: GradientRecord.of(known, len(classes))
+                for name, known in values["gradients"].items()
+            },
         )
 
 
@@ -268,8 +274,21 @@ def _array(values: Any) -> np.ndarray:
     return np.array(values, dtype=float)
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+def _numbers(values: Mapping[str, Any], needed: Iterable[str] = ()) -> dict[str, float]:
+    """Numbers by name; null becomes NaN.
+
+    Raises:
+        ValueError: If one is missing or no number.
+    """
+    if missing := [name for name in needed if name not in values]:
+        raise ValueError(f"there are no numbers {missing}")
+    if wrong := [name for name, value in values.items() if not _is_number_or_null(value)]:
+        raise ValueError(f"{wrong} must be numbers or null")
     return {name: math.nan if value is None else value for name, value in values.items()}
+
+
+def _is_number_or_null(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _check_sizes(values: Mapping[str, Any], num_classes: int) -> None:

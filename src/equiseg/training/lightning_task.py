@@ -115,7 +115,12 @@ class SegmentationTask(L.LightningModule):
         """Sum of the criterion's parts on one batch, each logged by name."""
         inputs, labels = batch
         logits = self.model(network_input(inputs))
-        parts = self.criterion(logits, self.tap.features, labels, inverse_of(inputs))
+        try:
+            parts = self.criterion(logits, self.tap.features, labels, inverse_of(inputs))
+        except ValueError:  # some losses refuse NaN before they compute
+            if not bool(self.tap.features.isfinite().all() & logits.isfinite().all()):
+                self._stop(f"in epoch {self.current_epoch + 1}", inputs)
+            raise
         loss = torch.stack(list(parts.values())).sum()
         if loss.device.type == "cpu" and not torch.isfinite(loss):  # a GPU would wait each step
             self._stop(f"in epoch {self.current_epoch + 1}", inputs)

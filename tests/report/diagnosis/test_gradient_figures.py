@@ -22,7 +22,7 @@ def gradients(mass, error):
 
 def recorded(branch):
     """As a page reads it from the record."""
-    return GradientRecord.of(without_nan(gradient_record(branch)))
+    return GradientRecord.of(without_nan(gradient_record(branch)), len(branch.counts_K))
 
 
 @pytest.fixture
