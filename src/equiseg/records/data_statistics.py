@@ -46,7 +46,7 @@ class Level:
         name = values["level"]
         return cls(
             name,
-            np.array([row[name] for row in rows]),
+            _counts(name, [row[name] for row in rows], (len(rows),)),
             _number(values["imbalance_factor"]),
             _number(values["gini"]),
             _number(values["effective_num_classes"]),
@@ -133,15 +133,15 @@ class DataStatistics:
             sample=values["sample"],
             voxel_size=values["voxel_size"],
             num_samples=values[f"num_{values['sample']}s"],
-            images_K=np.array(counts["statistics"]["images_K"]),
+            images_K=_counts("images_K", counts["statistics"]["images_K"], (len(rows),)),
             has_sizes=bool(counts["num_pixels"]),
             smallest=counts["smallest"],
             largest=counts["largest"],
             absent=values["absent"],
             unlabelled=_number(values["unlabelled"]),
             context={name: _number(value) for name, value in values["context"].items()},
-            adjacency_KK=_array(pairs[_PAIRS[0]]),
-            cooccurrence_KK=_array(pairs[_PAIRS[1]]),
+            adjacency_KK=_pairs(pairs, _PAIRS[0], len(rows)),
+            cooccurrence_KK=_pairs(pairs, _PAIRS[1], len(rows)),
             command=values.get("command", ""),
             made=values.get("made", {}),
         )
@@ -158,9 +158,32 @@ class DataStatistics:
             return cls.of(values)
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _number(value: Any) -> float:
+    """A number; null becomes NaN.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"must be a number or null, got {value!r:.40}")
+    return value
 
 
-def _array(rows: Any) -> np.ndarray | None:
-    return None if rows is None else np.array(rows)
+def _counts(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers in an array of a shape.
+
+    Raises:
+        ValueError: If they are no numbers, or of another shape.
+    """
+    array = np.array(values)
+    if array.shape != shape or array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must be numbers of the shape {shape}")
+    return array
+
+
+def _pairs(pairs: Mapping[str, Any], name: str, num_classes: int) -> np.ndarray | None:
+    """Counts of pairs of classes; None where they were not counted."""
+    rows = pairs[name]
+    return None if rows is None else _counts(name, rows, (num_classes, num_classes))
