@@ -27,7 +27,8 @@ def card(tmp_path):
     return file
 
 
-def test_findings_are_printed_with_what_to_do(card, capsys):
+def test_findings_are_printed_with_what_to_do(card, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")  # a long path stays on its line
     doctor(str(card), DoctorOptions(min_images=5))
     text = " ".join(capsys.readouterr().out.split())
     assert "warning classes: no image holds 1 class ([b]car[/b])" in text
