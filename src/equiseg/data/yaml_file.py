@@ -107,7 +107,7 @@ def _error(problem: str, mark: Any) -> Exception:
 
 @cache
 def _loader() -> Any:
-    """A safe loader that refuses what others take silently, with the line of each problem."""
+    """A safe loader that also refuses repeated keys and names the line of each problem."""
 
     class Loader(_base()):  # type: ignore[misc]
         """Refuses keys given twice, and names the line of values that cannot be read."""

@@ -143,7 +143,7 @@ def _with_lengths(vectors: Tensor) -> tuple[Tensor, Tensor]:
     lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     overflows = lengths.isinf()
     if not is_checkable(lengths) or bool(overflows.any()):
-        # A power of two, which rounds nothing; vectors of float16 or bfloat16 are made wide before.
+        # A power of two, so nothing is rounded; float16 and bfloat16 were widened before.
         vectors = vectors * torch.where(overflows, _DOWN, 1.0).to(vectors.dtype)
         lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return vectors, lengths.masked_fill(lengths < _SHORTEST, math.inf)

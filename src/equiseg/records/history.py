@@ -48,7 +48,7 @@ def read_history(folder: Path) -> History:
 
 
 def log_rows(file: Path) -> list[dict[str, float]]:
-    """The rows of a log; a last line that was cut by a kill is left out.
+    """The rows of a log, without an incomplete last line of a killed run.
 
     Raises:
         FileError: If the file is no log, or damaged.
@@ -84,7 +84,7 @@ def read_histories(
     """The histories of the runs of each variant, from their logs.
 
     Args:
-        folders: Of each variant its runs.
+        folders: The runs of each variant.
         tell: Told which logs are damaged; these runs have no curves.
     """
     histories: Histories = {}

@@ -29,7 +29,7 @@ RUN = Fields(
         "test": SCORES,
     },
 )
-"""The form of a run in a record; older ones know less."""
+"""The form of a run in a record; older records lack the optional values."""
 _RESULT = Fields(
     {
         **RUN.needed,

@@ -1,4 +1,4 @@
-"""Texts from outside, in a terminal: names of classes, folders and files are shown as they are."""
+"""Texts from outside in a terminal: names of classes, folders and files without markup."""
 
 from __future__ import annotations
 

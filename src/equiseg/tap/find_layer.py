@@ -16,7 +16,7 @@ def widths(layer: nn.Module) -> tuple[int, int] | tuple[None, None]:
         return layer.in_features, layer.out_features
     if isinstance(layer, _ConvNd):
         return layer.in_channels, layer.out_channels
-    # Convolutions of sparse libraries have classes of their own.
+    # Sparse libraries have their own classes of convolutions.
     given, made = getattr(layer, "in_channels", None), getattr(layer, "out_channels", None)
     learns = any(True for _ in layer.parameters(recurse=False))
     if type(given) is int and type(made) is int and learns:

@@ -59,7 +59,7 @@ def load_minkowski(
         engine: "0.4" or "0.5": the version of MinkowskiEngine that the network was trained with.
         classifier: Whether to load ``final`` too; False keeps the model's classifier, for other
             classes.
-        prefix: What the names of the network start with ("module.", "model."); None finds it.
+        prefix: The start of the names of the network ("module.", "model."); None finds it.
             Entries without it are left out, and a warning names them.
 
     Raises:
