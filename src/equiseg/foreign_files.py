@@ -111,7 +111,7 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
     """A text file in UTF-8, with or without a byte-order mark.
 
     Raises:
-        FileError: If it is no regular file, too large, or not UTF-8.
+        FileError: If it is not a regular file, too large, or not UTF-8.
     """
     if (size := check_file(path)) > most:
         raise FileError(

@@ -83,7 +83,7 @@ def error_text(error: BaseException, line: str, resume: str = "") -> str:
     try:
         return _text(error, line, resume)
     except Exception as second:
-        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was told"
+        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was reported"
         where = "; ".join(
             f"{step.filename}:{step.lineno}"
             for step in traceback.extract_tb(error.__traceback__)[-3:]
@@ -122,7 +122,7 @@ def _told(error: BaseException) -> tuple[str, bool]:
         return _in_words(error), _raised_by_equiseg(error)
     if _is_of_file(error) or (file and isinstance(error, _OF_CONTENT) and _in_reader(error)):
         of = f"{file}: " if file else ""
-        return f"{of}cannot be read ({_in_words(error)}); is it whole, and of this kind?", False
+        return f"{of}cannot be read ({_in_words(error)}); is it complete and of this kind?", False
     return "", False
 
 

@@ -32,9 +32,9 @@ class ImageCard(DataCard):
         annotations: Folder of the masks, which have the names of their images. ``{split}`` as
             above.
         image: Instead of ``images``: a pattern of the image files, for names with a suffix and
-            nested folders, as "{split}/{city}/{name}_leftImg8bit.png". ``{name}`` and any other
-            field match a part of one folder or file name; a pattern without suffix takes all image
-            formats.
+            nested folders, such as "{split}/{city}/{name}_leftImg8bit.png". ``{name}`` and any
+            other field match a part of one folder or file name; a pattern without suffix takes all
+            image formats.
         annotation: Instead of ``annotations``: the pattern of the masks, with the same fields. An
             image and its mask have the same texts in them.
     """

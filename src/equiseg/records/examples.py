@@ -75,7 +75,7 @@ class ExamplePanels:
         """Read what :meth:`save` wrote.
 
         Raises:
-            FileError: If it is no such file, damaged, or of a version that is not known.
+            FileError: If it is not such a file, damaged, or of an unknown version.
         """
         arrays = _arrays(path)
         with named_damage(path, _AGAIN):

@@ -51,7 +51,7 @@ def log_rows(file: Path) -> list[dict[str, float]]:
     """The rows of a log, without an incomplete last line of a killed run.
 
     Raises:
-        FileError: If the file is no log, or damaged.
+        FileError: If the file is not a log, or damaged.
     """
     text = read_text(file, MOST_BYTES)
     whole = text[: text.rfind("\n") + 1]
@@ -60,7 +60,7 @@ def log_rows(file: Path) -> list[dict[str, float]]:
         for row in csv.DictReader(io.StringIO(whole, newline="")):
             rows.append({name: float(value) for name, value in row.items() if value})
             if not all(0 <= rows[-1][name] < _MOST_STEPS for name in ("epoch", "step")):
-                raise ValueError("an epoch or a step is no count")
+                raise ValueError("an epoch or a step is not a count")
     except (csv.Error, KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(
             f"{file}: damaged ({short(error)}); remove it: the curves of its epochs are left out"

@@ -38,7 +38,7 @@ class ModelCard:
         groups: Head, common and tail by training frequency.
         configuration: What else building it takes (see ``equiseg.models.rebuild_model``).
         scans: How scans are read, for a network of point clouds; None for images.
-        looks: How classes are written and drawn; None, as in older files, for ids.
+        looks: How classes are written and drawn; None (in older files) writes ids.
     """
 
     model: str

@@ -23,7 +23,7 @@ class Match(NamedTuple):
     """A tensor in the output of a network that a layer has made.
 
     Attributes:
-        path: Where it is in the output, as ".logits" or "[0]"; empty if it is the output.
+        path: Its place in the output, such as ".logits" or "[0]"; empty if it is the output.
         change: The change after the layer: "", "resized", "softmax", ...
         fold: "tokens" (B, N, K) or "rows" (B N, K) where its maps are made after the layer.
         size: Size of these maps, else empty.

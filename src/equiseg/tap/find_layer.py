@@ -30,7 +30,7 @@ def find_layer(model: nn.Module, layer: str | nn.Module | None, num_classes: int
     Args:
         model: The network.
         layer: The module, or its name with or without the parts that wrappers add; a part "-1"
-            counts from the end of a list, as in "decoder.seg_layers.-1". None searches.
+            counts from the end of a list, for example "decoder.seg_layers.-1". None searches.
         num_classes: Number of outputs to search for.
 
     Raises:

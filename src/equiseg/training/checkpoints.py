@@ -136,7 +136,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or any(part not in content for part in _PARTS):
         raise FileError(f"{path}: not the checkpoint of a run")
     if type(content.get("epoch")) is not int:
-        raise FileError(f"{path}: not the checkpoint of a run, its epoch is no number")
+        raise FileError(f"{path}: not the checkpoint of a run, its epoch is not a number")
     return content
 
 

@@ -24,7 +24,7 @@ def find_pairs(card: ImageCard, split: str) -> tuple[dict[str, Pair], list[str]]
     """The pairs of one split by their names, and all problems.
 
     A name is the text that ``{name}`` matches in the patterns of the card. If two pairs share
-    it, all names are the values of all fields, as "aachen-000019".
+    it, all names are the values of all fields, such as "aachen-000019".
 
     Args:
         card: The description of the data set.

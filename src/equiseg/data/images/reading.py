@@ -47,7 +47,7 @@ class Picture(NamedTuple):
         """The image with 8 bits a value; 16-bit values are divided by 256, 12-bit values by 16.
 
         Raises:
-            DataError: If grey values are no whole numbers of at most 16 bit.
+            DataError: If grey values are not whole numbers of at most 16 bits.
         """
         if not self.image.mode.startswith(("I", "F")):
             return self.image
