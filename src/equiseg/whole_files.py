@@ -16,9 +16,8 @@ except ImportError:  # pragma: no cover - Windows
 
 _MARK = ".part-"
 _LONGEST_NAME = 180  # bytes; file systems allow 255, including the mark and a process id
-_LOCK = (
-    ".lock"  # in an unfinished folder; the system frees it when the process ends, however it ends
-)
+# In an unfinished folder; the system frees it when the process ends, even if it is killed.
+_LOCK = ".lock"
 
 
 @contextmanager
@@ -51,7 +50,7 @@ def replaced(path: Path, *, durable: bool = True) -> Iterator[Path]:
     if path.is_symlink():
         path = path.resolve()  # the file is replaced, not the link to it
     if path.exists() and not (path.is_file() or path.is_dir()):
-        yield path  # a device or a pipe, as /dev/stdout, has no content to replace
+        yield path  # a device or a pipe, such as /dev/stdout, has no content to replace
         return
     unfinished = path.with_name(f"{_MARK}{os.getpid()}-{_shortened(path.name)}")
     try:
@@ -189,7 +188,7 @@ def _locked(folder: Path) -> int | None:
             with suppress(OSError):
                 folder.rmdir()
             return None
-        os.close(lock)  # of a folder that was removed or renamed meanwhile
+        os.close(lock)  # its folder was removed or renamed meanwhile
 
 
 def _empty(folder: Path) -> None:

@@ -15,7 +15,7 @@ from equiseg.resize import LINEAR_MODES
 
 # Shorter than this, a vector has no direction: its gradient would be a million times the loss's.
 _SHORTEST = 1e-6
-_DOWN = 2.0**-80  # the largest float32 to 3e14, the shortest that overflows to 1e-5
+_DOWN = 2.0**-80  # scales the largest float32 to 3e14, the shortest vector that overflows to 1e-5
 
 
 class FeatureLoss(PixelLoss):

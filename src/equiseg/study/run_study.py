@@ -54,7 +54,9 @@ def run_study(
     with held(plan.out) if first else nullcontext():
         if first:
             for folder in (plan.out, *(plan.out / task.name for task in plan.tasks)):
-                sweep(folder, nested=False)  # runs below may belong to a process that still ends
+                sweep(
+                    folder, nested=False
+                )  # a process that is still ending may write to runs below
             mark_outcome(plan.out, Outcome.COMPARISON)
         return _run(plan, jobs, report, _Telling(command, first, tell if first else _silent))
 

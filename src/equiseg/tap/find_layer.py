@@ -90,7 +90,7 @@ def _from_the_start(model: nn.Module, name: str) -> str:
                 ]
                 part = children[int(part)]
             except (AttributeError, IndexError):
-                return name  # it fits none, and the caller lists the layers
+                return name  # no layer fits; the caller lists the layers
         parts.append(part)
     return ".".join(parts)
 

@@ -110,7 +110,7 @@ def open_image(file: Path, *, sums: bool = True) -> Iterator[Opened]:
         if sums:
             file_headers.check_png(file, stream)
         try:
-            with warnings.catch_warnings():  # of large images; their memory is checked here
+            with warnings.catch_warnings():  # about large images; check_memory limits them
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 image = Image.open(stream, formats=_formats())
             problem = file_headers.pages_problem(image)

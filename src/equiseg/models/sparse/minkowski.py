@@ -140,7 +140,7 @@ def _hybrid_offsets(dimensions: int = 3) -> list[tuple[int, ...]]:
     return offsets
 
 
-# Of each of our offsets, x fastest from the lower end, its place in the order of HYBRID.
+# For each of our offsets (x fastest, ascending), its place in the order of HYBRID.
 _FROM_HYBRID = [
     _hybrid_offsets().index((x, y, z)) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1)
 ]

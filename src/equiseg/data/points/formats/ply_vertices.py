@@ -150,7 +150,7 @@ def _numbers(rows: list[str], vertex: Element, file: Path) -> np.ndarray:
     try:
         table = np.loadtxt(rows, dtype=np.float64, comments=None, ndmin=2)
     except ValueError as error:
-        raise DataError(f"{file}: a vertex line is not a row of numbers ({error}){CURE}") from error
+        raise DataError(f"{file}: a vertex line is no row of numbers ({error}){CURE}") from error
     if table.shape[1] != len(vertex.scalars):
         raise DataError(
             f"{file}: vertex lines hold {table.shape[1]} numbers, the header promises "
