@@ -1,7 +1,7 @@
-"""What equiseg believes of a file it did not write: its kind, its names, and how much it may hold.
+"""Checks of files that equiseg did not write: kind, names, counts in headers and memory.
 
-Headers state counts, and libraries allocate what they state. Here each count is compared with the
-size of the file first, and the memory that one file may take is limited.
+Libraries allocate memory for the counts in headers. Here each count is compared with the size of
+the file first, and the memory that one file may take is limited.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from equiseg.foreign_text import short
 
 MOST_MEMORY = 1 << 30
-"""Bytes that reading one file may take at once: 1 GiB, half of what a process on a laptop of 8 GB
-can take next to torch, a network and a worker. An RGB photo of 150 megapixels fits: 4 bytes a pixel
-while it is decoded, 3 after."""
+"""Bytes that reading one file may take at once: 1 GiB, about half of the memory that torch, a
+network and a worker leave free on a laptop of 8 GB. An RGB photo of 150 megapixels fits: 4 bytes a
+pixel while it is decoded, then 3."""
 MOST_TEXT = 16 << 20
-"""Bytes of a text file of a person (card, options, list of names): 16 MiB, a million names."""
+"""Bytes of a text file written by a person (card, options, list of names): a million names."""
 
 _SYSTEM_NAMES = (
     "thumbs.db",
@@ -51,7 +51,7 @@ def check_file(path: Path) -> int:
     """
     try:
         found = Path(path).stat()
-    except (OSError, ValueError) as error:  # ValueError: no name may have the character zero
+    except (OSError, ValueError) as error:  # ValueError: the name has a null character
         reason = getattr(error, "strerror", None) or error
         raise FileError(f"{path}: {reason}; check the path") from None
     for of_kind, words in _KINDS:
@@ -61,7 +61,7 @@ def check_file(path: Path) -> int:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether this is a folder; a path that no file can have is none."""
+    """Whether a path is a folder; False for paths that the system refuses."""
     try:
         return path.is_dir()
     except OSError:
@@ -73,13 +73,13 @@ def check_count(path: Path, what: str, count: int, least_bytes: float, room: int
 
     Args:
         path: The file.
-        what: What is counted, as "points".
-        count: What the header says.
+        what: Name of the counted things, such as "points".
+        count: The count in the header.
         least_bytes: The fewest bytes that one of them takes in the file.
         room: The bytes of the file that can hold them.
 
     Raises:
-        FileError: If so many cannot be in the file.
+        FileError: If the file is too small for the count.
     """
     if count < 0 or count * least_bytes > room:
         raise FileError(
@@ -89,11 +89,11 @@ def check_count(path: Path, what: str, count: int, least_bytes: float, room: int
 
 
 def check_memory(path: Path, what: str, needed: float, most: int = MOST_MEMORY) -> None:
-    """Limit what one file may take in memory.
+    """Limit the memory that one file may take.
 
     Args:
         path: The file.
-        what: What takes the memory and its size, as "an image of 90000x90000 pixels".
+        what: The content and its size, such as "an image of 90000x90000 pixels".
         needed: Bytes.
         most: Bytes that it may take.
 
@@ -111,7 +111,7 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
     """A text file in UTF-8, with or without a byte-order mark.
 
     Raises:
-        FileError: If it is no regular file, too large, or not UTF-8.
+        FileError: If it is not a regular file, too large, or not UTF-8.
     """
     if (size := check_file(path)) > most:
         raise FileError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet computes, if a cell starts with it
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of a formula in a spreadsheet
 
-_CONTROL = ("Cc", "Cs", "Zl", "Zp")  # controls, halves of characters, separators of lines
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line separators
 
 
 def short(value: object, most: int = 80, *, keep_spaces: bool = False) -> str:

@@ -179,7 +179,7 @@ def check_order(features: Tensor, labels: Tensor, name: str) -> None:
         TypeError: If they are swapped.
     """
     has_channels = labels.ndim == features.ndim + 1
-    # Predictions may be class ids; features and logits of integers are none.
+    # Predictions may be class ids; features and logits are never integers.
     has_values = features.dtype in _INTEGER_DTYPES and (has_channels or name != "predictions")
     if labels.is_floating_point() and (has_values or (has_channels and name != "predictions")):
         raise TypeError(

@@ -71,7 +71,7 @@ def sum_over_ranks(sums_KD: Tensor, counts_K: Tensor, group: Any) -> tuple[Tenso
 
 
 def total_over_ranks(values: Tensor, group: Any) -> Tensor:
-    """The sum of a tensor over all ranks, with gradient: that of the sum of the ranks' losses.
+    """The sum of a tensor over all ranks, with the gradient of the sum of the ranks' losses.
 
     Args:
         values: Floating point, of one shape on all ranks.
@@ -115,7 +115,7 @@ class _SumOverRanks(torch.autograd.Function):
 
 
 class _TotalOverRanks(torch.autograd.Function):
-    """All-reduce of one tensor. As a function of its own, it has second derivatives, too."""
+    """All-reduce of one tensor, a separate function so that second derivatives exist."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, group: Any) -> Tensor:

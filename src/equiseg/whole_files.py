@@ -15,18 +15,17 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 _MARK = ".part-"
-_LONGEST_NAME = 180  # bytes; file systems take 255, and the mark and a process id come before it
-_LOCK = (
-    ".lock"  # in an unfinished folder; the system frees it when the process ends, however it ends
-)
+_LONGEST_NAME = 180  # bytes; file systems allow 255, including the mark and a process id
+# In an unfinished folder; the system frees it when the process ends, even if it is killed.
+_LOCK = ".lock"
 
 
 @contextmanager
 def replaced(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A path to write to, in the folder of ``path``, which becomes ``path`` at the end.
 
-    Whatever ends the block early (an error, a signal, a full disk) leaves an earlier file as it
-    was. What a killed process leaves is hidden, and removed by :func:`sweep`.
+    If the block ends early (an error, a signal, a full disk), an earlier file does not change. The
+    temporary file of a killed process is hidden; :func:`sweep` removes it.
 
     Args:
         path: The file; its folder is made where it does not exist.
@@ -51,7 +50,7 @@ def replaced(path: Path, *, durable: bool = True) -> Iterator[Path]:
     if path.is_symlink():
         path = path.resolve()  # the file is replaced, not the link to it
     if path.exists() and not (path.is_file() or path.is_dir()):
-        yield path  # a device or a pipe, as /dev/stdout, has no content to replace
+        yield path  # a device or a pipe, such as /dev/stdout, has no content to replace
         return
     unfinished = path.with_name(f"{_MARK}{os.getpid()}-{_shortened(path.name)}")
     try:
@@ -92,14 +91,14 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 @contextmanager
 def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
-    """An empty hidden folder for files in the making, which one process has at a time.
+    """An empty hidden folder for unfinished files, used by one process at a time.
 
     Another process that wants the folder of this name waits. The folder is removed at the end,
     unless it was renamed; if the process is killed, :func:`sweep_folders` removes it later.
 
     Args:
         parent: The folder it is made in; made where it does not exist.
-        name: Tells folders for different results apart.
+        name: Distinguishes folders for different results.
 
     Yields:
         The folder.
@@ -110,7 +109,7 @@ def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f"{_MARK}{_shortened(name)}"
     lock = _locked(folder)
-    if lock is None:  # locks are not supported there: nobody waits, each has a folder of its own
+    if lock is None:  # locks are not supported there: each process has its own folder
         folder = parent / f"{_MARK}{os.getpid()}-{_shortened(name)}"
         folder.mkdir(exist_ok=True)
     try:
@@ -140,7 +139,7 @@ def rename_folder(folder: Path, target: Path) -> None:
 
 
 def sweep(folder: Path, *, nested: bool = True) -> None:
-    """Remove what killed processes left half-written in a folder.
+    """Remove the temporary files of killed processes in a folder.
 
     Args:
         folder: A folder that no other process writes to now: its lock is held.
@@ -189,7 +188,7 @@ def _locked(folder: Path) -> int | None:
             with suppress(OSError):
                 folder.rmdir()
             return None
-        os.close(lock)  # of a folder that was removed or renamed meanwhile
+        os.close(lock)  # its folder was removed or renamed meanwhile
 
 
 def _empty(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Zip archives (.npz, .ckpt) whose directory is whole.
 
-Python's zipfile believes the end record: with a wrong size of the directory in it, members are
+Python's zipfile trusts the end record: if the size of the directory in it is wrong, members are
 left out silently. Here, all numbers of the end record are compared with the directory.
 """
 
@@ -24,7 +24,7 @@ _LONGEST_COMMENT = (1 << 16) - 1
 
 
 class _Directory(NamedTuple):
-    """What an end record states: number of members, bytes, and place in the file."""
+    """The directory by an end record: number of members, bytes, and position in the file."""
 
     members: int
     size: int
@@ -38,9 +38,9 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         path: The file.
 
     Raises:
-        FileError: If it is no regular file.
-        zipfile.BadZipFile: If it is no archive, or its directory is damaged or too large. Of
-            damaged files, zipfile raises more kinds of exceptions than it documents.
+        FileError: If it is not a regular file.
+        zipfile.BadZipFile: If it is not an archive, or its directory is damaged or too large. For
+            damaged files, zipfile also raises exceptions that it does not document.
     """
     size = check_file(path)
     with path.open("rb") as file:

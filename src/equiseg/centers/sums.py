@@ -104,7 +104,7 @@ class _SparseSums(torch.autograd.Function):
 
 
 class _SpreadSums(torch.autograd.Function):
-    """The product S^T g. As a function of its own, it has second derivatives, too."""
+    """The product S^T g, a separate function so that second derivatives exist."""
 
     @staticmethod
     def forward(

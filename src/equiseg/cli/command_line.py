@@ -111,7 +111,7 @@ def _leaves(
     """The dotted names of nested options, with their values.
 
     Raises:
-        OptionError: If a value stands where options belong.
+        OptionError: If there is a value in the place of options.
     """
     for key, value in said.items():
         name = f"{before}{key}"

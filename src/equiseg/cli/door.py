@@ -1,4 +1,4 @@
-"""The door that every command leaves through: errors, signals and closed pipes become a status."""
+"""The end of every command: errors, signals and closed pipes become messages and an exit status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import NoReturn, TextIO
 from equiseg.cli.errors import error_text
 
 _ENDED = {"SIGTERM": "terminated", "SIGHUP": "its terminal was closed"}
-_NO_READER = 128 + 13  # as shells count an end by SIGPIPE
+_NO_READER = 128 + 13  # the status of shells after SIGPIPE
 
 
 class Ended(SystemExit):
@@ -32,7 +32,7 @@ def one_door(name: str, line: str, resume: str) -> Iterator[None]:
     Args:
         name: The verb.
         line: The command, as it was typed.
-        resume: What to do after an interruption; empty if there is nothing to resume.
+        resume: The advice after an interruption; empty if there is nothing to resume.
 
     Raises:
         SystemExit: Instead of any error.
@@ -58,7 +58,7 @@ def one_door(name: str, line: str, resume: str) -> Iterator[None]:
 
 
 def close_quietly(stream: TextIO) -> None:
-    """Let what is still to be printed go nowhere: its reader has left."""
+    """Discard further output: its reader has closed the pipe."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -85,7 +85,7 @@ def _signals() -> Iterator[None]:
         if os.getpid() != owner:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        for other in mine:  # a second one must not end the first one's clean-up
+        for other in mine:  # a second signal must not interrupt the clean-up
             signal.signal(other, signal.SIG_IGN)
         raise Ended(number)
 

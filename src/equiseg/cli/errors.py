@@ -1,11 +1,11 @@
-"""Every error of a command, in one place: a line that names file and cure, or an apology.
+"""Every error of a command, in one place: a line with the file and the next step, or an apology.
 
 Which is whose? An error that equiseg raises on purpose (``FileError``, ``OptionError``, any
 ``ValueError``, ``OSError``, ``ImportError`` or ``RuntimeError``) is about what the user gave: one
 line. So is an error that a library raises for a foreign file: its type is in :data:`_OF_FILES`, or
 it was raised while a reader had that file in hand. All others are mistakes of equiseg: they get an
 apology. Whenever equiseg did not write the message itself, the traceback is saved, so that a
-mistake of ours in the clothes of a ``ValueError`` of a library is not lost either.
+mistake of ours that appears as a ``ValueError`` of a library is not lost either.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _OF_FILES = (
     "csv.Error",
     "_csv.Error",
 )
-# Floors whose code reads files that others wrote; what breaks in them broke on a file.
+# Packages that read files from outside; an error of a library in them is about a file.
 _READERS = ("equiseg.data.", "equiseg.runs.", "equiseg.records.", "equiseg.evaluation.")
 _OF_CONTENT = (LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError)
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
@@ -71,19 +71,19 @@ _LONGEST_LINE, _MOST_LINES = 1000, 60
 
 
 def error_text(error: BaseException, line: str, resume: str = "") -> str:
-    """What the user is told: without a traceback, without control characters, cut.
+    """The message for the user: without a traceback or control characters, and of limited length.
 
     Nothing raises here: an error in telling an error would hide the first.
 
     Args:
-        error: What ended the command.
+        error: The error that ended the command.
         line: The command, as it was typed.
         resume: "; repeat the same command to resume", if the command does so.
     """
     try:
         return _text(error, line, resume)
     except Exception as second:
-        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was told"
+        kinds = f"{type(error).__name__}, and {type(second).__name__} while it was reported"
         where = "; ".join(
             f"{step.filename}:{step.lineno}"
             for step in traceback.extract_tb(error.__traceback__)[-3:]
@@ -122,12 +122,12 @@ def _told(error: BaseException) -> tuple[str, bool]:
         return _in_words(error), _raised_by_equiseg(error)
     if _is_of_file(error) or (file and isinstance(error, _OF_CONTENT) and _in_reader(error)):
         of = f"{file}: " if file else ""
-        return f"{of}cannot be read ({_in_words(error)}); is it whole, and of this kind?", False
+        return f"{of}cannot be read ({_in_words(error)}); is it complete and of this kind?", False
     return "", False
 
 
 def _of_worker(text: str) -> str:
-    """What a data worker was told, without the traceback that torch puts before it."""
+    """The message of an error in a data worker, without the traceback that torch puts before it."""
     if "\nOriginal Traceback (most recent call last):\n" not in text:
         return text
     lines = text.splitlines()
@@ -136,7 +136,7 @@ def _of_worker(text: str) -> str:
 
 
 def _of_system(error: OSError, file: Path | None) -> str:
-    """An error of the system names its file; of some libraries it names none."""
+    """An error of the system, with its file: the errors of some libraries name none."""
     if error.errno is None:
         return str(error) if error.args else f"{file or 'a file'}: {type(error).__name__}"
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
@@ -147,7 +147,7 @@ def _of_system(error: OSError, file: Path | None) -> str:
 
 
 def _in_words(error: BaseException) -> str:
-    """The message, or the type where there is none; a bare key says nothing without its type."""
+    """The message with its type, or the type alone if there is no message."""
     if isinstance(error, _ON_PURPOSE):
         return _of_worker(str(error)) or type(error).__name__
     return f"{type(error).__name__}: {short(error)}" if str(error) else type(error).__name__
@@ -182,7 +182,7 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def _raised_by_equiseg(error: BaseException) -> bool:
-    """Whether a ``raise`` of equiseg made it; the words of a library may be anyone's fault."""
+    """Whether equiseg raised it itself; an error of a library may have any cause."""
     last = error.__traceback__
     if last is None:
         return True
@@ -198,7 +198,7 @@ def _in_reader(error: BaseException) -> bool:
 
 
 def _file_in_hand(error: BaseException) -> Path | None:
-    """The file that the innermost call of equiseg which has one was given."""
+    """The file among the arguments of the innermost call of equiseg that has one."""
     for frame in _frames(error):
         known = frame.f_locals.values() if _is_ours(frame) else ()
         for value in known:
@@ -217,7 +217,7 @@ def _cut(text: str) -> str:
 
 
 def _saved(error: BaseException, line: str) -> str:
-    """Write the traceback, the command and the versions to a file; its name, or why there is none.
+    """Write the traceback, the command and the versions to a file; returns its name or the problem.
 
     In the cache folder, or where that cannot be written in the system's folder for temporary files.
     """

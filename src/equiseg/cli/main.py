@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(f"{message}\nall verbs: equiseg --help", sys.stderr)
         sys.exit(2)
     line = shlex.join(("equiseg", *words))
-    # Help, too, comes through here: it imports what a verb needs.
+    # Help needs this too, because it imports the modules of the verb.
     with one_door(name, line, _resume_words(name, rest)):
         _run(name, rest, line)
 
@@ -70,7 +70,7 @@ def _run(name: str, rest: Sequence[str], line: str) -> None:
 
 
 def _resume_words(name: str, rest: Sequence[str]) -> str:
-    """What to do after an interruption."""
+    """The advice after an interruption."""
     out = any(word == "--out" or word.startswith("--out=") for word in rest)
     resumed = name in _RESUMED or (name == "stats" and out)
     return "; repeat the same command to resume" if resumed else ""

@@ -25,13 +25,13 @@ def draw_page(
     Args:
         folder: Folder of results, as train, compare, diagnose or stats left it.
         out: Folder for the page and its figures; None takes the same folder.
-        tell: Told which records are damaged, so that their figures are left out.
+        tell: Receives a message for each damaged record, whose figures are left out.
 
     Returns:
         The page.
 
     Raises:
-        FileError: If the record of the page itself is damaged or of a version that is not known.
+        FileError: If the record of the page itself is damaged or of an unknown version.
         ValueError: If the folder has no records of a page.
     """
     from equiseg.records.data_statistics import STATISTICS
@@ -125,7 +125,7 @@ def _data_set(folder: Path, out: Path, tell: Callable[[str], None]) -> Path:
 
 
 def _loaded(load: Callable[[Path], T], path: Path, tell: Callable[[str], None]) -> T | None:
-    """A record that a page can do without; None where there is none, or it is damaged."""
+    """An optional record of a page; None if it is missing or damaged."""
     if not path.exists():
         return None
     try:

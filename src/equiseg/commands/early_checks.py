@@ -1,4 +1,4 @@
-"""Checks that need no torch: a mistyped path is told at once."""
+"""Checks that need no torch, so that a mistyped path is reported at once."""
 
 from __future__ import annotations
 

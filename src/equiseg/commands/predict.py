@@ -25,10 +25,10 @@ MAIN_OPTIONS = {
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What is written, and how.
+    """Which values and files are written.
 
     Attributes:
-        values: What masks and scans hold: "card", the values of the card the network was trained
+        values: Values in masks and scans: "card", the values of the card the network was trained
             with, so that they fit its annotations; or "index", class ids 0, 1, ...
         confidence: Also write the probability of each predicted class: confidence/NAME.png, grey
             from 0 (no confidence) to 255 (probability 1), or the column "confidence" of PLY files.
@@ -73,7 +73,7 @@ def predict(
         inputs: A file or a folder, or several as "[a.jpg, photos/]".
         out: The folder for the results.
         evaluation: How images or scans are predicted; each whole and once by default.
-        options: What is written.
+        options: Which values and files are written.
 
     Raises:
         ValueError: If there are no weights, an option does not apply to them, the network computes

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from equiseg.evaluation.folders import PredictedImage, PredictedScan
     from equiseg.runs.weights import ModelCard
 
-_MOST_COLORS = 1000  # no eye tells more apart; then they repeat
+_MOST_COLORS = 1000  # more cannot be distinguished; then they repeat
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class PredictionFiles:
 
     Args:
         out: The folder.
-        card: What the weights file says of the network.
+        card: The description of the network in the weights file.
         classes: How its classes are written.
         confidence: Whether probabilities are written.
         opacity: Of the colours of overlays.

@@ -123,7 +123,7 @@ class DataCard:
         """How the classes are written and drawn: the value, code and colour of each."""
         names, values = self.class_names(), self._names_by_value()
         if unknown := [name for name in self.colors if name not in names]:
-            raise DataError(f"card {self.name}: colors of {unknown}, which are no classes")
+            raise DataError(f"card {self.name}: colors of {unknown}, which are not classes")
         first = {name: value for value, name in reversed(values.items())}
         colors = {name: self._usual_color(first[name]) for name in names} | dict(self.colors)
         return ClassLooks(

@@ -79,7 +79,7 @@ def group_problems(groups: object, classes: Any, ignored: Any) -> Iterator[str]:
     names = [name for group in groups.values() for name in group]
     known = classes.values() if isinstance(classes, Mapping) else classes
     if isinstance(classes, str) or not_all(str, list(known)) or not_all(str, ignored):
-        return  # said already, or known only from a file
+        return  # reported already, or the names are in a file
     wanted = set(known) - set(ignored)
     if sorted(names) != sorted(wanted):
         odd = sorted(set(names) ^ wanted) or "repeated names"
@@ -104,7 +104,7 @@ def file_pattern_problems(image: object, annotation: object) -> Iterator[str]:
     for field_name, pattern in (("image", image), ("annotation", annotation)):
         try:
             if not isinstance(pattern, str):
-                raise ValueError("it is no text")  # noqa: TRY004 - told with the others
+                raise ValueError("it is not a text")  # noqa: TRY004 - reported with the others
             found = pattern_fields(pattern)
             if "name" not in found:
                 raise ValueError("it has no {name}")
@@ -149,7 +149,7 @@ def split_problems(splits: object, kind: str) -> Iterator[str]:
 
 
 def unused_split_problems(splits: object, patterns: Sequence[object]) -> Iterator[str]:
-    """The text of a split must be in a pattern, or several splits have the same files."""
+    """A pattern must use the text of a split; otherwise several splits have the same files."""
     if not isinstance(splits, Mapping) or len(splits) < 2:
         return
     unused = {split: text for split, text in splits.items() if isinstance(text, str)}

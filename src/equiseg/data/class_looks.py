@@ -27,7 +27,7 @@ class ClassLooks:
 
     @classmethod
     def plain(cls, num_classes: int, background: int | None = None) -> ClassLooks:
-        """Classes that are written as their ids, in colours that equiseg chooses."""
+        """Looks of classes that are written as ids, in colours that equiseg chooses."""
         return cls(tuple(range(num_classes)), (None,) * num_classes, background)
 
     @classmethod
@@ -55,7 +55,7 @@ def is_color(value: object) -> bool:
 
 
 def color_problems(colors: object, names: Sequence[str]) -> list[str]:
-    """What is wrong with the field ``colors`` of a card.
+    """Problems of the field ``colors`` of a card.
 
     Args:
         colors: The field.

@@ -1,4 +1,4 @@
-"""Names of classes in a card or in a text file: how they are read, and what they must be."""
+"""Names of classes in a card or in a text file: reading and checking them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def names_by_value(title: str, classes: object, folder: Path) -> dict[int, str]:
     """The name of the class of each value.
 
     Args:
-        title: Of the data, for messages.
+        title: Title of the data, for messages.
         classes: The field of a card, which is valid.
         folder: Where the text file is, if the field names one.
 
@@ -59,8 +59,8 @@ def names_by_value(title: str, classes: object, folder: Path) -> dict[int, str]:
     forms = {name_key(name): name for name in names}
     if odd := [name for name in names if forms[name_key(name)] != name]:
         raise DataError(
-            f"{title}: classes {shown(odd[:SHOWN])} are there in two Unicode forms, which look the "
-            "same; write each in one form"
+            f"{title}: classes {shown(odd[:SHOWN])} are written in two Unicode forms, which look "
+            "the same; write each in one form"
         )
     if isinstance(classes, Mapping):
         return dict(classes)

@@ -9,10 +9,10 @@ _MOST_LINES = 20
 
 
 class DataError(FileError):
-    """A data set cannot be used as it is; the message names the files and the cure.
+    """A data set cannot be used as it is; the message names the files and the next step.
 
     Attributes:
-        problems: Each as "FILE: problem", where the message lists several.
+        problems: Each as "FILE: problem", if the message lists several.
         unforeseen: The first error behind them that nobody foresaw; its traceback is saved.
     """
 

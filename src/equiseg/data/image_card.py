@@ -27,14 +27,14 @@ class ImageCard(DataCard):
         splits: For each split (train, val, test) the text that replaces ``{split}`` in the folder
             patterns, or the list of its image names without suffix, or a text file under the root
             with one name per line ("train.txt").
-        images: Folder of the images under the root. ``{split}`` is replaced as ``splits`` says, by
-            nothing if the split lists its images.
+        images: Folder of the images under the root. ``{split}`` is replaced by the entry of
+            ``splits``, or removed if the split lists its images.
         annotations: Folder of the masks, which have the names of their images. ``{split}`` as
             above.
         image: Instead of ``images``: a pattern of the image files, for names with a suffix and
-            nested folders, as "{split}/{city}/{name}_leftImg8bit.png". ``{name}`` and any other
-            field match a part of one folder or file name; a pattern without suffix takes all image
-            formats.
+            nested folders, such as "{split}/{city}/{name}_leftImg8bit.png". ``{name}`` and any
+            other field match a part of one folder or file name; a pattern without suffix takes all
+            image formats.
         annotation: Instead of ``annotations``: the pattern of the masks, with the same fields. An
             image and its mask have the same texts in them.
     """
@@ -72,7 +72,7 @@ class ImageCard(DataCard):
         values = list(self.classes) if isinstance(self.classes, Mapping) else []
         for field_name, given in (("classes", values), ("ignore_values", self.ignore_values)):
             if not_all(int, given):
-                continue  # said already
+                continue  # reported already
             if wrong := [v for v in given if not 0 <= v < MOST_VALUES]:
                 yield (
                     f"{field_name} must have mask values 0..{MOST_VALUES - 1}, got "

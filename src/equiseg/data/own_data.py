@@ -199,8 +199,8 @@ def _image(given: Any, place: str) -> Tensor:
 
 def _tensor(given: Any, what: str, place: str) -> Tensor:
     if isinstance(given, np.ndarray):
-        # torch takes neither negative strides nor foreign byte orders, and warns if it may not
-        # write: copies are made of those alone.
+        # torch refuses negative strides and foreign byte orders, and warns if an array is
+        # read-only: only such arrays are copied.
         given = np.ascontiguousarray(given, given.dtype.newbyteorder("="))
         given = given if given.flags.writeable else given.copy()
     try:

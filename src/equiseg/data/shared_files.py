@@ -1,4 +1,4 @@
-"""Splits that share files: a test on what was trained on says nothing."""
+"""Refuse splits that share files: scores on trained samples mean nothing."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def _shared_images(
 
 
 def _files(pairs: list[tuple[Path, Path]]) -> dict[tuple[tuple[int, int], int], Path]:
-    """The images that exist, by what identifies a file on its disk and by their size."""
+    """The images that exist, by device and inode, and by their size."""
     files = {}
     for image, _ in pairs:
         try:
             found = image.stat()
         except OSError:
-            continue  # told when it is read
+            continue  # reported when it is read
         files[(found.st_dev, found.st_ino), found.st_size] = image
     return files
 
@@ -102,7 +102,7 @@ def _by_sizes(scans: list[Path]) -> dict[_Sizes, list[Path]]:
                 ("" if file == scan else file.name, file.stat().st_size) for file in files
             )
         except (OSError, FileError):
-            continue  # told when it is read
+            continue  # reported when it is read
         if any(size for _, size in sizes):
             found.setdefault(sizes, []).append(scan)
     return found
@@ -118,7 +118,7 @@ def _ends(scan: Path, sizes: _Sizes) -> int:
                 file.seek(max(size - _END, 0), os.SEEK_SET)
                 checksum = zlib.crc32(file.read(_END), checksum)
         except OSError:
-            continue  # told when it is read
+            continue  # reported when it is read
     return checksum
 
 
@@ -126,4 +126,4 @@ def _are_equal(one: Path, other: Path) -> bool:
     try:
         return filecmp.cmp(one, other, shallow=False)
     except OSError:
-        return False  # told when it is read
+        return False  # reported when it is read

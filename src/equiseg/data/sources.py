@@ -64,7 +64,7 @@ class Source:
         return self
 
     def of_split(self, split: str) -> Source:
-        """The same data with one split only, which is not compared with the others."""
+        """The same data with one split only, so that splits are not compared."""
         return self
 
     def reading(self) -> ScanReading | None:

@@ -19,7 +19,7 @@ MOST_YAML = 4 << 20
 as fast."""
 _MOST_NODES = 200_000  # values and names: some seconds, and 200 MB
 _MOST_DEPTH = 40
-_MOST_COPIES = 10_000  # values that aliases may add; a text of 700 bytes can add 400 million
+_MOST_COPIES = 10_000  # values that aliases may add; 700 bytes of text can add 400 million
 _MOST_BITS = 128  # of a whole number
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -107,7 +107,7 @@ def _error(problem: str, mark: Any) -> Exception:
 
 @cache
 def _loader() -> Any:
-    """A safe loader that refuses what others take silently, with the line of each problem."""
+    """A safe loader that also refuses repeated keys and names the line of each problem."""
 
     class Loader(_base()):  # type: ignore[misc]
         """Refuses keys given twice, and names the line of values that cannot be read."""

@@ -1,4 +1,4 @@
-"""Logits that are numbers: NaN and infinity are an error that names the layer."""
+"""Logits without NaN and infinity, which raise an error that names the layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from equiseg.runs.finite import first_overflow
 
 
 class NonFiniteError(ValueError):
-    """The network computes NaN or infinity, so that its classes mean nothing."""
+    """The network computes NaN or infinity, so its predictions mean nothing."""
 
 
 def finite_logits(model: Callable[[Any], Tensor], inputs: Any) -> Tensor:

@@ -38,7 +38,7 @@ class PredictedImage(NamedTuple):
     Attributes:
         file: The image's file.
         name: Its name without folder and suffix; of two of one name the later gets a number.
-        found: What was predicted.
+        found: The prediction.
     """
 
     file: Path
@@ -73,7 +73,7 @@ class FilePredictor:
         card: What its weights file says of it.
         config: How each file is predicted.
         confidence: Whether images get the probability of each pixel's class.
-        tell: Told in a sentence what is unusual about a file.
+        tell: Receives a sentence about each unusual file.
     """
 
     model: nn.Module
@@ -155,7 +155,7 @@ def _each(
     what: str,
     track: Track,
 ) -> None:
-    """Go through the files of all sources; sources and files that fail are named in the end.
+    """Go through the files of all sources; sources and files that fail are named at the end.
 
     Only a mistake that every file shares ends it at once: a network that computes NaN, a library
     that is missing, a disk that is full.

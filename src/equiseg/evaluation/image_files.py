@@ -29,7 +29,7 @@ from equiseg.metrics.predictions import most_likely
 from equiseg.runs.weights import ModelCard
 
 _MOST_LOGITS = 1 << 28  # bytes of all logits at the size of the image; above, band by band
-_MOST_OF_VIEWS = 1 << 29  # bytes likewise, where those of several views are averaged
+_MOST_OF_VIEWS = 1 << 29  # bytes likewise, if logits of several views are averaged
 _SHOWN_SIDE = 2048  # pixels of the longer side of the overlay of a large image
 
 
@@ -40,7 +40,7 @@ class PredictedFile(NamedTuple):
         image: uint8 (3, H, W); of a large image (3, ceil(H / factor), ceil(W / factor)).
         labels: Class ids (H, W): uint8, or int32 above 256 classes.
         confidence: Their probabilities, uint8 (H, W) in 255ths, or None.
-        factor: By which the image is reduced.
+        factor: The factor by which the image is reduced.
     """
 
     image: Tensor
@@ -75,7 +75,7 @@ def image_files(sources: list[Path]) -> list[Path]:
 
 
 def check_channels(card: ModelCard) -> None:
-    """Raise an error for a network that takes other images than files hold.
+    """Raise an error for a network that does not take RGB images.
 
     Raises:
         ValueError: If it takes images of other than 3 channels.
@@ -109,7 +109,7 @@ def predict_file(
         file: The image.
         config: How it is predicted.
         confidence: Whether the probability of each class id is wanted.
-        tell: Told in a sentence if the image is too large to be predicted whole.
+        tell: Receives a sentence if the image is too large to be predicted whole.
 
     Raises:
         DataError: If the file cannot be read.
@@ -131,7 +131,7 @@ def predict_file(
 
 
 def _fits_whole(size: tuple[int, int], card: ModelCard, config: EvaluationConfig) -> bool:
-    """Whether memory allows the image as a whole, with its mirror image where that is asked for."""
+    """Whether the image fits in memory as a whole, and its mirror image if it is needed."""
     pixels = size[0] * size[1]
     if pixels > LARGE_IMAGE:
         return False

@@ -55,7 +55,7 @@ class Prediction(NamedTuple):
 def from_small_logits(logits: Tensor, size: tuple[int, int], confidence: bool) -> Prediction:
     """The classes of logits (1, K, h, w) at another size, band by band.
 
-    As resizing all logits and taking the largest, but for rounding.
+    Equal to resizing all logits and taking the largest, except for rounding.
     """
     num_classes = logits.shape[1]
     found = Prediction.empty(size, num_classes, confidence)
@@ -83,7 +83,7 @@ def window_config(config: EvaluationConfig, num_classes: int) -> EvaluationConfi
     """The windows of a large image, where none are given.
 
     Raises:
-        ValueError: If it is to be predicted at several scales, which are of whole images.
+        ValueError: If it is to be predicted at several scales, which need the whole image.
     """
     if config.scales != (1.0,):
         raise ValueError(

@@ -80,7 +80,7 @@ def evaluate(
     model.eval()
     device = next(model.parameters()).device
     num_classes = len(data.classes)
-    # Summed at the end, or counted on one process: the other ranks do not wait for its counts.
+    # Counts are summed over ranks at the end, or one process counts alone: no rank must wait here.
     score = SegmentationScore(
         num_classes,
         ignore_index=data.ignore_index,

@@ -130,7 +130,7 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
 
 
 def _name(entry: str | None, where: str) -> str:
-    """The name in a cell, as it was before :func:`csv_cell` made it harmless."""
+    """The name in a cell, as it was before :func:`csv_cell`."""
     name = text_of_cell(entry or "")
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise FileError(

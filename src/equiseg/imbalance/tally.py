@@ -92,7 +92,7 @@ class Tally:
                     for name in names
                 )
             )
-        except (RuntimeError, OverflowError) as error:  # as torch tells of numbers beyond int64
+        except (RuntimeError, OverflowError) as error:  # raised by torch for numbers beyond int64
             raise ValueError(f"{cls.__name__} needs counts below 2^63: {error}") from None
 
     def save(self, path: str | Path) -> None:

@@ -15,7 +15,7 @@ from equiseg.resize import LINEAR_MODES
 
 # Shorter than this, a vector has no direction: its gradient would be a million times the loss's.
 _SHORTEST = 1e-6
-_DOWN = 2.0**-80  # the largest float32 to 3e14, the shortest that overflows to 1e-5
+_DOWN = 2.0**-80  # scales the largest float32 to 3e14, the shortest vector that overflows to 1e-5
 
 
 class FeatureLoss(PixelLoss):
@@ -143,7 +143,7 @@ def _with_lengths(vectors: Tensor) -> tuple[Tensor, Tensor]:
     lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     overflows = lengths.isinf()
     if not is_checkable(lengths) or bool(overflows.any()):
-        # A power of two, which rounds nothing; vectors of float16 or bfloat16 are made wide before.
+        # A power of two, so nothing is rounded; float16 and bfloat16 were widened before.
         vectors = vectors * torch.where(overflows, _DOWN, 1.0).to(vectors.dtype)
         lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return vectors, lengths.masked_fill(lengths < _SHORTEST, math.inf)

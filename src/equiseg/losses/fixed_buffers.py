@@ -1,4 +1,4 @@
-"""FixedBuffers: tensors that follow from the arguments of a loss, and are in no state dict."""
+"""FixedBuffers: tensors that the arguments of a loss determine, outside of its state dict."""
 
 from __future__ import annotations
 

@@ -45,12 +45,12 @@ class SummedMetric(Metric, Generic[Result]):
     is_differentiable = False
     full_state_update = False
     numbers: ClassVar[tuple[str, ...]] = ()
-    """What :meth:`number` can show."""
+    """Names that :meth:`number` takes."""
 
     def number(self, name: str) -> OneNumber:
         """One number of the result as a metric of its own, for ``self.log`` of Lightning.
 
-        It has no state: it shows what this metric has counted. Make it once, as an attribute of
+        It has no state: it reads the counts of this metric. Make it once, as an attribute of
         the LightningModule, and update this metric.
 
         Args:
@@ -95,7 +95,7 @@ class SummedMetric(Metric, Generic[Result]):
         return lambda: self.result_of(*synchronised())
 
     def _apply(self, fn: Callable[..., Any], exclude_state: Any = "") -> Any:
-        # torchmetrics moves what `forward` returned last, which fails for a frozen dataclass: the
+        # torchmetrics moves the last result of `forward`, which fails for a frozen dataclass: the
         # result is on the CPU, wherever the states are.
         batch, self._forward_cache = self._forward_cache, None
         try:
@@ -150,7 +150,7 @@ class OneNumber(Metric):
 
     @property  # type: ignore[override]
     def _forward_cache(self) -> Tensor | None:
-        # what Lightning logs with on_step=True
+        # Lightning logs this with on_step=True.
         batch = self.source._forward_cache
         return None if batch is None else self._shown(batch)
 

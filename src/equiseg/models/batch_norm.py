@@ -1,4 +1,4 @@
-"""Advice where batch normalisation has nothing to normalise."""
+"""Advice for batches that are too small for batch normalisation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OF_TORCH = "more than 1 value per channel"
 
 
 def advises_on_batch_norm(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the forward of a network say what to do where batch normalisation cannot train.
+    """Add advice to the error of torch if a batch is too small for batch normalisation.
 
     One image whose coarsest map has one cell gives one value per channel, which has no variance.
     """

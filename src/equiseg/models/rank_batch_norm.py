@@ -11,7 +11,7 @@ from equiseg.ranks import total_over_ranks
 
 
 class RankBatchNorm(_BatchNorm):
-    """Batch normalisation whose batch is that of all ranks while training.
+    """Batch normalisation over the batch of all ranks while training.
 
     N ranks with a part of the batch each have the statistics and gradients of one process with the
     whole batch, up to rounding. Two all-reduces of C values forward, two backward. In evaluation,

@@ -1,4 +1,4 @@
-"""The form of a record's content: which keys, lists and numbers it has, so that damage is named.
+"""The form of a record's content: which keys, lists and numbers it must have.
 
 A form is a type (``int``, ``float``, ``str``, ``bool``), ``[form]`` for a list of any length,
 ``{str: form}`` for a mapping with any names, :class:`Fields` for named values, :class:`Maybe`.
@@ -32,7 +32,7 @@ class Fields:
 
     Attributes:
         needed: The form of each value that must be there.
-        optional: Of each that may be there.
+        optional: The form of each value that may be there.
         others: Of all other values; None leaves them unchecked.
     """
 
@@ -46,12 +46,12 @@ def check_form(path: Path, again: str, values: Any, form: Any) -> None:
 
     Args:
         path: The file, for the message.
-        again: The command that writes such a record anew, for the message.
+        again: The command that writes such a record again, for the message.
         values: The content.
         form: As this module describes.
 
     Raises:
-        FileError: Naming the place, the value there and what is allowed.
+        FileError: With the place, the value there and the allowed values.
     """
     for place, seen, wanted in _differences("", values, form):
         raise FileError(
@@ -96,10 +96,10 @@ def named_damage(path: Path, again: str) -> Iterator[None]:
 
     Args:
         path: The file.
-        again: The command that writes it anew.
+        again: The command that writes it again.
 
     Raises:
-        FileError: In place of what damaged values raise.
+        FileError: Instead of the error that damaged values raise.
     """
     try:
         yield
@@ -113,7 +113,7 @@ def named_damage(path: Path, again: str) -> Iterator[None]:
 
 
 def _differences(place: str, values: Any, form: Any) -> Iterator[tuple[str, Any, str]]:
-    """Where values differ from a form: place, value, what is allowed."""
+    """Differences of values from a form: place, value, allowed values."""
     if isinstance(form, Maybe):
         if values is not None:
             yield from _differences(place, values, form.form)

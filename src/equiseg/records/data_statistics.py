@@ -175,7 +175,7 @@ def _counts(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Numbers in an array of a shape.
 
     Raises:
-        ValueError: If they are no numbers, or of another shape.
+        ValueError: If they are not numbers, or have another shape.
     """
     array = np.array(values)
     if array.shape != shape or array.dtype.kind not in "iuf":

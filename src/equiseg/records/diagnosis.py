@@ -278,7 +278,7 @@ def _numbers(values: Mapping[str, Any], needed: Iterable[str] = ()) -> dict[str,
     """Numbers by name; null becomes NaN.
 
     Raises:
-        ValueError: If one is missing or no number.
+        ValueError: If one is missing or not a number.
     """
     if missing := [name for name in needed if name not in values]:
         raise ValueError(f"there are no numbers {missing}")

@@ -75,7 +75,7 @@ class ExamplePanels:
         """Read what :meth:`save` wrote.
 
         Raises:
-            FileError: If it is no such file, damaged, or of a version that is not known.
+            FileError: If it is not such a file, damaged, or of an unknown version.
         """
         arrays = _arrays(path)
         with named_damage(path, _AGAIN):
@@ -110,7 +110,7 @@ class ExamplePanels:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz, whose sizes are compared with what one file may take first."""
+    """The arrays of an .npz, after a check of the memory that they need."""
     try:
         with open_zip(path) as archive:
             stated = sum(entry.file_size for entry in archive.infolist())
@@ -119,7 +119,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except FileError:
         raise
-    except Exception as error:  # of damaged files, numpy and zipfile raise more than they document
+    except Exception as error:  # numpy and zipfile raise undocumented errors for damaged files
         raise FileError(
             f"{path}: cannot be read, so it is cut or of another kind ({short(error)}); run "
             f"{_AGAIN}"

@@ -48,10 +48,10 @@ def read_history(folder: Path) -> History:
 
 
 def log_rows(file: Path) -> list[dict[str, float]]:
-    """The rows of a log; a last line that was cut by a kill is left out.
+    """The rows of a log, without an incomplete last line of a killed run.
 
     Raises:
-        FileError: If the file is no log, or damaged.
+        FileError: If the file is not a log, or damaged.
     """
     text = read_text(file, MOST_BYTES)
     whole = text[: text.rfind("\n") + 1]
@@ -60,7 +60,7 @@ def log_rows(file: Path) -> list[dict[str, float]]:
         for row in csv.DictReader(io.StringIO(whole, newline="")):
             rows.append({name: float(value) for name, value in row.items() if value})
             if not all(0 <= rows[-1][name] < _MOST_STEPS for name in ("epoch", "step")):
-                raise ValueError("an epoch or a step is no count")
+                raise ValueError("an epoch or a step is not a count")
     except (csv.Error, KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(
             f"{file}: damaged ({short(error)}); remove it: the curves of its epochs are left out"
@@ -84,7 +84,7 @@ def read_histories(
     """The histories of the runs of each variant, from their logs.
 
     Args:
-        folders: Of each variant its runs.
+        folders: The runs of each variant.
         tell: Told which logs are damaged; these runs have no curves.
     """
     histories: Histories = {}

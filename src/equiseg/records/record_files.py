@@ -43,7 +43,7 @@ def read_record(path: Path, kind: str, needed: Collection[str], again: str) -> d
         The content, without kind and version.
 
     Raises:
-        FileError: If it is no such record, of a version that is not known, or a key is missing.
+        FileError: If it is not such a record, of an unknown version, or a key is missing.
     """
     text = read_text(path, MOST_BYTES)
     try:

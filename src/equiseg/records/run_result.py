@@ -29,7 +29,7 @@ RUN = Fields(
         "test": SCORES,
     },
 )
-"""The form of a run in a record; older ones know less."""
+"""The form of a run in a record; older records lack the optional values."""
 _RESULT = Fields(
     {
         **RUN.needed,
@@ -46,7 +46,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     """The result of a finished run.
 
     Raises:
-        FileError: If it is damaged, or of a version that is not known.
+        FileError: If it is damaged, or of an unknown version.
     """
     path = folder / RESULT
     again = f"equiseg train, after removing {RESULT}"

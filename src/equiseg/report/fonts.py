@@ -1,4 +1,4 @@
-"""Fonts for names in any script: those of the system behind matplotlib's own."""
+"""Fonts for names in any script: matplotlib's own, then fonts of the system."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 
 from matplotlib.font_manager import findfont, fontManager, get_font
 
-_OWN = "DejaVu Sans"  # comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, symbols
+_OWN = "DejaVu Sans"  # part of matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, symbols
 _OF_SYSTEMS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "WenQuanYi Zen Hei"),
     *("IPAGothic", "Noto Sans Devanagari", "Noto Sans Thai"),  # Linux

@@ -87,8 +87,8 @@ def _place(
             if distance >= _LED and _hides_a_mark(box, center, others, point):
                 continue
             cost = distance + 0.3 * rank + _CROSSED * _inside(box, lines_N2)
-            # A name nearer to another mark would be read as the name of that one; with a line, too,
-            # if it touches it.
+            # A name close to another mark would be read as its name; so would a name with a line
+            # that touches another mark.
             gap = min((_gap(box, other) for other in others), default=math.inf)
             if distance < _LED and _gap(box, center) > gap + 0.5:
                 continue

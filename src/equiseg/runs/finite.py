@@ -1,4 +1,4 @@
-"""Weights are numbers: NaN and infinity are found, and named by their layer."""
+"""Find NaN and infinity in weights and layer outputs, and name the layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 _STATISTICS = ("running_mean", "running_var")
-"""Buffers that are learned; others may be infinite on purpose, as masks of attention."""
+"""Buffers that are learned; others, such as attention masks, may be infinite on purpose."""
 
 
 def first_non_finite(model: nn.Module) -> str | None:
@@ -29,7 +29,7 @@ def first_non_finite(model: nn.Module) -> str | None:
     named = [(name, value) for name, value in _learned(model) if value.is_floating_point()]
     if not named:
         return None
-    # One answer for all: asking a GPU about each weight would wait for it each time.
+    # One transfer for all weights: a GPU is waited for only once.
     sums = torch.stack([value.detach().isfinite().all().to("cpu") for _, value in named])
     return None if bool(sums.all()) else named[int(sums.int().argmin())][0]
 

@@ -14,14 +14,14 @@ import time
 from collections.abc import Mapping
 
 _VARIABLE = "EQUISEG_ENDS_WITH_PARENT"
-_GRACE_SECONDS = 20  # for the file in hand; what is half-written then is swept at the next start
+_GRACE_SECONDS = 20  # to finish a file; unfinished files are swept at the next start
 
 
 def watched_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child that ends with this process; give it ``stdin=PIPE`` too.
 
     Args:
-        environment: What else it gets.
+        environment: Its other variables.
     """
     return {**environment, _VARIABLE: str(os.getpid())}
 

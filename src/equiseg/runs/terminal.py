@@ -1,4 +1,4 @@
-"""Texts from outside, in a terminal: names of classes, folders and files are shown as they are."""
+"""Texts from outside in a terminal: names of classes, folders and files without markup."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def as_is(text: object, style: str = "") -> Text:
-    """A text for rich that is no markup, without characters that would move the cursor.
+    """A text for rich without markup and without characters that would move the cursor.
 
     A class may be named "veg [low]", a folder "[/bold]".
 

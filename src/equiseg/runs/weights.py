@@ -38,7 +38,7 @@ class ModelCard:
         groups: Head, common and tail by training frequency.
         configuration: What else building it takes (see ``equiseg.models.rebuild_model``).
         scans: How scans are read, for a network of point clouds; None for images.
-        looks: How classes are written and drawn; None, as in older files, for ids.
+        looks: How classes are written and drawn; None (in older files) writes ids.
     """
 
     model: str
@@ -180,7 +180,7 @@ def _built(file: Path, card: ModelCard) -> nn.Module:
 
 
 def _check_numbers(file: Path, configuration: Any, tensors: dict[str, Tensor]) -> None:
-    """Refuse counts that the weights cannot have: of layers, say, which are built one by one."""
+    """Refuse counts, such as a number of layers, that exceed the number of weights in the file."""
     most = max(sum(value.numel() for value in tensors.values()), 1 << 20)
     pending = [configuration]
     while pending:
@@ -202,7 +202,7 @@ def _is_size(size: Any) -> bool:
 
 
 def _check_weights(file: Path, model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Refuse tensors that are not those of the network, by name, shape and type."""
+    """Refuse tensors that differ from the tensors of the network in name, shape or type."""
     expected = model.state_dict()
     for name in (*expected, *tensors):
         if name not in tensors or name not in expected:
@@ -217,7 +217,7 @@ def _check_weights(file: Path, model: nn.Module, tensors: dict[str, Tensor]) -> 
 
 
 def _looks(values: dict[str, Any]) -> ClassLooks | None:
-    """How classes are written; older weights say it of scans only."""
+    """The looks of classes; older weights have them for scans only."""
     number = len(values["classes"])
     if (looks := values.get("looks")) is not None:
         return ClassLooks.from_mapping(looks, number)

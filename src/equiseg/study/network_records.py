@@ -37,7 +37,7 @@ def record_networks(out: Path, comparison: Comparison) -> str:
         comparison: Its results.
 
     Returns:
-        Why there are no networks to show; empty where there are.
+        The reason why there are no networks to show; empty if there are some.
     """
     (out / EXAMPLES).unlink(missing_ok=True)
     first = f"seed{comparison.seeds[0]}"

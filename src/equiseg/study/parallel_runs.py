@@ -61,7 +61,7 @@ class Run:
 
     @property
     def damage(self) -> str:
-        """Which of its records is damaged, with the next step; empty where none is.
+        """The damaged record and the next step; empty if no record is damaged.
 
         Raises:
             ValueError: If it holds a run of another configuration.
@@ -165,7 +165,7 @@ def _train(run: Run, jobs: int, report: Report, stop: threading.Event) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let a run finish or remove the file in hand, then end it whatever it does."""
+    """Ask a run to end, so that it finishes or removes its files; kill it if it does not."""
     process.terminate()
     try:
         process.wait(_GRACE_SECONDS)

@@ -53,7 +53,7 @@ def friedman(scores_TM: Sequence[Sequence[float]]) -> tuple[float, float]:
         return 0.0, 1.0
     chi2 = (methods - 1) * ((ranks_TM.sum(0) ** 2).sum() - tasks * even) / spread
     rest = tasks * (methods - 1) - chi2
-    if rest < 1e-9:  # the same order on every task, but for rounding: one of so many on each
+    if rest < 1e-9:  # the same order on every task, except for rounding: one of all orders on each
         sizes = np.unique(ranks_TM[0], return_counts=True)[1]
         orders = math.factorial(methods) / math.prod(map(math.factorial, sizes.tolist()))
         return math.inf, float(orders) ** (1 - tasks)

@@ -152,7 +152,7 @@ class Study:
 
 
 def read_tuning(path: Path) -> tuple[str, list[Trial]]:
-    """The tuning.json of a method: the score that chose, and what was tried.
+    """The tuning.json of a method: the score for the choice, and the trials.
 
     Raises:
         FileError: If it is damaged.
@@ -179,7 +179,7 @@ def training_hours(folder: Path, comparison: Comparison) -> float:
         runs += sorted((folder / method).glob("trial*"))
         for run in runs:
             if (run / RESULT).is_file():
-                with suppress(FileError):  # what is damaged was told when it was compared
+                with suppress(FileError):  # damaged runs were reported before
                     hours += _run_hours(run)
     return hours
 

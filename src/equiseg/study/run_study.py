@@ -40,7 +40,7 @@ def run_study(
         jobs: Runs in parallel.
         report: Given the number of runs of a stage, returns whom to tell how far each is.
         command: The command that runs it, for the records.
-        tell: Told what is left out because its records are damaged.
+        tell: Receives a message for each run that is left out because of damaged records.
 
     Raises:
         FileError: If all runs of a task have damaged records.
@@ -54,14 +54,16 @@ def run_study(
     with held(plan.out) if first else nullcontext():
         if first:
             for folder in (plan.out, *(plan.out / task.name for task in plan.tasks)):
-                sweep(folder, nested=False)  # runs below may belong to a process that still ends
+                sweep(
+                    folder, nested=False
+                )  # a process that is still ending may write to runs below
             mark_outcome(plan.out, Outcome.COMPARISON)
         return _run(plan, jobs, report, _Telling(command, first, tell if first else _silent))
 
 
 @dataclass(frozen=True)
 class _Telling:
-    """The command, whether this process writes for all, and whom to tell of damage."""
+    """The command, whether this process writes for all, and the function that reports damage."""
 
     command: str
     first: bool
@@ -69,7 +71,7 @@ class _Telling:
 
 
 def _silent(text: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def _run(plan: Plan, jobs: int, report: Callable[[int], Report], telling: _Telling) -> Study:

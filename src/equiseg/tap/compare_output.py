@@ -1,4 +1,4 @@
-"""Whether a layer makes the logits: its output compared with what the network returns."""
+"""Whether a layer makes the logits: its output is compared with the output of the network."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Match(NamedTuple):
     """A tensor in the output of a network that a layer has made.
 
     Attributes:
-        path: Where it is in the output, as ".logits" or "[0]"; empty if it is the output.
-        change: What happens to it after the layer: "", "resized", "softmax", ...
+        path: Its place in the output, such as ".logits" or "[0]"; empty if it is the output.
+        change: The change after the layer: "", "resized", "softmax", ...
         fold: "tokens" (B, N, K) or "rows" (B N, K) where its maps are made after the layer.
         size: Size of these maps, else empty.
     """
@@ -79,7 +79,7 @@ def _tensors(value: Any, path: str, depth: int, num_classes: int) -> Iterator[tu
 
 @torch.no_grad()
 def match_output(made: Tensor, outputs: Mapping[str, Tensor]) -> Match | None:
-    """The first tensor that is what a layer has made: as it is, resized, cropped or scaled.
+    """The first tensor that equals the output of a layer: as it is, resized, cropped or scaled.
 
     Args:
         made: Output of the layer, (B, K, *spatial), (B, K, N) tokens or (N, K).
@@ -100,7 +100,7 @@ def match_output(made: Tensor, outputs: Mapping[str, Tensor]) -> Match | None:
 
 
 def _arrangements(made: Tensor, output: Tensor) -> Iterator[tuple[str, tuple[int, ...], Tensor]]:
-    """What the layer made in the form of the output: as it is, or rows folded to maps."""
+    """The layer's output in the form of the network's: as it is, or rows folded to maps."""
     size = tuple(output.shape[2:])
     if made.ndim == output.ndim:
         if made.shape[:2] == output.shape[:2]:
@@ -131,7 +131,7 @@ def map_size(cells: int, like: Sequence[int]) -> tuple[int, ...]:
 
 
 def _change(mine: Tensor, theirs: Tensor) -> str | None:
-    """What makes theirs of mine; None if nothing that is known does."""
+    """The change from `mine` to `theirs`; None if it is unknown."""
     exact = min(torch.finfo(mine.dtype).bits, torch.finfo(theirs.dtype).bits) >= 32
     mine, theirs = mine.float(), theirs.float()
     for resized, maps in _fitted(mine, theirs.shape[2:]):

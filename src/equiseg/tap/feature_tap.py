@@ -22,9 +22,9 @@ class FeatureTap:
     heads (a part of their name starts with "aux") are never chosen unless named. If several layers
     fit or none does, the error lists them.
 
-    In the first forward the output of the layer is compared with what the model returns. If it is
+    In the first forward the output of the layer is compared with the output of the model. If it is
     not there, also not resized, cropped, scaled or after a softmax, the tap has the wrong layer:
-    an error if it was searched for, a warning if you have named it. `compared` says what was seen.
+    an error if it was searched for, a warning if you have named it. `compared` has the result.
 
     The features are the INPUT of that layer, after the dropout that most transformers and SMP
     heads have in front of it. `layer` may name any module that takes one channels-first tensor:
@@ -88,7 +88,9 @@ class FeatureTap:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         if output and layer is None:
-            raise ValueError("output=True reads what a named layer makes; name it with layer=...")
+            raise ValueError(
+                "output=True reads the output of a named layer; name it with layer=..."
+            )
         self.name = find_layer(model, layer, num_classes)
         self.layer = model.get_submodule(self.name)
         made = None if output else widths(self.layer)[1]
@@ -225,7 +227,7 @@ class FeatureTap:
         if isinstance(self.layer, nn.Linear):
             made = made.movedim(-1, 1)
         if not made.isfinite().any():
-            return  # it says nothing; the next forward may
+            return  # nothing to compare yet; the next forward may help
         outputs = outputs_of(output, self.num_classes or 0)
         seen = ", ".join(f"{path} {tuple(value.shape)}" for path, value in outputs.items()).strip()
         layer = f"layer {self.name!r}"

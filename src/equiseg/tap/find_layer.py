@@ -16,7 +16,7 @@ def widths(layer: nn.Module) -> tuple[int, int] | tuple[None, None]:
         return layer.in_features, layer.out_features
     if isinstance(layer, _ConvNd):
         return layer.in_channels, layer.out_channels
-    # Convolutions of sparse libraries have classes of their own.
+    # Sparse libraries have their own classes of convolutions.
     given, made = getattr(layer, "in_channels", None), getattr(layer, "out_channels", None)
     learns = any(True for _ in layer.parameters(recurse=False))
     if type(given) is int and type(made) is int and learns:
@@ -30,7 +30,7 @@ def find_layer(model: nn.Module, layer: str | nn.Module | None, num_classes: int
     Args:
         model: The network.
         layer: The module, or its name with or without the parts that wrappers add; a part "-1"
-            counts from the end of a list, as in "decoder.seg_layers.-1". None searches.
+            counts from the end of a list, for example "decoder.seg_layers.-1". None searches.
         num_classes: Number of outputs to search for.
 
     Raises:
@@ -90,7 +90,7 @@ def _from_the_start(model: nn.Module, name: str) -> str:
                 ]
                 part = children[int(part)]
             except (AttributeError, IndexError):
-                return name  # it fits none, and the caller lists the layers
+                return name  # no layer fits; the caller lists the layers
         parts.append(part)
     return ".".join(parts)
 

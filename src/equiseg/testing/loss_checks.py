@@ -104,7 +104,7 @@ def check_ignored(case: LossCase, size: str) -> None:
         asked = f"{other} in place of the inputs at ignored places must not change the loss"
         require_close(changed, value, asked, atol=0, rtol=0)
         if case.in_features is None:
-            # An accelerator does not look for such values: the loss itself must mask them.
+            # On an accelerator no check finds such values: the loss itself must mask them.
             with patch("equiseg.losses.pixel_loss.is_checkable", return_value=False):
                 masked = loss(inputs.masked_fill(ignored, other), labels)
             require_close(masked, value, f"{asked}, also on an accelerator", atol=0, rtol=0)

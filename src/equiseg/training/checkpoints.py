@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written whole, two last ones and the best, read only when they are valid.
+"""Checkpoints of a run: the last two and the best, written whole and checked when read.
 
 They hold no paths, so a run that was moved or copied is itself.
 """
@@ -29,7 +29,7 @@ _NO_EPOCH = -1
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints beside their final name, flushed and renamed; the last two are kept."""
+    """Writes checkpoints under another name, flushes and renames them; the last two are kept."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -51,7 +51,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 class Checkpoints(Checkpoint):
     """Saves the last epoch, and the one with the best validation mIoU, at the end of each epoch.
 
-    The best is written first: when last.ckpt says that an epoch is done, best.ckpt has it.
+    The best is written first: when last.ckpt contains an epoch, best.ckpt has considered it.
 
     Args:
         folder: For the checkpoints.
@@ -79,7 +79,7 @@ class Checkpoints(Checkpoint):
     def on_load_checkpoint(
         self, trainer: L.Trainer, task: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Take up the best score."""
+        """Restore the best score."""
         self.best_epoch, self.best_score = best_of_checkpoint(checkpoint)
 
     def on_validation_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
@@ -87,7 +87,7 @@ class Checkpoints(Checkpoint):
         self._validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Save, after a check that the network is still one.
+        """Save, after a check that all weights are finite.
 
         Raises:
             ValueError: If a weight is NaN or infinite; the checkpoints stay as they were.
@@ -131,12 +131,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileError:
         raise
-    except Exception as error:  # of damaged files, torch and zipfile raise more than they document
+    except Exception as error:  # torch and zipfile raise undocumented errors for damaged files
         raise FileError(f"{path}: damaged or cut ({short(error)})") from None
     if not isinstance(content, dict) or any(part not in content for part in _PARTS):
         raise FileError(f"{path}: not the checkpoint of a run")
     if type(content.get("epoch")) is not int:
-        raise FileError(f"{path}: not the checkpoint of a run, its epoch is no number")
+        raise FileError(f"{path}: not the checkpoint of a run, its epoch is not a number")
     return content
 
 
@@ -161,7 +161,7 @@ def find_resumable(
         The checkpoint, or None where there is none yet.
 
     Raises:
-        FileError: If the run cannot continue as it was; the message says how to start again.
+        FileError: If the run cannot be resumed; the message has the command to start again.
     """
     found: dict[str, dict[str, Any]] = {}
     problems: dict[str, str] = {}

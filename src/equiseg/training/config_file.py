@@ -61,15 +61,15 @@ def check_same(config: TrainConfig, folder: Path) -> None:
 
     Raises:
         FileError: If its config.yaml is damaged.
-        ValueError: Naming what differs.
+        ValueError: If options differ; the message names them.
     """
     file = folder / "config.yaml"
     if not file.exists():
         return
     if not check_file(file):
         raise FileError(
-            f"{file}: is empty, so damaged; remove it and repeat the command: its checkpoints know "
-            "their configuration too"
+            f"{file}: is empty, so damaged; remove it and repeat the command: its checkpoints "
+            "contain the configuration too"
         )
     _refuse(differences(read_config(file), config), folder)
 
@@ -84,7 +84,7 @@ def check_same_values(said: Any, config: TrainConfig, file: Path) -> None:
 
     Raises:
         FileError: If the configuration in the checkpoint cannot be read.
-        ValueError: Naming what differs.
+        ValueError: If options differ; the message names them.
     """
     try:
         there = read_options(TrainConfig, with_new_names(said)[0])

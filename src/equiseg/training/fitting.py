@@ -100,7 +100,7 @@ def fit(run: Run, training: TrainingSamples) -> Fitted:
         try:
             trainer.fit(run.task, batches, validation, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as left:
-            # Lightning leaves without a word: with status 1 after Ctrl-C, 0 after SIGTERM
+            # Lightning ends without a message: with status 1 after Ctrl-C, 0 after SIGTERM
             if trainer.interrupted and (isinstance(left, SIGTERMException) or left.code == 1):
                 raise KeyboardInterrupt from None
             raise
@@ -188,5 +188,5 @@ def _trainer(run: Run, callbacks: list[L.Callback]) -> L.Trainer:
 
 
 def _environment(ranks: int) -> ClusterEnvironment:
-    """Torchrun or one process: a SLURM job, for example, says nothing of how this was started."""
+    """Torchrun or one process; the variables of a SLURM job do not show how this was started."""
     return TorchElasticEnvironment() if ranks > 1 else LightningEnvironment()

@@ -103,7 +103,7 @@ class SegmentationTask(L.LightningModule):
         """Tell the criterion the share of epochs that are done."""
         self.criterion.begin_epoch(self.current_epoch / max(self.config.epochs, 1))
         if self.global_rank:
-            # Dropout of its own, the same in a resumed run; rank 0 draws as one process.
+            # Each rank has its own dropout, equal after a resume; rank 0 draws as one process.
             torch.manual_seed(_seed_of_rank(self.config.seed, self.current_epoch, self.global_rank))
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -125,7 +125,7 @@ class SegmentationTask(L.LightningModule):
         if loss.device.type == "cpu" and not torch.isfinite(loss):  # a GPU would wait each step
             self._stop(f"in epoch {self.current_epoch + 1}", inputs)
         # Every step weighs the same: Lightning would take the first size it finds for the batch's.
-        # Over ranks the mean, which is what they minimise together.
+        # The mean over ranks is the loss that they minimise together.
         settings: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": 1}
         settings["sync_dist"] = self.trainer.world_size > 1
         for name, part in parts.items():
@@ -140,7 +140,7 @@ class SegmentationTask(L.LightningModule):
             self._stop(f"after epoch {self.current_epoch + 1}")
 
     def _stop(self, when: str, inputs: Any = None) -> None:
-        """Raise the error of a loss that is no number, with the first layer that makes none."""
+        """Raise the error of a NaN or infinite loss, with the first layer that has such values."""
         if (layer := first_non_finite(self.model)) is not None:
             where = f"the first NaN or infinite weights are {layer}"
         elif inputs is not None and (layer := first_overflow(self.model, network_input(inputs))):

@@ -89,7 +89,7 @@ def train(
         train_split = data.splits["train"]
         scans: Any = (train_split[index] for index in range(len(train_split)))
         task.model.standardize.measure(scan.features_NC for scan in scans)
-    # The card as it is now, whatever becomes of its file.
+    # Read the card now: its file may change during training.
     reading, looks = scan_reading(config.data), class_looks(config.data, data.spec)
     training = training_samples(config, task.model, data, _progress(console))
     first = Launch.of_environment().first

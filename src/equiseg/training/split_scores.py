@@ -29,7 +29,7 @@ def split_scores(
         config: The run.
         track: Given the name of a split, returns what wraps its batches to show progress.
         rank: Number of this process, if all processes of a group score together.
-        num_ranks: How many do.
+        num_ranks: Number of these processes.
     """
     return {
         name: evaluation_record(

@@ -20,7 +20,7 @@ def open_splits(source: Source, track: Track = untracked) -> tuple[dict[str, Any
 
     Images without a mask and masks without an image are reported, and the other pairs are opened.
     If scans cannot be used, all of them are named and their split is left out. Splits that share
-    files are opened, too: :func:`examine` says which.
+    files are opened, too; :func:`examine` reports them.
 
     Args:
         source: The data set.

@@ -16,7 +16,7 @@ from equiseg.data.sample import DataSpec
 from equiseg.imbalance import ClassStatistics
 from equiseg.progress import Track
 
-DARK = 16  # of 255: what 12-bit values become that are read as 16-bit
+DARK = 16  # of 255: the range of 12-bit values that are read as 16-bit
 
 
 class Fingerprint(NamedTuple):

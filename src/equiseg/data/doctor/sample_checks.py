@@ -63,7 +63,7 @@ def sizes(checkup: Checkup) -> Iterator[Finding]:
 
 
 def brightness(checkup: Checkup) -> Iterator[Finding]:
-    """Images that are nearly black, as 12-bit values in 16-bit files become."""
+    """Images that are nearly black, for example because a 16-bit file has 12-bit values."""
     for record in checkup.records.values():
         if record.dark:
             yield Finding(
@@ -77,7 +77,7 @@ def brightness(checkup: Checkup) -> Iterator[Finding]:
 
 
 def turned(checkup: Checkup) -> Iterator[Finding]:
-    """Photographs whose size does not show whether masks were drawn on them turned."""
+    """Photographs with an EXIF turn that keeps the size: no size check finds a wrong mask."""
     for record in checkup.records.values():
         if record.turned:
             yield Finding(

@@ -8,13 +8,13 @@ from equiseg.data.rare_options import check_rare
 from equiseg.dotted_names import absolute_name, is_dotted
 from equiseg.foreign_text import short
 
-MOST_SCALE = 20  # a factor beyond it is a mistake, and needs images of gigabytes
+MOST_SCALE = 20  # a larger factor is a mistake, and makes images of gigabytes
 MOST_REGIONS = 1000
 MOST_PIXELS = 1 << 26  # of an image for training: 64 million, 8,192 squared
 
 
 def check_size(name: str, size: tuple[int, int]) -> None:
-    """Refuse an image size that is not positive, or that no training can have.
+    """Refuse an image size that is not positive, or too large for any training.
 
     Args:
         name: The option, for the message.

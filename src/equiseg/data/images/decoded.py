@@ -1,4 +1,4 @@
-"""DecodedImage: an image that stays in its own form, and is RGB only part by part."""
+"""DecodedImage: an image in the form of its file, converted to RGB part by part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def image_size(file: Path) -> tuple[int, int]:
     """(H, W) of an image as viewers show it, from its header.
 
     Raises:
-        DataError: If it is no image.
+        DataError: If it is not an image.
     """
     size = upright_size(file)
     return size.height, size.width

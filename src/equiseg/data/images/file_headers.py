@@ -1,4 +1,4 @@
-"""What the bytes of a picture say that Pillow does not check or tell.
+"""Properties of image files that Pillow does not check or report.
 
 Pillow skips the checksums of a PNG's pixels, and does not say whether a WebP or TIFF was compressed
 with loss.
@@ -96,7 +96,7 @@ def is_white_zero(image: Image.Image) -> bool:
 
 
 def is_fax(image: Image.Image) -> bool:
-    """Whether a TIFF is compressed as fax machines do, which always store white as 0."""
+    """Whether a TIFF has a compression of fax machines, which always stores white as 0."""
     return _tag(image, _COMPRESSION, 1) in _FAX
 
 
@@ -106,7 +106,7 @@ def is_signed_byte(image: Image.Image) -> bool:
 
 
 def pages_problem(image: Image.Image) -> str | None:
-    """What a file holds besides one picture; None if it is one.
+    """The content of a file with more than one picture, such as "several pages"; else None.
 
     Smaller copies of the first page (overviews) and its mask of validity do not count. Neither do
     the further pictures of an MPO, which phones write: the first is the photograph.
@@ -129,7 +129,7 @@ def pages_problem(image: Image.Image) -> str | None:
 
 
 def bands_problem(image: Image.Image) -> str | None:
-    """How many bands a TIFF has if these are not grey or colour, which Pillow leaves out."""
+    """The number of bands of a TIFF if Pillow would leave some out, as they are not colours."""
     if image.format != "TIFF":
         return None
     bands, extra = _tag(image, _BANDS, 1), image.tag_v2.get(_EXTRA_BANDS, ())  # type: ignore[attr-defined]
@@ -143,7 +143,7 @@ def bands_problem(image: Image.Image) -> str | None:
 
 
 def tiff_problem(opened: IO[bytes]) -> str | None:
-    """What a TIFF is that Pillow cannot open; None for other formats."""
+    """Description of a TIFF that Pillow cannot open; None for other formats."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     opened.seek(0)

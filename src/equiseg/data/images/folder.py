@@ -101,10 +101,10 @@ class ImageFolder:
         return self._read_labels(mask_file, image_file)
 
     def fits_both_ways(self, index: int) -> bool:
-        """Whether EXIF data turn a photograph, and its mask would also fit if they did not.
+        """Whether EXIF data turn a photograph, and its mask would also fit without the turn.
 
         Raises:
-            DataError: If the file is no readable image.
+            DataError: If the file is not a readable image.
         """
         return upright_size(self.pairs[index].image).fits_both_ways
 
@@ -154,7 +154,7 @@ def _tables(card: ImageCard) -> tuple[np.ndarray, np.ndarray]:
     label_of = np.zeros(MOST_VALUES, np.uint8 if small else np.int64)
     is_known = np.zeros(MOST_VALUES, bool)
     for value, label in card.ids_by_value().items():
-        if value < MOST_VALUES:  # only ignore_index may be larger, and is then no mask value
+        if value < MOST_VALUES:  # only ignore_index may be larger; it is then not a mask value
             label_of[value], is_known[value] = label, True
     return label_of, is_known
 

@@ -1,4 +1,4 @@
-"""Opening image files of any origin: kind, checksums, pages, size and EXIF turn come first."""
+"""Opening image files of any origin, after checks of kind, checksums, pages, size and EXIF turn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TURNS = {
 }
 _SWAPPED = (5, 6, 7, 8)  # orientations that exchange height and width
 _CURE = "repair it or leave it out of the split"
-# What Pillow raises for broken files; on bytes of any kind it is all of these.
+# Pillow raises any of these for damaged files.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -99,7 +99,7 @@ def open_image(file: Path, *, sums: bool = True) -> Iterator[Opened]:
         sums: Whether to compare the checksums of a PNG, for which all of it is read.
 
     Raises:
-        DataError: If it is no regular file, no image, damaged, or has several pages.
+        DataError: If it is not a regular file, not an image, damaged, or has several pages.
     """
     try:
         check_file(file)
@@ -110,7 +110,7 @@ def open_image(file: Path, *, sums: bool = True) -> Iterator[Opened]:
         if sums:
             file_headers.check_png(file, stream)
         try:
-            with warnings.catch_warnings():  # of large images; their memory is checked here
+            with warnings.catch_warnings():  # about large images; check_memory limits them
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 image = Image.open(stream, formats=_formats())
             problem = file_headers.pages_problem(image)
@@ -129,7 +129,7 @@ def decoded(file: Path, opened: Opened, more: int) -> Image.Image:
     Args:
         file: For messages.
         opened: The opened file.
-        more: Bytes per pixel of what is made of it.
+        more: Bytes per pixel of copies that are made of it.
 
     Raises:
         DataError: If it is damaged, or needs more memory than one file may take.
@@ -147,7 +147,7 @@ def upright_size(file: Path) -> Upright:
     """The size of an image as viewers show it, without decoding it.
 
     Raises:
-        DataError: If the file is no readable image.
+        DataError: If the file is not a readable image.
     """
     with open_image(file, sums=False) as opened:
         image = opened.image
@@ -165,10 +165,10 @@ def check_pixels(file: Path, image: Image.Image, more: int) -> None:
     Args:
         file: For messages.
         image: The image, not decoded yet.
-        more: Bytes per pixel of what is made of it.
+        more: Bytes per pixel of copies that are made of it.
 
     Raises:
-        DataError: If it needs more than one file may take.
+        DataError: If it needs more memory than one file may take.
     """
     own = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
     pixels = image.width * image.height
@@ -187,7 +187,7 @@ def _formats() -> tuple[str, ...]:
 
 
 def _orientation(image: Image.Image, stream: IO[bytes]) -> int:
-    """How the camera was held, 1 to 8."""
+    """The EXIF orientation, 1 to 8."""
     # Asking a PNG for EXIF data would decode it whole.
     if image.format == "BMP" or (image.format == "PNG" and not file_headers.has_exif(stream)):
         return 1

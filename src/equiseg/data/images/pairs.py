@@ -1,4 +1,4 @@
-"""Pairs of an image and its mask: which files a card means."""
+"""Pairs of an image and its mask, by the patterns or folders of a card."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Pair(NamedTuple):
 def find_pairs(card: ImageCard, split: str) -> tuple[dict[str, Pair], list[str]]:
     """The pairs of one split by their names, and all problems.
 
-    A name is the text that ``{name}`` stands for in the patterns of the card. If two pairs share
-    it, all names are the values of all fields, as "aachen-000019".
+    A name is the text that ``{name}`` matches in the patterns of the card. If two pairs share
+    it, all names are the values of all fields, such as "aachen-000019".
 
     Args:
         card: The description of the data set.
         split: Name of a split.
 
     Returns:
-        The pairs, in the order of their names, and what is missing or found twice.
+        The pairs, in the order of their names, and the missing or repeated files.
 
     Raises:
         DataError: If a folder does not exist.
@@ -138,7 +138,7 @@ def _listed(
 
 
 def _nearly(values: Values, others: Mapping[Values, object] | Mapping[str, object]) -> str:
-    """A name that differs in upper and lower case only."""
+    """A hint at a name that differs in upper and lower case only."""
     wanted = _text(values).casefold()
     for other in others:
         text = other if isinstance(other, str) else _text(other)

@@ -1,4 +1,4 @@
-"""Reading images and masks from files: refused by name, or read as they were meant."""
+"""Reading images and masks from files: right values, or an error that names the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from equiseg.data.images import file_headers
 from equiseg.data.images.opened import Image, decoded, open_image
 
 _ROWS = 256  # converted at a time, so that a large image is not in memory three times
-_DARK = 1 << 12  # 16-bit images below this were meant as 12-bit
+_DARK = 1 << 12  # 16-bit images below this have 12-bit values
 
 
 class ColourMaskError(DataError):
@@ -47,7 +47,7 @@ class Picture(NamedTuple):
         """The image with 8 bits a value; 16-bit values are divided by 256, 12-bit values by 16.
 
         Raises:
-            DataError: If grey values are no whole numbers of at most 16 bit.
+            DataError: If grey values are not whole numbers of at most 16 bits.
         """
         if not self.image.mode.startswith(("I", "F")):
             return self.image
@@ -69,7 +69,7 @@ def read_picture(file: Path, size: tuple[int, int] | None = None, *, more: int =
     Args:
         file: The image.
         size: (H, W) that it will be resized to; of a JPEG, unused detail is then left out.
-        more: Bytes per pixel of what is made of all of it.
+        more: Bytes per pixel of copies that are made of all of it.
 
     Raises:
         DataError: If the file cannot be read as one image, or is too large.
@@ -79,7 +79,7 @@ def read_picture(file: Path, size: tuple[int, int] | None = None, *, more: int =
         if problem := file_headers.bands_problem(image):
             raise DataError(
                 f"{file}: has {problem}, an image has 1 (grey) or 3 (RGB) and may have "
-                "transparency; save the bands that the network shall see as RGB"
+                "transparency; save the bands that the network needs as RGB"
             )
         if size is not None:
             image.draft("RGB", (size[1], size[0]))
@@ -89,7 +89,7 @@ def read_picture(file: Path, size: tuple[int, int] | None = None, *, more: int =
 
 
 def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
-    """Read an image file as uint8 RGB (3, H, W), turned as its EXIF data say.
+    """Read an image file as uint8 RGB (3, H, W), turned by its EXIF orientation.
 
     Grey values of more than 8 bits are divided: 16-bit values by 256, those of a 12-bit TIFF by 16.
     A PNG has no 12 bits; for 12-bit values in a 16-bit file there is a warning, as they are nearly
@@ -116,7 +116,7 @@ def read_mask(file: Path) -> np.ndarray:
 
     Values of 1, 2 and 4 bits are 0 to 15. A TIFF in which white is 0 (MinIsWhite) is not inverted,
     except scans of 1 bit with fax compression, where white is 1 for all programs. A mask is turned
-    as its own EXIF data say.
+    by its own EXIF orientation.
 
     Args:
         file: An image of one channel: up to 16 bit or with a palette, not compressed with loss.
@@ -151,7 +151,7 @@ def read_mask(file: Path) -> np.ndarray:
 
 
 def _check_mask(file: Path, image: Image.Image, stream: IO[bytes]) -> None:
-    """Refuse what cannot hold class values."""
+    """Refuse images that cannot hold class values."""
     if lossy := file_headers.lossy_compression(image, stream):
         raise DataError(
             f"{file}: mask is compressed with loss ({lossy}), which changes its values; make it "
@@ -187,7 +187,7 @@ def _rgb_tensor(image: Image.Image) -> Tensor:
 
 
 def _warn_of_dark(picture: Picture) -> None:
-    """Say once for a folder that its images were meant as 12-bit."""
+    """Warn once for a folder whose images have 12-bit values."""
     if picture.bits == 16 and picture.image.mode.startswith("I"):
         _, most = picture.image.getextrema()
         if isinstance(most, (int, float)) and 255 < most < _DARK:

@@ -34,7 +34,7 @@ _CLASSES = (
 ASPRS_NAMES: Mapping[int, str] = {code: name for code, name, _ in _CLASSES}
 """Name of each standard code."""
 ASPRS_COLORS: Mapping[int, str] = {code: color for code, _, color in _CLASSES}
-"""Colour of each standard code, as "#rrggbb"."""
+"""Colour of each standard code in the form "#rrggbb"."""
 
 
 def asprs_colors(codes: Sequence[int]) -> list[str | None]:

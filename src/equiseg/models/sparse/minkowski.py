@@ -59,7 +59,7 @@ def load_minkowski(
         engine: "0.4" or "0.5": the version of MinkowskiEngine that the network was trained with.
         classifier: Whether to load ``final`` too; False keeps the model's classifier, for other
             classes.
-        prefix: What the names of the network start with ("module.", "model."); None finds it.
+        prefix: The start of the names of the network ("module.", "model."); None finds it.
             Entries without it are left out, and a warning names them.
 
     Raises:
@@ -140,7 +140,7 @@ def _hybrid_offsets(dimensions: int = 3) -> list[tuple[int, ...]]:
     return offsets
 
 
-# Of each of our offsets, x fastest from the lower end, its place in the order of HYBRID.
+# For each of our offsets (x fastest, ascending), its place in the order of HYBRID.
 _FROM_HYBRID = [
     _hybrid_offsets().index((x, y, z)) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1)
 ]

@@ -65,7 +65,7 @@ def save_mask(labels: ArrayLike, values_K: ArrayLike, colors_K3: ArrayLike, path
         path: The file; it is replaced whole.
 
     Raises:
-        ValueError: If a value is no value of a mask.
+        ValueError: If a mask cannot hold a value.
     """
     ids, values_K = np.asarray(labels), np.asarray(values_K)
     if values_K.min() < 0 or values_K.max() > _MOST_VALUE:
@@ -119,7 +119,7 @@ def legend(
     rows = list(zip(values_K, classes, np.asarray(colors_K3).tolist(), strict=True))
     rest = len(rows) - _MOST_IN_LEGEND
     digits = max(len(str(value)) for value in values_K)
-    with rc_context({**STYLE, "font.family": families()}):  # in which a name is no formula
+    with rc_context({**STYLE, "font.family": families()}):  # names are not read as formulas
         patches = [
             Patch(
                 facecolor=(red / 255, green / 255, blue / 255),
@@ -138,7 +138,7 @@ def legend(
 
 
 def _legend_text(value: int, digits: int, name: str) -> str:
-    """The value, with room for so many digits, and the name, in this order in any script."""
+    """The value, with room for a number of digits, and the name, in this order in any script."""
     from equiseg.report.fonts import is_drawable
     from equiseg.report.style import short
 

@@ -1,4 +1,4 @@
-"""The arrays in an .npz or in a folder of .npy files, without trust in their headers."""
+"""The arrays in an .npz or in a folder of .npy files; their headers are checked first."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def array_names(file: Path) -> dict[str, str]:
 
 
 def load_arrays(file: Path, places: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Some of the arrays: those of an .npz in memory, .npy files mapped from disk.
+    """Some of the arrays: of an .npz in memory, of .npy files mapped from disk.
 
     Args:
         file: An .npz, or a folder of .npy files. Pickled objects are never loaded.
@@ -121,12 +121,12 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, name: s
             _check_header(stream, info.file_size, file, name)
         with archive.open(info) as stream:
             array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
-            stream.read()  # to the end, where the checksum is compared
+            stream.read()  # zipfile compares the checksum at the end
         return array
 
 
 def _check_header(stream: IO[bytes], size: int, file: Path, name: str) -> int:
-    """The bytes of an array, which its type and shape state and the file must have."""
+    """The bytes of an array by its type and shape, compared with the bytes in the file."""
     head = io.BytesIO(stream.read(_LONGEST_HEADER))
     version = np.lib.format.read_magic(head)
     read = {
@@ -161,5 +161,5 @@ def _broken(words: str) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise  # a full disk is no fault of the file
+            raise  # a full disk is not a fault of the file
         raise DataError(f"{words} ({short(error) or type(error).__name__}){CURE}") from error

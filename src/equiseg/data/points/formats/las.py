@@ -81,7 +81,7 @@ def las_chunks(
     Raises:
         DataError: If the file is no LAS or LAZ file, is truncated, has no points, has coordinates
             that are not finite, lacks a wanted attribute, or has an extra dimension with the name
-            of labels beside its classification and no ``label_name`` chooses between them.
+            of labels in addition to its classification and there is no ``label_name``.
     """
     full_scales: dict[str, int] = {}
     record = None

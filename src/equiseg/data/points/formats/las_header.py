@@ -23,7 +23,7 @@ _POINT_BYTES = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)  # by point format
 _COMPRESSED_BITS = 0xC0  # of the point format: one of them means LAZ
 _RECORD_BYTES, _LONG_RECORD_BYTES = 54, 60  # of a VLR and an EVLR, without their data
 _LASZIP = (b"laszip encoded".ljust(16, b"\0"), 22204)
-# A step of 0.1 nm spans 43 cm with 32 bit, a step of 10 m an eighth of the way to the moon.
+# With 32 bits, steps of 0.1 nm span 43 cm, and steps of 10 m span 43 million km.
 _FINEST, _COARSEST = 1e-10, 10.0
 _FARTHEST = 1e9  # m or degrees: offsets beyond this leave no millimetres in float64
 
@@ -36,7 +36,7 @@ _ITEM_LAYERS = {10: 9, 11: 1, 12: 2, 13: 1}  # type 14: one for each byte
 
 
 class LasHead(NamedTuple):
-    """What the header of a file states.
+    """The values in the header of a file.
 
     Attributes:
         size: Bytes of the file.
@@ -60,14 +60,14 @@ class LasHead(NamedTuple):
 
 
 def check_las(file: Path) -> LasHead:
-    """Compare all that a header counts with the bytes that are there.
+    """Compare all counts of a header with the size of the file.
 
     Returns:
         The numbers of the header.
 
     Raises:
         DataError: If the file is no LAS or LAZ file, is cut, states more points, records or chunks
-            than it can hold, or its scales and offsets are no numbers to compute with.
+            than it can hold, or its scales or offsets are unusable.
     """
     with as_data_errors():
         size = check_file(file)
@@ -97,7 +97,7 @@ def broken_las(file: Path, seen: int = 0) -> Iterator[None]:
     except DataError:
         raise
     except BaseException as error:
-        # A panic of lazrs is a BaseException of pyo3, which cannot be imported.
+        # A panic of lazrs is a BaseException of pyo3 whose class cannot be imported.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         after = f" after {seen} points" if seen else ""

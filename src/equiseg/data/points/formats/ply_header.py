@@ -33,7 +33,7 @@ class Element:
     """One element of a file.
 
     Attributes:
-        name: Its name, as "vertex".
+        name: Its name, such as "vertex".
         count: Its number of rows.
         scalars: Name (in lower case, without CloudCompare's ``scalar_``) and type of each property
             with one value.

@@ -132,7 +132,7 @@ def _listed(scans: list[Scan], names: Sequence[str], title: str, pattern: Path) 
 
 
 def _refuse_shared(card: PointCard, split: str, scans: list[Scan]) -> None:
-    """No scan may be in two splits: scores on what was learned or chosen by say nothing."""
+    """Refuse a scan in two splits: scores on scans of training or selection mean nothing."""
     mine = {scan.path.resolve(): scan.path for scan in scans}
     assert isinstance(card.splits, Mapping)
     official = find_format(card.form).official is not None
@@ -142,7 +142,7 @@ def _refuse_shared(card: PointCard, split: str, scans: list[Scan]) -> None:
         try:
             theirs = {scan.path.resolve() for scan in _scans_of(card, other)}
         except DataError:
-            continue  # said when that split is opened
+            continue  # reported when that split is opened
         if shared := [str(path) for place, path in mine.items() if place in theirs]:
             heading = f"card {card.name}: scans of {split} are also in {other}; list each in one"
             raise DataError.listing(heading, shared)

@@ -106,7 +106,7 @@ def read_scan(file: Path, wanted: Sequence[str] = ()) -> PointCloud:
 
 
 def _refuse_other_columns(remission_N: np.ndarray, file: Path) -> None:
-    """Nothing in a file states its columns; with five, other values lie where remissions are."""
+    """Refuse files of five columns, recognised by their remissions, as files have no header."""
     if remission_N.size and not (remission_N.min() >= 0 and remission_N.max() <= 1):
         raise DataError(
             f"{file}: remissions must be in [0, 1], got {remission_N.min():.6g} to "

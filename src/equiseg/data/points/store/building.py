@@ -185,7 +185,7 @@ def _features(card: PointCard, cloud: PointCloud, scan: scan_files.Scan) -> np.n
 def _ids(
     cloud: PointCloud, ids_by_code: dict[int, int], ignore_index: int, unknown: Counter[int]
 ) -> np.ndarray:
-    """Class ids; codes that are not in the card are counted and ignored, as are withheld points."""
+    """Class ids; withheld points are ignored; codes not in the card are ignored and counted."""
     assert cloud.codes_N is not None
     if cloud.withheld_N is not None and cloud.withheld_N.any():
         ids_N = np.full(len(cloud), ignore_index, np.int64)

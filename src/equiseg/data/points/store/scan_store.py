@@ -21,7 +21,7 @@ from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store import building
 from equiseg.whole_files import rename_folder, sweep_folders, unfinished_folder
 
-_FORMAT = 2  # version of the files of a store; increase it with every change of their meaning
+_FORMAT = 2  # version of the files of a store; increase it when their meaning changes
 
 
 class CacheError(DataError):
