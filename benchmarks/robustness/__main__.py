@@ -7,7 +7,8 @@ Every input is read in a forked process, which may die of it; so are the command
 Nothing is random but by the seed. Linux only. Each fault is printed with its place in the code,
 and its file, line and traceback are kept under --faults. The exit status is 1 if there is one.
 
-Writes benchmarks/results/robustness.json; `python -m benchmarks.robustness.table` prints it.
+Writes benchmarks/results/robustness.json, where a part with the number 0 keeps its earlier rows;
+`python -m benchmarks.robustness.table` prints it.
 """
 
 from __future__ import annotations
@@ -68,11 +69,16 @@ def main(arguments: argparse.Namespace) -> bool:
     finally:
         for folder in base:
             shutil.rmtree(folder, ignore_errors=True)
-    record = {"measured": _facts(arguments), "parts": found}
+    record = {"measured": _facts(arguments), "parts": _parts_before(arguments.out) | found}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(page_tables(record))
     return not any(part["faults"] for part in found.values())
+
+
+def _parts_before(file: Path) -> dict[str, Any]:
+    """The parts of an earlier run; those that this one tried are replaced."""
+    return json.loads(file.read_text(encoding="utf-8"))["parts"] if file.is_file() else {}
 
 
 def good_records(folder: Path) -> Path:
@@ -123,6 +129,8 @@ def _of_kills(tried: Iterator[kills.Kill]) -> Iterator[Ended]:
 
 def _counted(part: Part, folder: Path | None) -> dict[str, Any]:
     """The counts of a part; each new kind of fault is printed and kept."""
+    from equiseg.runs.provenance import provenance
+
     start, rows = time.monotonic(), {}
     kinds: Counter[tuple[str, ...]] = Counter()
     for one in part.ended:
@@ -140,6 +148,7 @@ def _counted(part: Part, folder: Path | None) -> dict[str, Any]:
                 _keep(one, folder)
     faults = [{"kind": " | ".join(kind), "number": number} for kind, number in kinds.items()]
     return {
+        "commit": provenance().get("commit", "unknown"),
         "outcomes": list(part.outcomes),
         "seconds": round(time.monotonic() - start),
         "faults": faults,

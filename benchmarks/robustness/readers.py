@@ -169,7 +169,12 @@ def _submission(folder: Path) -> Any:
     commands.submission(folder / "submission", folder)
 
 
-_OPTION_NAMES = ("data.", "optimizer.", "model.")  # a value that is read is told by its option
+_OPTION_NAMES = (
+    "data.",
+    "optimizer.",
+    "model.",
+    "method",
+)  # a value that is read is told by its option
 
 
 def _config_option(folder: Path) -> Any:

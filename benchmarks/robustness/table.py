@@ -36,8 +36,10 @@ def facts(record: dict[str, Any]) -> str:
     """When, with which code and on what it was measured."""
     head = record["measured"]
     seconds = sum(part["seconds"] for part in record["parts"].values())
+    names = {"inputs": "damaged files", "lines": "command lines", "kills": "killed runs"}
+    commits = ", ".join(f"{names[n]} {part['commit']}" for n, part in record["parts"].items())
     return (
-        f"{head['date']}, commit {head.get('commit', 'unknown')}, Python {head['python']}, torch "
+        f"{head['date']}; commits: {commits}; Python {head['python']}, torch "
         f"{head['torch']}, numpy {head['numpy']}, Pillow {head['pillow']}, laspy {head['laspy']}, "
         f"lazrs {head['lazrs']}, {head['machine']}; seed {head['seed']}, "
         f"{seconds / 60:.0f} minutes on one core."

@@ -89,9 +89,14 @@ class GradientRecord:
         }
         return cls(
             values["num_batches"],
-            *(_array(values[name]) for name in lists),
-            {name: _array(values[name]) for name in rows if name in values},
-            _numbers(slopes),
+            batches_K=_array(values["batches"]),
+            counts_K=_array(values["pixels"]),
+            mass_K=_array(values["mass"]),
+            pull_K=_array(values["pull"]),
+            push_K=_array(values["push"]),
+            error_K=_array(values["error_where_present"]),
+            rows_K={name: _array(values[name]) for name in rows if name in values},
+            slopes=_numbers(slopes),
         )
 
 

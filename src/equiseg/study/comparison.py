@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,9 @@ class Comparison:
         return [run[self.split]["iou"][class_id] for run in self.runs[variant]]
 
     def collapse_values(self, variant: str, measure: str) -> list[float]:
-        """A collapse measure at each seed."""
-        return [run[self.split]["collapse"][measure] for run in self.runs[variant]]
+        """A collapse measure at each seed; NaN where a record lacks it."""
+        measures = [run[self.split]["collapse"] for run in self.runs[variant]]
+        return [known.get(measure, math.nan) for known in measures]
 
     def difference(self, variant: str, metric: str) -> Interval:
         """A score against the baseline."""

@@ -93,8 +93,8 @@ class TrainConfig:
         method: A loss, a weighted sum of losses, or "ceco": cross entropy with the center collapse
             regularizer. This is the default because it is the method of this package and costs
             almost nothing; "cross_entropy + dice" gains more on rare classes in the study
-            (docs/explanation/choosing.md). A loss has the name of its file ("cross_entropy", "focal") or is a class
-            of your own ("my_module.MyLoss"); a sum is written
+            (docs/explanation/choosing.md). A loss has the name of its file ("cross_entropy",
+            "focal") or is a class of your own ("my_module.MyLoss"); a sum is written
             "0.5*cross_entropy + 0.5*lovasz + center_collapse(scale=10)". "ceco_published" has the
             branch as its authors released it. Statistics of the training labels are given by name:
             prior=pixel or image, class_counts=pixel or image, and class_weight= by formula

@@ -169,7 +169,8 @@ def _matching(card: PointCard, pattern: str) -> list[Scan]:
         found = sorted(card.path.glob(_any_case(pattern)))
     except OSError as error:  # a part of more than 255 characters
         raise DataError(
-            f"{card.path}: cannot look for points {short(pattern)}: {error.strerror}"
+            f"card {card.name}: cannot look in {card.path} for points {short(pattern)}: "
+            f"{error.strerror}"
         ) from None
     for path in found:
         if path.is_dir() and not find_format(card.form).folders:
