@@ -122,3 +122,5 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     assert os.read(reader, 10) == b"text"
     os.close(reader)
     assert pipe.is_fifo()
+    with pytest.raises(OSError, match=str(pipe)):  # nobody reads: no waiting
+        replace_text(pipe, "text")

@@ -50,6 +50,8 @@ def replaced(path: Path, *, durable: bool = True) -> Iterator[Path]:
     if path.is_symlink():
         path = path.resolve()  # the file is replaced, not the link to it
     if path.exists() and not (path.is_file() or path.is_dir()):
+        if path.is_fifo():  # an open would wait for a reader; without one this raises an OSError
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
         yield path  # a device or a pipe, such as /dev/stdout, has no content to replace
         return
     unfinished = path.with_name(f"{_MARK}{os.getpid()}-{_shortened(path.name)}")

@@ -115,6 +115,10 @@ class DataStatistics:
     def of(cls, values: Mapping[str, Any]) -> DataStatistics:
         """From JSON, where NaN is null; records without a version have all of it."""
         rows = values["classes"]
+        for row in rows:
+            if not isinstance(row["name"], str) or not isinstance(row["group"], str):
+                raise TypeError(f"a class must have a name and a group, got {row!r:.80}")
+            _number(row["share"])
         by_id = sorted(rows, key=lambda row: row["class_id"])
         counts, context = values["counts"], values["counts"]["context"]
         pairs = context or dict.fromkeys(_PAIRS)
