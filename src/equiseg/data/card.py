@@ -37,7 +37,7 @@ class DataCard:
         ignore_index: The label of these values.
         background: Name of the class for "nothing named", if there is one.
         colors: The colour of each class in predictions, as ``{road: "#804080"}``; equiseg chooses
-            those of the others.
+            a colour for every other class.
         root: Folder of the data, relative to the card's own file; usually given when it is opened.
         about: Source, licence, citation and remarks for the reader.
 
