@@ -13,6 +13,7 @@ from torch import Tensor
 from equiseg.foreign_files import FileError, read_text
 from equiseg.foreign_text import csv_cell, short, text_of_cell
 from equiseg.imbalance.statistics import ClassStatistics
+from equiseg.whole_files import replace_text
 
 _NEEDED = ("class_id", "name", "pixels", "images")
 _LONGEST_NAME = 1000  # characters
@@ -110,10 +111,11 @@ class ClassTable:
         if self.regions_K is not None:
             columns["regions"] = self.regions_K.tolist()
         columns["num_images"] = [statistics.num_images] * len(self.names)
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        replace_text(Path(path), text.getvalue())
 
 
 def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from equiseg.foreign_text import csv_cell
 from equiseg.report.colors import INKS
+from equiseg.whole_files import replace_file, replace_text
 
 try:
     from matplotlib import rc_context
@@ -89,13 +90,11 @@ class Illustration:
 
 def save_figure(illustration: Illustration, folder: Path) -> None:
     """Write a figure as NAME.png and NAME.svg, on light paper, and its numbers as NAME.csv."""
-    folder.mkdir(parents=True, exist_ok=True)
     name = illustration.name
-    (folder / f"{name}.png").write_bytes(illustration.png)
-    (folder / f"{name}.svg").write_text(illustration.svg, encoding="utf-8")
+    replace_file(folder / f"{name}.png", lambda file: file.write(illustration.png), durable=False)
+    replace_text(folder / f"{name}.svg", illustration.svg, durable=False)
     if illustration.numbers:
-        # Bytes, so that the line ends stay those of CSV on every system.
-        (folder / f"{name}.csv").write_bytes(csv_text(illustration.numbers).encode())
+        replace_text(folder / f"{name}.csv", csv_text(illustration.numbers), durable=False)
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

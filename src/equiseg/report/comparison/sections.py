@@ -27,6 +27,7 @@ from equiseg.report.style import Illustration
 from equiseg.report.wording import NONE, caution, count, interval, number, spread, verdict
 from equiseg.study.comparison import Comparison
 from equiseg.study.interval import Interval
+from equiseg.whole_files import replace_text
 
 
 def write_page(
@@ -60,8 +61,7 @@ def write_page(
         ledes=_ledes(comparison),
         caution=caution(seeds, compared=len(comparison.runs) > 1),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    replace_text(path, page)
 
 
 def _ledes(comparison: Comparison) -> list[str]:

@@ -26,6 +26,7 @@ from equiseg.report.html import (
 )
 from equiseg.report.style import save_figure
 from equiseg.report.wording import NONE, count, number
+from equiseg.whole_files import replace_text
 
 PAGE = "report.html"
 # The meaning of the context's numbers.
@@ -70,7 +71,7 @@ def report_data(out: Path, data: DataStatistics) -> Path:
         ledes=ledes(data),
         caution=" ".join(caveats(data)),
     )
-    (out / PAGE).write_text(page, encoding="utf-8")
+    replace_text(out / PAGE, page)
     return out / PAGE
 
 

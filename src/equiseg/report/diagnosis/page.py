@@ -23,6 +23,7 @@ from equiseg.report.examples.panels import example_illustration
 from equiseg.report.html import Html, command_block, document, facts, figure_section, section
 from equiseg.report.reliability import network_reliability
 from equiseg.report.style import Illustration, save_figure
+from equiseg.whole_files import replace_text
 
 PAGE = "report.html"
 
@@ -74,8 +75,7 @@ def report_diagnosis(
         ledes=ledes(networks),
         caution=caution(networks),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / PAGE).write_text(page, encoding="utf-8")
+    replace_text(out / PAGE, page)
     return out / PAGE
 
 

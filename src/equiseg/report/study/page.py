@@ -25,6 +25,7 @@ from equiseg.report.style import Illustration, csv_text, save_figure
 from equiseg.report.wording import count
 from equiseg.study.over_tasks import study_rows
 from equiseg.study.record import Study
+from equiseg.whole_files import replace_text
 
 PAGE = "report.html"
 UNNAMED_PAGE = "study.html"  # a task without a name has its own report.html in the same folder
@@ -34,7 +35,7 @@ RESULTS = "results.csv"
 def save_rows(out: Path, study: Study) -> Path:
     """Write ``out/results.csv``, a row for every run that is compared."""
     path = out / RESULTS
-    path.write_bytes(csv_text(study_rows(study)).encode())
+    replace_text(path, csv_text(study_rows(study)))
     return path
 
 
@@ -75,7 +76,7 @@ def report_study(out: Path, study: Study, histories: Mapping[str, Histories]) ->
         caution=caution_of(study),
     )
     path = out / (UNNAMED_PAGE if "." in study.comparisons else PAGE)
-    path.write_text(page, encoding="utf-8")
+    replace_text(path, page)
     return path
 
 
