@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from equiseg.whole_files import replace_text
+
 Self = TypeVar("Self", bound="Tally")
 
 
@@ -97,7 +99,7 @@ class Tally:
 
     def save(self, path: str | Path) -> None:
         """Write the counts as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
+        replace_text(Path(path), json.dumps(self.to_dict()) + "\n")
 
     @classmethod
     def load(cls: type[Self], path: str | Path) -> Self:
@@ -108,7 +110,7 @@ class Tally:
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} cannot be read as {cls.__name__}: {error}") from error
 
     def _tensors(self) -> dict[str, Tensor]:
