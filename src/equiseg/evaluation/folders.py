@@ -194,10 +194,10 @@ def _found(
     for source in sources:
         try:
             files += find([source])
-        except DataError as error:
-            problems += error.problems or (str(error),)
         except FileError as error:
-            problems.append(str(error))
+            problems += getattr(error, "problems", ()) or (str(error),)
+        except OSError as error:
+            problems.append(f"{source}: {error.strerror or error}; check the path")
     return files, problems
 
 

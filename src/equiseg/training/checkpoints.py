@@ -181,6 +181,9 @@ def find_resumable(
     tell(f"resuming from {newest}, epoch {found[newest]['epoch'] + 1}")
     if BEST not in found and write:
         _restore_best(folder, found, best_of_checkpoint(found[newest])[0], tell)
+    if write:  # a damaged last.ckpt must not replace the valid one before it at the next save
+        for name in {LAST, PREVIOUS} & problems.keys():
+            (folder / name).unlink(missing_ok=True)
     return Resumable(folder / newest, found[newest])
 
 
@@ -193,7 +196,8 @@ def best_of_checkpoint(content: dict[str, Any]) -> tuple[int | None, float]:
     """
     states = content["callbacks"]
     if (known := states.get("Checkpoints")) is not None:
-        return int(known["best_epoch"]), float(known["best_score"])
+        epoch = known["best_epoch"]
+        return None if epoch is None else int(epoch), float(known["best_score"])
     for key, known in states.items():
         if key.startswith("ModelCheckpoint") and known.get("monitor") == _SCORE:
             score = known.get("best_model_score")

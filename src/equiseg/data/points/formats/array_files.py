@@ -41,8 +41,9 @@ def array_names(file: Path) -> dict[str, str]:
                 names = [name[:-4] for name in map(_name, archive.infolist()) if name]
     by_key: dict[str, str] = {}
     for name in names:
-        if (other := by_key.setdefault(name.lower(), name)) != name or names.count(name) > 1:
+        if (other := by_key.get(name.lower())) is not None:
             raise DataError(f"{file}: has two arrays named {other!r:.80} and {name!r:.80}{CURE}")
+        by_key[name.lower()] = name
     return by_key
 
 

@@ -167,10 +167,10 @@ def _matching(card: PointCard, pattern: str) -> list[Scan]:
     paths: dict[str, list[Path]] = {}
     try:
         found = sorted(card.path.glob(_any_case(pattern)))
-    except OSError as error:  # a part of more than 255 characters
+    except (OSError, ValueError) as error:  # a part of more than 255 characters; "**.laz"
         raise DataError(
             f"card {card.name}: cannot look in {card.path} for points {short(pattern)}: "
-            f"{error.strerror}"
+            f"{getattr(error, 'strerror', None) or error}"
         ) from None
     for path in found:
         if path.is_dir() and not find_format(card.form).folders:
