@@ -11,6 +11,7 @@ from equiseg.training.checkpoints import (
     BEST,
     LAST,
     PREVIOUS,
+    WholeCheckpoints,
     best_of_checkpoint,
     find_resumable,
     read_checkpoint,
@@ -99,6 +100,18 @@ def test_checkpoints_of_earlier_versions_are_resumed():
     }
     name = "ModelCheckpoint{'monitor': 'val/miou', 'mode': 'max'}"
     assert best_of_checkpoint({"callbacks": {name: state}}) == (None, 0.5)
+    noted = {"best_epoch": None, "best_score": 0.5}  # by the next save, if no epoch was better
+    assert best_of_checkpoint({"callbacks": {"Checkpoints": noted}}) == (None, 0.5)
+
+
+def test_a_damaged_last_checkpoint_cannot_replace_the_one_before_it(checkpoints: Path):
+    damage_by("cut", checkpoints / LAST)
+    found = find_resumable(checkpoints, lambda text: None)
+    assert found is not None
+    assert not (checkpoints / LAST).exists()
+    content = (checkpoints / PREVIOUS).read_bytes()
+    WholeCheckpoints().save_checkpoint(found.content, checkpoints / LAST)
+    assert (checkpoints / PREVIOUS).read_bytes() == content
 
 
 def test_nothing_in_a_checkpoint_says_where_it_is(checkpoints: Path, finished_run: Path):

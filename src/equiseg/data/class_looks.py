@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-MOST_VALUE = (1 << 16) - 1  # of a mask
 
 
 @dataclass(frozen=True)

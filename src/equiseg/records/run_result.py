@@ -30,6 +30,16 @@ RUN = Fields(
     },
 )
 """The form of a run in a record; older records lack the optional values."""
+_GROUPS = ("head", "common", "tail")
+_IN_TABLES = (
+    *("mean_accuracy", "pixel_accuracy", "num_iou"),
+    *(name.format(group) for group in _GROUPS for name in ("{}", "num_{}", "{}_accuracy")),
+)
+_OWN_SCORES = Fields(
+    {**SCORES.needed, "accuracy": [float], **dict.fromkeys(_IN_TABLES, float)},
+    SCORES.optional,
+    others=float,
+)
 _RESULT = Fields(
     {
         **RUN.needed,
@@ -38,7 +48,15 @@ _RESULT = Fields(
         "groups": {str: [int]},
         "pixels": [int],
     },
-    {**RUN.optional, "images": [int], "unit": str, "data_name": str, "command": str},
+    {
+        **RUN.optional,
+        "val": _OWN_SCORES,
+        "test": _OWN_SCORES,
+        "images": [int],
+        "unit": str,
+        "data_name": str,
+        "command": str,
+    },
 )
 
 
@@ -59,7 +77,8 @@ def read_result(folder: Path) -> dict[str, Any]:
         raise FileError(f"{path}: has scores of neither val nor test; write it again with {again}")
     for split in ("val", "test"):
         if split in values:
-            check_classes(path, again, num_classes, **{f"{split}.iou": values[split]["iou"]})
+            lists = {f"{split}.{name}": values[split][name] for name in ("iou", "accuracy")}
+            check_classes(path, again, num_classes, **lists)
     return values
 
 

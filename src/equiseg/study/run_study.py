@@ -123,7 +123,11 @@ def _collected(
         }
         seeds = [seed for seed in task.seeds if not damaged.keys() & set(of_seed[seed])]
         if not seeds:
-            raise FileError("; ".join(damaged[f] for f in damaged if f.is_relative_to(plan.out)))
+            raise FileError(
+                "; ".join(
+                    damaged[f] for folders in of_seed.values() for f in folders if f in damaged
+                )
+            )
         folders = {
             name_of(method): [of_seed[seed][number] for seed in seeds]
             for number, method in enumerate(plan.methods)

@@ -28,6 +28,7 @@ from equiseg.runs.lock import held
 from equiseg.runs.progress_bar import tracked
 from equiseg.runs.provenance import provenance
 from equiseg.runs.terminal import as_is
+from equiseg.runs.threads import use_threads
 from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
 from equiseg.training.checkpoints import BEST, read_checkpoint
@@ -73,8 +74,7 @@ def train(
         return read_result(out)
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     L.seed_everything(config.seed, verbose=False)
     data = open_data(config.data, track=_progress(console))
     check_evaluation(config.evaluation, data.spec.holds_points)
