@@ -35,6 +35,8 @@ def test_a_whole_result_is_read(run: Path):
         (("val", "iou"), [0.1], r"val\.iou must have one value for each of 6 classes, got 1"),
         (("val", "iou", 0), "x" * 200, r"val\.iou\[0\] must be a number, got x{77}\.\.\."),
         (("val", "miou"), None, r"val\.miou must be a number, got None"),
+        (("val", "accuracy"), [0.1], r"val\.accuracy must have one value for each of 6 classes"),
+        (("val", "tail_accuracy"), "x", r"val\.tail_accuracy must be a number"),
         (("val", "collapse"), None, r"val\.collapse must be a mapping"),
         (("config",), {}, r"config\.data must be there"),
         (("step_seconds",), "1", "step_seconds must be a number"),

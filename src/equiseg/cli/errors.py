@@ -39,13 +39,11 @@ _OF_FILES = (
     "SafetensorError",
     "TokenError",
     "YAMLError",
-    "LasError",
     "LaspyException",
     "LazrsError",
     "RecursionError",
     "struct.error",
     "zlib.error",
-    "csv.Error",
     "_csv.Error",
 )
 # Packages that read files from outside; an error of a library in them is about a file.

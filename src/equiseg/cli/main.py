@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: With status 2 for a wrong line, 1 and a message for what fails while it runs,
-            130 where it is interrupted, 143 where it is terminated (SIGTERM), 141 where nobody
-            reads what it prints.
+            130 where it is interrupted, 143 where it is terminated (SIGTERM), 129 where its
+            terminal is closed, 141 where nobody reads what it prints.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):  # a terminal of few characters must not end a run

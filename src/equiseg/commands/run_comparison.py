@@ -20,9 +20,10 @@ from rich.progress import (
 )
 
 from equiseg.commands.tables import comparison_table
+from equiseg.foreign_files import FileError
 from equiseg.foreign_text import printable
 from equiseg.ranks import Launch
-from equiseg.records.run_result import RESULT
+from equiseg.records.run_result import RESULT, read_result
 from equiseg.report.wording import count
 from equiseg.runs.terminal import as_is, folder_line
 from equiseg.study.parallel_runs import Report, reason_of
@@ -58,10 +59,20 @@ def _show_failed_trials(plan: Plan, study: Study, console: Console) -> None:
         for number, trial in enumerate(study.tuning[task.name].get(name_of(method), ())):
             if math.isnan(trial.score):
                 folder = plan.folder(task, method) / f"trial{number}"
-                ended = (folder / RESULT).is_file()
-                reason = f"it has no {plan.select} on val" if ended else reason_of(folder)
+                reason = _why_without_score(folder, plan.select)
                 text = f"not chosen: {trial.changes}: {reason} ({folder})"
                 console.print(as_is(text, "yellow"))
+
+
+def _why_without_score(trial: Path, select: str) -> str:
+    """Why a trial has no score to be chosen by: it failed, its result is damaged, or lacks it."""
+    if not (trial / RESULT).is_file():
+        return reason_of(trial)
+    try:
+        read_result(trial)
+    except FileError as error:
+        return str(error)
+    return f"it has no {select} on val"
 
 
 def _show_and_draw(plan: Plan, study: Study, console: Console) -> None:

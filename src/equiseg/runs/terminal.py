@@ -25,7 +25,7 @@ def as_is(text: object, style: str = "") -> Text:
 
 
 def folder_line(said: str, folder: object, end: str = "") -> Text:
-    """A sentence that ends in a folder or file, which is bold."""
+    """A sentence with a folder or file in it, which is bold."""
     from rich.text import Text
 
     return Text.assemble(said, (printable(folder), "bold"), end)

@@ -59,7 +59,6 @@ class Run:
         read_result(self.folder)
         return True
 
-    @property
     def damage(self) -> str:
         """The damaged record and the next step; empty if no record is damaged.
 
@@ -71,6 +70,18 @@ class Run:
         except FileError as error:
             return str(error)
         return ""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is finished and its records are whole.
+
+        Raises:
+            ValueError: If it holds a run of another configuration.
+        """
+        try:
+            return self.is_finished
+        except FileError:
+            return False
 
 
 def reason_of(folder: Path) -> str:
@@ -104,7 +115,7 @@ def train_all(runs: Sequence[Run], jobs: int, report: Report = lambda folder, sh
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     rank, ranks, *_ = Launch.of_environment()
-    ours = [run for run in runs[rank::ranks] if not run.damage]
+    ours = [run for run in runs[rank::ranks] if not run.damage()]
     for run in ours:
         if not run.is_finished and run.folder.is_dir():
             with held(run.folder):  # not by a run that outlived the command which began it

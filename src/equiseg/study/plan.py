@@ -184,9 +184,7 @@ class Plan:
         settings = self.settings(method)
         runs = [self._trial(task, method, t, text) for t, text in enumerate(settings)]
         scores = [
-            score_of(read_result(run.folder)["val"], self.select)
-            if not run.damage and run.is_finished
-            else math.nan
+            score_of(read_result(run.folder)["val"], self.select) if run.is_usable else math.nan
             for run in runs
         ]
         best = best_of(scores, self.select)

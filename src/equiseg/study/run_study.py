@@ -54,9 +54,8 @@ def run_study(
     with held(plan.out) if first else nullcontext():
         if first:
             for folder in (plan.out, *(plan.out / task.name for task in plan.tasks)):
-                sweep(
-                    folder, nested=False
-                )  # a process that is still ending may write to runs below
+                # Not below it: a process that is still ending may write to a run.
+                sweep(folder, nested=False)
             mark_outcome(plan.out, Outcome.COMPARISON)
         return _run(plan, jobs, report, _Telling(command, first, tell if first else _silent))
 
@@ -78,12 +77,12 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], telling: _Telli
     """The same, in a folder that is held."""
     trials = plan.trial_runs()
     for run in trials:
-        if run.damage:
-            telling.tell(f"{run.damage}; without it this trial counts as worst")
+        if damage := run.damage():
+            telling.tell(f"{damage}; without it this trial counts as worst")
     train_all(trials, jobs, report(len(trials)))
     for method in dict.fromkeys(run.folder.parent for run in trials):
         tried = [run for run in trials if run.folder.parent == method]
-        if not any(not run.damage and run.is_finished for run in tried):
+        if not any(run.is_usable for run in tried):
             raise RuntimeError(f"no setting could be trained:\n{_reasons(plan.out, tried)}")
     tuning = plan.choose(telling.tell)
     if telling.first:
@@ -94,7 +93,7 @@ def _run(plan: Plan, jobs: int, report: Callable[[int], Report], telling: _Telli
         for method in plan.methods
     }
     runs = plan.final_runs(chosen)
-    damaged = {run.folder: run.damage for run in runs if run.damage}
+    damaged = {run.folder: damage for run in runs if (damage := run.damage())}
     for damage in damaged.values():
         telling.tell(f"{damage}. The comparison leaves its seed out")
     train_all(runs, jobs, report(len(runs)))

@@ -6,6 +6,7 @@ They hold no paths, so a run that was moved or copied is itself.
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -214,7 +215,7 @@ def _restore_best(
     for name, content in found.items():
         if content["epoch"] == epoch:
             with replaced(folder / BEST) as unfinished:
-                unfinished.write_bytes((folder / name).read_bytes())
+                shutil.copyfile(folder / name, unfinished)
             tell(f"{BEST} is restored from {name}")
             return
     what = "damaged" if (folder / BEST).exists() else "missing"

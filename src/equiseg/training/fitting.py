@@ -22,6 +22,7 @@ from equiseg.data.loading import EpochSampler, evaluation_loader, training_loade
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.models.rank_batch_norm import over_ranks
 from equiseg.ranks import Launch
+from equiseg.runs.terminal import as_is
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
 from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints, find_resumable
 from equiseg.training.collapse_curves import CollapseCurves
@@ -111,7 +112,7 @@ def _resumed(run: Run) -> Path | None:
     """The checkpoint to resume from, of this configuration; None for a new run."""
 
     def tell(text: str) -> None:
-        run.console.print(text, style="dim", markup=False, highlight=False)
+        run.console.print(as_is(text, "dim"), highlight=False)
 
     found = find_resumable(run.checkpoints, tell, write=Launch.of_environment().first)
     if found is None:
