@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from equiseg.data.card_fields import (
     text_problems,
 )
 from equiseg.data.errors import DataError
+from equiseg.data.split_lists import repeated
 from equiseg.foreign_files import FileError, name_key, read_text
 
 _IN_FILE = "classes must be a list, a mapping, or a text file under the data folder"
@@ -64,7 +64,7 @@ def names_by_value(title: str, classes: object, folder: Path) -> dict[int, str]:
         )
     if isinstance(classes, Mapping):
         return dict(classes)
-    if twice := sorted(name for name, times in Counter(names).items() if times > 1):
+    if twice := repeated(names):
         raise DataError(
             f"{title}: a list of classes must not repeat names, got {shown(twice)} more than once; "
             "to merge values into one class, write classes as a mapping"

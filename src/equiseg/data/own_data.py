@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiseg.data.card_fields import name_problems
+from equiseg.data.card_fields import MOST_INTEGER, name_problems
 from equiseg.data.errors import DataError
 from equiseg.data.images.transforms import resize
 from equiseg.data.sample import Sample
 
 _RGB = ("red", "green", "blue")
-_MOST_IGNORE_INDEX = (1 << 31) - 1
 
 
 class NoSplitError(DataError):
@@ -137,7 +136,7 @@ class OwnData:
     def _ignore_index(self) -> int:
         value = getattr(self.data, "ignore_index", 255)
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or 0 <= value < len(self.classes) or abs(value) > _MOST_IGNORE_INDEX:
+        if not whole or 0 <= value < len(self.classes) or abs(value) > MOST_INTEGER:
             raise DataError(
                 f"{self.name}.ignore_index must be a whole number that is no class id, got "
                 f"{value!r:.80}; the ids are 0 to {len(self.classes) - 1}, and it has at most "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import filecmp
-import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
@@ -115,7 +114,7 @@ def _ends(scan: Path, sizes: _Sizes) -> int:
         try:
             with (scan / name).open("rb") as file:
                 checksum = zlib.crc32(file.read(_END), checksum)
-                file.seek(max(size - _END, 0), os.SEEK_SET)
+                file.seek(max(size - _END, 0))
                 checksum = zlib.crc32(file.read(_END), checksum)
         except OSError:
             continue  # reported when it is read

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from equiseg.data.errors import DataError
 from equiseg.data.images.decoded import DecodedImage, image_size
-from equiseg.data.images.folder import IMAGE_SUFFIXES, read_image
+from equiseg.data.images.opened import IMAGE_SUFFIXES
+from equiseg.data.images.reading import read_image
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.finite_logits import finite_logits
 from equiseg.evaluation.image_inference import predict_logits
@@ -146,7 +147,7 @@ def _logits(
     model: nn.Module, card: ModelCard, file: Path, config: EvaluationConfig, image: Tensor | None
 ) -> Tensor:
     """Logits of the resized image; of one whole view that is large, at the network's own stride."""
-    height, width = card.size or image_size(file)
+    height, width = card.size or (image_size(file) if image is None else image.shape[1:])
     size = (max(height, LEAST_SIDE), max(width, LEAST_SIDE))
     shown = image if image is not None and size == tuple(image.shape[1:]) else None
     shown = read_image(file, size) if shown is None else shown

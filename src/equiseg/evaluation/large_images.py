@@ -90,10 +90,12 @@ def window_config(config: EvaluationConfig, num_classes: int) -> EvaluationConfi
             f"evaluation.scales={config.scales} is for images of at most {LARGE_IMAGE:,} pixels; "
             "larger ones are predicted in windows: leave scales out, or cut the image into parts"
         )
+    if config.window:
+        return config
     side = _WINDOW
     while side > LEAST_SIDE and 8 * num_classes * side**2 > _BAND_BYTES:
         side //= 2
-    return config if config.window else replace(config, window=(side, side))
+    return replace(config, window=(side, side))
 
 
 def in_windows(

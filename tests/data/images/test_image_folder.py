@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from equiseg.data import DataError, ImageCard, load_card, survey
-from equiseg.data.images.folder import ImageFolder, read_image
+from equiseg.data.images.folder import ImageFolder
+from equiseg.data.images.reading import read_image
 from equiseg.imbalance import ClassStatistics
 from places import SHARED_DATA
 

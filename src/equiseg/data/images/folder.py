@@ -12,11 +12,9 @@ from torch import Tensor
 from equiseg.data.card import MOST_VALUES
 from equiseg.data.errors import DataError
 from equiseg.data.image_card import ImageCard
-from equiseg.data.images.opened import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from equiseg.data.images.opened import upright_size
 from equiseg.data.images.pairs import Pair, complete_pairs, find_pairs
-from equiseg.data.images.reading import read_image as read_image
-from equiseg.data.images.reading import read_mask as read_mask
+from equiseg.data.images.reading import read_image, read_mask
 from equiseg.data.sample import Sample
 from equiseg.data.split_lists import check_splits
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from equiseg.data.errors import DataError
+from equiseg.data.errors import DataError, as_data_errors
 from equiseg.foreign_files import FileError, check_file, check_memory
 from equiseg.foreign_text import short
 
@@ -173,10 +173,8 @@ def check_pixels(file: Path, image: Image.Image, more: int) -> None:
     own = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
     pixels = image.width * image.height
     what = f"an image of {image.width}x{image.height} pixels"
-    try:
+    with as_data_errors():
         check_memory(file, what, pixels * (own + more))
-    except FileError as error:
-        raise DataError(str(error)) from None
 
 
 @cache

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from equiseg.data.errors import DataError
+from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.image_card import ImageCard
 from equiseg.data.images.opened import IMAGE_SUFFIXES
 from equiseg.data.name_patterns import Values, find_files, first_folder, pattern_fields
-from equiseg.foreign_files import FileError, is_folder, is_hidden, name_key
+from equiseg.foreign_files import is_folder, is_hidden, name_key
 
 
 class Pair(NamedTuple):
@@ -98,14 +98,12 @@ def _by_values(
     """Files by the values of their fields, in the order of ``fields``."""
     order = [_fields(pattern).index(field) for field in fields]
     files: dict[Values, Path] = {}
-    try:
+    with as_data_errors():
         for found, file in find_files(card.path, pattern, text, IMAGE_SUFFIXES):
             values = tuple(found[place] for place in order)
             if values in files:
                 problems.append(f"{file}: named as {files[values].name}; keep one of them")
             files[values] = file
-    except FileError as error:
-        raise DataError(str(error)) from None
     return files
 
 

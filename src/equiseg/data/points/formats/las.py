@@ -12,9 +12,10 @@ import numpy as np
 from equiseg.data.errors import DataError, as_data_errors
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.cloud_checks import checked, refuse_missing
+from equiseg.data.points.formats.cloud_parts import PART
 from equiseg.data.points.formats.label_choice import USUAL, choose_label
 from equiseg.data.points.formats.label_values import MOST_RETURNS
-from equiseg.data.points.formats.las_header import broken_las, check_las
+from equiseg.data.points.formats.las_header import CURE, broken_las, check_las
 from equiseg.foreign_files import check_memory
 from equiseg.whole_files import replaced
 
@@ -26,7 +27,6 @@ except ImportError as error:  # pragma: no cover - depends on what is installed
         'LAS and LAZ files need laspy[lazrs]: pip install "equiseg[points]"'
     ) from error
 
-_CURE = "; fetch or export it again, or leave it out of the split"
 _MOST_BYTES = 1 << 26  # of the records of a chunk: a point may have up to 65,535 bytes
 _LABELS = "classification"
 
@@ -57,7 +57,7 @@ def las_chunks(
     file: Path,
     wanted: Sequence[str] = (),
     *,
-    points: int = 1_000_000,
+    points: int = PART,
     label_name: str | None = USUAL,
 ) -> Iterator[PointCloud]:
     """Read a LAS or LAZ file in chunks; the codes are its classification, or another dimension.
@@ -150,9 +150,7 @@ def _records(file: Path, points: int) -> Iterator[laspy.ScaleAwarePointRecord]:
             seen += len(record)
             yield record
     if seen < head.points:
-        raise DataError(
-            f"{file}: the header promises {head.points} points, there are {seen}{_CURE}"
-        )
+        raise DataError(f"{file}: the header promises {head.points} points, there are {seen}{CURE}")
 
 
 def _attribute(
@@ -223,7 +221,7 @@ def _copy(
         written.write(head)
         rest = len(head) + header.point_count * header.point_format.size
     start = 0
-    for record in _records(source, 1_000_000):
+    for record in _records(source, PART):
         record.classification = codes_N[start : start + len(record)]
         start += len(record)
         row_bytes = record.array.tobytes()

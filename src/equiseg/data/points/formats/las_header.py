@@ -17,7 +17,7 @@ from equiseg.data.errors import DataError, as_data_errors
 from equiseg.foreign_files import check_count, check_file, check_memory
 from equiseg.foreign_text import short
 
-_CURE = "; fetch or export it again, or leave it out of the split"
+CURE = "; fetch or export it again, or leave it out of the split"
 _HEADER_BYTES = {0: 227, 1: 227, 2: 227, 3: 235, 4: 375, 5: 393}  # by minor version
 _POINT_BYTES = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)  # by point format
 _COMPRESSED_BITS = 0xC0  # of the point format: one of them means LAZ
@@ -78,7 +78,7 @@ def check_las(file: Path) -> LasHead:
                 if head.compressed:
                     _check_laszip(stream, head, laszip, file)
         except struct.error as error:
-            raise DataError(f"{file}: ends within its header or records{_CURE}") from error
+            raise DataError(f"{file}: ends within its header or records{CURE}") from error
         except OSError as error:
             raise DataError(f"{file}: cannot be read ({error})") from error
     return head
@@ -102,7 +102,7 @@ def broken_las(file: Path, seen: int = 0) -> Iterator[None]:
             raise
         after = f" after {seen} points" if seen else ""
         raise DataError(
-            f"{file}: cannot be read{after} ({short(error) or type(error).__name__}){_CURE}"
+            f"{file}: cannot be read{after} ({short(error) or type(error).__name__}){CURE}"
         ) from error
 
 
@@ -112,11 +112,11 @@ def _read(stream: BinaryIO, form: str) -> tuple[int, ...]:
 
 def _head(stream: BinaryIO, size: int, file: Path) -> LasHead:
     if stream.read(4) != b"LASF":
-        raise DataError(f"{file}: is not a LAS or LAZ file: it does not begin with LASF{_CURE}")
+        raise DataError(f"{file}: is not a LAS or LAZ file: it does not begin with LASF{CURE}")
     stream.seek(24)
     major, minor = _read(stream, "BB")
     if major != 1 or minor not in _HEADER_BYTES:
-        raise DataError(f"{file}: LAS version {major}.{minor}, known are 1.0 to 1.5{_CURE}")
+        raise DataError(f"{file}: LAS version {major}.{minor}, known are 1.0 to 1.5{CURE}")
     stream.seek(94)
     header_bytes, start, records, form, point_bytes, points = _read(stream, "HIIBHI")
     stream.seek(131)
@@ -129,13 +129,13 @@ def _head(stream: BinaryIO, size: int, file: Path) -> LasHead:
     if not _HEADER_BYTES[minor] <= header_bytes <= start <= size:
         raise DataError(
             f"{file}: the header of {header_bytes} bytes ends at most at the points, at {start} of "
-            f"{size} bytes; the file is cut or damaged{_CURE}"
+            f"{size} bytes; the file is cut or damaged{CURE}"
         )
     compressed, form = bool(form & _COMPRESSED_BITS), form & ~_COMPRESSED_BITS
     if form >= len(_POINT_BYTES) or point_bytes < _POINT_BYTES[form]:
         raise DataError(
             f"{file}: points of format {form} in {point_bytes} bytes each; known are formats 0 to "
-            f"10 with at least their standard size{_CURE}"
+            f"10 with at least their standard size{CURE}"
         )
     _check_steps(steps, file)
     if not compressed:
@@ -151,12 +151,12 @@ def _check_steps(steps: tuple[float, ...], file: Path) -> None:
         if not _FINEST <= scale <= _COARSEST:  # also if it is NaN
             raise DataError(
                 f"{file}: the scale of {axis} is {scale:.6g}, it must be from {_FINEST:g} to "
-                f"{_COARSEST:g}{_CURE}"
+                f"{_COARSEST:g}{CURE}"
             )
         if not (math.isfinite(offset) and abs(offset) <= _FARTHEST):
             raise DataError(
                 f"{file}: the offset of {axis} is {offset:.6g}, it must lie within "
-                f"{_FARTHEST:g} of 0{_CURE}"
+                f"{_FARTHEST:g} of 0{CURE}"
             )
 
 
@@ -187,18 +187,18 @@ def _records(stream: BinaryIO, head: LasHead, file: Path) -> bytes | None:
 
 def _check_laszip(stream: BinaryIO, head: LasHead, record: bytes | None, file: Path) -> None:
     if record is None or len(record) < 34:
-        raise DataError(f"{file}: is compressed, but has no whole record of LASzip{_CURE}")
+        raise DataError(f"{file}: is compressed, but has no whole record of LASzip{CURE}")
     compressor, chunk_points = struct.unpack_from("<H10xI", record)
     items = _items(record, head, file)
     if compressor not in (_ONE_CHUNK, _CHUNKED, _LAYERED):
-        raise DataError(f"{file}: unknown compressor {compressor}, known are 1 to 3{_CURE}")
+        raise DataError(f"{file}: unknown compressor {compressor}, known are 1 to 3{CURE}")
     if any((compressor == _LAYERED) != (kind in _LAYERED_ITEMS) for kind, _ in items):
-        raise DataError(f"{file}: compressor {compressor} does not fit its point format{_CURE}")
+        raise DataError(f"{file}: compressor {compressor} does not fit its point format{CURE}")
     if compressor == _ONE_CHUNK or not head.points:
         return
     if chunk_points != _VARIABLE:
         if not chunk_points:
-            raise DataError(f"{file}: states chunks of 0 points{_CURE}")
+            raise DataError(f"{file}: states chunks of 0 points{CURE}")
         # lazrs allocates a whole chunk, however few points there are.
         check_memory(file, f"a chunk of {chunk_points} points", chunk_points * head.point_bytes)
     chunks = _chunk_sizes(stream, head, record, chunk_points, file)
@@ -218,7 +218,7 @@ def _items(record: bytes, head: LasHead, file: Path) -> list[tuple[int, int]]:
     if not known or sum(size for _, size in items) != head.point_bytes:
         raise DataError(
             f"{file}: the compressed points have {sum(size for _, size in items)} bytes in "
-            f"{number} parts, the header says {head.point_bytes}{_CURE}"
+            f"{number} parts, the header says {head.point_bytes}{CURE}"
         )
     return items
 
@@ -238,7 +238,7 @@ def _chunk_sizes(
     if not first <= table <= head.size - 8:
         raise DataError(
             f"{file}: the table of its chunks must lie between the points, at {first}, and the end "
-            f"of its {head.size} bytes, the file says {table}{_CURE}"
+            f"of its {head.size} bytes, the file says {table}{CURE}"
         )
     stream.seek(table)
     (number,) = struct.unpack("<4xI", stream.read(8))
@@ -258,7 +258,7 @@ def _chunk_sizes(
     if not whole or sum(sizes) > table - first:
         raise DataError(
             f"{file}: the header states {head.points} points, its {number} chunks hold {points} in "
-            f"{sum(sizes)} of {table - first} bytes; the file is damaged{_CURE}"
+            f"{sum(sizes)} of {table - first} bytes; the file is damaged{CURE}"
         )
     return sizes
 
@@ -278,12 +278,12 @@ def _check_layers(
         if sum(lengths) > room:
             raise DataError(
                 f"{file}: chunk {number} states layers of {sum(lengths)} bytes, it has room for "
-                f"{max(room, 0)}; the file is damaged{_CURE}"
+                f"{max(room, 0)}; the file is damaged{CURE}"
             )
         points += count
         begin += size
     if points != head.points:
         raise DataError(
             f"{file}: the header states {head.points} points, its chunks {points}; the file is "
-            f"damaged{_CURE}"
+            f"damaged{CURE}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from equiseg.data.point_card import PointCard
 from equiseg.data.points.cloud import PointCloud
 from equiseg.data.points.formats.label_choice import USUAL
 from equiseg.data.points.formats.table import find_format
+from equiseg.data.split_lists import repeated
 from equiseg.foreign_files import is_hidden, name_key
 from equiseg.foreign_text import short
 
@@ -126,7 +126,7 @@ def _listed(scans: list[Scan], names: Sequence[str], title: str, pattern: Path) 
     keys = [key if key in by_name else with_suffix.get(key, key) for key in keys]
     if missing := [name for name, key in zip(names, keys, strict=True) if key not in by_name]:
         raise DataError.listing(f"{title}: no scan of this name matches {pattern}", missing)
-    if twice := [key for key, count in Counter(keys).items() if count > 1]:
+    if twice := repeated(keys):
         raise DataError.listing(f"{title}: scans listed twice; list each once", twice)
     return [by_name[key] for key in sorted(keys)]
 
