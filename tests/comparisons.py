@@ -41,6 +41,7 @@ def _run(seed, v, iou, groups, split):
         "miou": mean(range(len(iou))),
         **{name: mean(ids) for name, ids in groups.items()},
         **{f"num_{name}": len(ids) for name, ids in groups.items()},
+        **{f"{name}_accuracy": mean(ids) for name, ids in groups.items()},
         "num_iou": len(iou) - 1,
         "mean_accuracy": 0.8,
         "pixel_accuracy": 0.9,
@@ -51,6 +52,7 @@ def _run(seed, v, iou, groups, split):
             "correct": [0, 10, 400 + seed, 8000 - 900 * v],
         },
         "iou": iou,
+        "accuracy": iou,
         "collapse": {
             "equinorm": 0.5 - 0.1 * v,
             "equiangularity": 0.4,
