@@ -76,11 +76,14 @@ def test_an_interrupt_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.Monke
         signal.signal(signal.SIGINT, handler)  # Lightning switches it off
 
 
-@pytest.mark.parametrize("method", ["ceco", "ceco_published"])
+@pytest.mark.parametrize(
+    ("method", "num_workers"), [("ceco", 0), ("ceco_published", 0), ("ceco_published", 2)]
+)
 def test_a_resumed_run_equals_an_uninterrupted_run(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, num_workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = tiny_config(epochs=3, method=method)
+    config = replace(config, data=replace(config.data, num_workers=num_workers))
     train(config, tmp_path / "whole")
 
     def stop(task: SegmentationTask) -> None:

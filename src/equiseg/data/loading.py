@@ -238,20 +238,37 @@ def _loader(
     collate: Callable[[list[Any]], Any] | None,
     **kwargs: object,
 ) -> Loader:
-    return DataLoader(
+    return _Loader(
         dataset,
         batch_size=batch_size,
         num_workers=num_workers,
-        collate_fn=collate or _collated,
+        collate_fn=collate or collate_images,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
         worker_init_fn=_one_thread if num_workers else None,
+        generator=torch.Generator(),
         **kwargs,  # type: ignore[arg-type]
     )
 
 
-def _collated(samples: list[Any]) -> Any:
-    """A batch of samples; every sample has its labels last."""
+class _Loader(DataLoader[Any]):
+    """Takes one number of torch's global generator a pass, with any number of workers.
+
+    A DataLoader does so where it makes workers: at every pass without persistent workers, else once
+    in a process. Dropout would depend on the number of workers, and on interruptions.
+    """
+
+    def __iter__(self) -> Any:
+        torch.empty((), dtype=torch.int64).random_()
+        return super().__iter__()
+
+
+def collate_images(samples: list[Any]) -> Any:
+    """A batch of samples; every sample has its labels last.
+
+    Raises:
+        ValueError: If their labels differ in size.
+    """
     if len(sizes := {tuple(labels.shape) for *_, labels in samples}) > 1:
         raise ValueError(
             f"images of one batch must have one (H, W), got {sorted(sizes)}; give a crop or a size "

@@ -7,6 +7,8 @@ Training reads them from any loss, built-in or your own; all of them are optiona
 - **An ``in_features`` parameter** makes it a loss over features instead of logits.
 - **``classifier_rows``**: the loss provides the classifier, see :class:`BringsClassifier`.
 - **``begin_epoch``**: the loss changes during training, see :class:`BeginsEpoch`.
+- **A ``label_side`` parameter of forward**: the loss averages features by class, and takes the part
+  of it that data workers make from the labels, see :class:`TakesLabelSide`.
 - **``adjusts_logits = True``**: training already adds the log-prior to the logits, so that post-hoc
   adjustment would add it twice.
 """
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from equiseg.centers.label_sides import LabelSide
     from equiseg.imbalance import ClassStatistics
 
 
@@ -59,6 +62,26 @@ class BeginsEpoch(Protocol):
             share: Share of the training's epochs that are done, 0 to below 1.
             statistics: Counts of the training labels.
         """
+
+
+class TakesLabelSide(Protocol):
+    """A loss over features that takes the label side, as every :class:`CenterLoss` does.
+
+    Attributes:
+        align_corners: Convention of the resize that the side must follow.
+    """
+
+    align_corners: bool
+
+    def forward(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        *,
+        inverse: Tensor | None = None,
+        label_side: LabelSide | None = None,
+    ) -> Tensor:
+        """The loss; without a side it makes its own."""
 
 
 def from_labels(annotation: Any) -> FromLabels | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import Parameter
+from inspect import Parameter, signature
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
+from equiseg.centers.label_sides import LabelSide
 from equiseg.evaluation.inputs import within
 from equiseg.imbalance import ClassStatistics, class_prior, class_weights
 from equiseg.imbalance.formulas import WeightFormula
@@ -49,8 +50,20 @@ class Criterion(nn.Module):
         self.over_features = over_features
         self.statistics = statistics
 
+    @property
+    def side_conventions(self) -> list[bool]:
+        """``align_corners`` of the losses that take a label side, each value once."""
+        return sorted(
+            {bool(loss.align_corners) for loss in self.losses.values() if _takes_side(loss)}
+        )
+
     def forward(
-        self, logits: Tensor, features: Tensor, labels: Tensor, inverse: Tensor | None = None
+        self,
+        logits: Tensor,
+        features: Tensor,
+        labels: Tensor,
+        inverse: Tensor | None = None,
+        sides: Sequence[LabelSide] = (),
     ) -> dict[str, Tensor]:
         """The parts of the loss by name; training minimises their sum.
 
@@ -59,17 +72,19 @@ class Criterion(nn.Module):
             features: Input of the classifier, (B, C, h, w) or (V, C).
             labels: (B, H, W), or (N,) of points.
             inverse: (N,) voxel of every point.
+            sides: Label sides of these labels, if they are made; one for each convention of the
+                resize, or one of voxels.
 
         Raises:
             ValueError: If a loss returns more than one number.
         """
         given = [within(features, labels) if over else logits for over in self.over_features]
-        parts = {
-            name: factor * loss(inputs, labels, inverse=inverse)
-            for (name, loss), factor, inputs in zip(
-                self.losses.items(), self.factors, given, strict=True
-            )
-        }
+        parts = {}
+        for (name, loss), factor, inputs in zip(
+            self.losses.items(), self.factors, given, strict=True
+        ):
+            known = {"label_side": _side_for(loss, sides)} if _takes_side(loss) else {}
+            parts[name] = factor * loss(inputs, labels, inverse=inverse, **known)
         for name, part in parts.items():
             if part.ndim:
                 raise ValueError(
@@ -111,6 +126,17 @@ class Criterion(nn.Module):
             if classifier.bias is not None:
                 classifier.bias.data.zero_()  # type: ignore[operator]
             classifier.requires_grad_(False)
+
+
+def _takes_side(loss: nn.Module) -> bool:
+    return "label_side" in signature(loss.forward).parameters
+
+
+def _side_for(loss: nn.Module, sides: Sequence[LabelSide]) -> LabelSide | None:
+    """The side that follows the convention of a loss; voxels are not resized."""
+    of_voxels = (side for side in sides if len(side.feature_shape) == 1)
+    alike = (side for side in sides if side.align_corners == loss.align_corners)
+    return next(of_voxels, None) or next(alike, None)
 
 
 def build_criterion(

@@ -18,7 +18,12 @@ from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
+from equiseg.data.loading import (
+    EpochSampler,
+    collate_images,
+    evaluation_loader,
+    training_loader,
+)
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.models.rank_batch_norm import over_ranks
 from equiseg.ranks import Launch
@@ -28,6 +33,7 @@ from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints, find_res
 from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same_values, write_config
+from equiseg.training.label_sides import SidedCollate, map_sizes
 from equiseg.training.lightning_task import SegmentationTask
 from equiseg.training.loggers import loggers
 from equiseg.training.opened_data import OpenedData
@@ -85,11 +91,12 @@ def fit(run: Run, training: TrainingSamples) -> Fitted:
     """
     fitted = Fitted(StepClock(), PeakMemory())
     callbacks = _callbacks(run, fitted)
-    batches, validation = _loaders(run, training)
     trainer = _trainer(run, callbacks)
-    if trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    if trainer.world_size > 1 and on_cpu:
         over_ranks(run.task.model)  # on GPUs the trainer does it, with torch's SyncBatchNorm
-    checkpoint = _resumed(run)
+    checkpoint, epochs_done = _resumed(run)
+    batches, validation = _loaders(run, training, epochs_done, on_cpu=on_cpu)
     if Launch.of_environment().first:
         write_config(run.config, run.out / "config.yaml")
     if not _shows_bar(run.console):
@@ -108,18 +115,18 @@ def fit(run: Run, training: TrainingSamples) -> Fitted:
     return fitted
 
 
-def _resumed(run: Run) -> Path | None:
-    """The checkpoint to resume from, of this configuration; None for a new run."""
+def _resumed(run: Run) -> tuple[Path | None, int]:
+    """The checkpoint to resume from, of this configuration, and its epochs; None for a new run."""
 
     def tell(text: str) -> None:
         run.console.print(as_is(text, "dim"), highlight=False)
 
     found = find_resumable(run.checkpoints, tell, write=Launch.of_environment().first)
     if found is None:
-        return None
+        return None, 0
     if (said := found.content.get("config")) is not None:
         check_same_values(said, run.config, found.path)
-    return found.path
+    return found.path, found.content["epoch"] + 1
 
 
 def _callbacks(run: Run, fitted: Fitted) -> list[L.Callback]:
@@ -141,16 +148,24 @@ def _shows_bar(console: Console) -> bool:
     return not console.quiet and console.is_terminal
 
 
-def _loaders(run: Run, training: TrainingSamples) -> tuple[Any, Any]:
+def _loaders(
+    run: Run, training: TrainingSamples, epochs_done: int, *, on_cpu: bool
+) -> tuple[Any, Any]:
     """Batches of training and of validation, of this rank."""
     config, spec = run.config, run.data.spec
     rank, ranks, *_ = Launch.of_environment()
     workers = config.data.num_workers
-    collate = None
+    collate: Any = collate_images
     if spec.voxel_size is not None:
         collate = PointCollate(spec, config.data.points.supervision)
     views = training.views
+    conventions = run.task.criterion.side_conventions
+    # Beside a network on the CPU. A GPU makes them itself, from the labels.
+    if workers and on_cpu and conventions:
+        sizes = map_sizes(run.task.model, run.task.tap, *collate([views[0]]))
+        collate = SidedCollate(collate, len(spec.classes), spec.ignore_index, conventions, sizes)
     sampler = EpochSampler(len(views), config.seed, rank, ranks, training.draws_S)
+    sampler.set_epoch(epochs_done)  # Lightning does so after workers were given the first batches
     batches = training_loader(
         views, sampler, config.batch_size, num_workers=workers, collate=collate
     )

@@ -24,6 +24,7 @@ from equiseg.tap import FeatureTap
 from equiseg.training.config import ModelConfig, TrainConfig
 from equiseg.training.config_file import plain
 from equiseg.training.criterion import build_criterion
+from equiseg.training.label_sides import SidedBatch
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
 
 
@@ -111,12 +112,13 @@ class SegmentationTask(L.LightningModule):
         for module in self._frozen:
             module.eval()
 
-    def training_step(self, batch: tuple[Any, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: tuple[Any, Tensor] | SidedBatch, batch_index: int) -> Tensor:
         """Sum of the criterion's parts on one batch, each logged by name."""
-        inputs, labels = batch
+        inputs, labels, *rest = batch
+        sides = rest[0] if rest else ()
         logits = self.model(network_input(inputs))
         try:
-            parts = self.criterion(logits, self.tap.features, labels, inverse_of(inputs))
+            parts = self.criterion(logits, self.tap.features, labels, inverse_of(inputs), sides)
         except ValueError:  # some losses refuse NaN before they compute
             if not bool(self.tap.features.isfinite().all() & logits.isfinite().all()):
                 self._stop(f"in epoch {self.current_epoch + 1}", inputs)
