@@ -17,8 +17,9 @@ from equiseg.cli.door import one_door
 from equiseg.foreign_files import FileError
 
 PATIENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, which may run the tests, ignores it
 from equiseg.cli.door import one_door
 from equiseg.whole_files import replaced
 with one_door("train", "equiseg train", "; repeat the same command to resume"):
