@@ -6,11 +6,12 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from equiseg.labels import is_checkable
 from equiseg.losses.arguments import is_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 from equiseg.losses.protocol import ClassPrior
+from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
 
 
 class EqualizationLoss(PixelLoss):
@@ -73,15 +74,21 @@ class EqualizationLoss(PixelLoss):
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log w."""
-        if self.training:
-            # rand, not rand_like: the draw must not depend on the memory layout of the logits.
-            drawn_BKP = torch.rand(logits_BKP.shape, device=logits_BKP.device)
-            log_kept = torch.where(drawn_BKP < self.gamma, -math.inf, 0.0)
-        else:
-            log_kept = logits_BKP.new_full((), math.log1p(-self.gamma))
-        classes_K1 = torch.arange(self.num_classes, device=targets_BP.device).unsqueeze(1)
-        rare_K1 = self.rare_K.unsqueeze(1) > 0
-        spared_BKP = rare_K1 & (classes_K1 != targets_BP.unsqueeze(1))
-        logits_BKP = logits_BKP + torch.where(spared_BKP, log_kept, 0)
-        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
-        return mean_of_known(losses_BP, known_BP)
+        # On a CPU the rare rows are drawn and masked; elsewhere shapes must not depend on values.
+        rows_R = torch.arange(self.num_classes, device=self.rare_K.device)
+        if is_checkable(targets_BP):
+            rows_R = rows_R[self.rare_K > 0]
+        rare_R1 = self.rare_K[rows_R].unsqueeze(1) > 0
+
+        def spare(logits: Tensor, targets: Tensor) -> Tensor:
+            rows = logits.index_select(-2, rows_R)
+            spared = rare_R1 & (rows_R.unsqueeze(1) != targets.unsqueeze(-2))
+            if self.training:
+                # rand, not rand_like: the draw must not depend on the memory layout of the logits.
+                spared &= torch.rand(rows.shape, device=rows.device) < self.gamma
+                rows = rows.masked_fill(spared, -math.inf)
+            else:
+                rows = rows + spared * math.log1p(-self.gamma)
+            return logits.index_copy(-2, rows_R, rows)
+
+        return mean_of_known(shifted_cross_entropy(logits_BKP, targets_BP, spare), known_BP)
