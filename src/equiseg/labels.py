@@ -59,7 +59,7 @@ def check_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -
 
 
 def _refuse_wrong(labels: Tensor, num_classes: int, ignore_index: int) -> None:
-    """Raise an error that lists and counts the labels that are neither a class nor ignored."""
+    """Raise an error that lists and counts the labels neither of a class nor ignored, if any."""
     ids = labels.long()  # in 8 bits, a comparison with 300 or -100 would wrap around
     wrong = ((ids < 0) | (ids >= num_classes)) & (ids != ignore_index)
     values = torch.unique(ids[wrong])
@@ -261,9 +261,24 @@ def count_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -
     """
     if is_checkable(labels) and labels.numel():
         return _tally(labels, num_classes, ignore_index, *_extremes(labels))[0]
-    # bincount would wait for an accelerator, and its shape depends on the labels.
-    ids = fold_ignored(labels, num_classes, ignore_index).flatten()
-    counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=labels.device)
+    return count_ids(fold_ignored(labels, num_classes, ignore_index), num_classes)
+
+
+def count_ids(ids: Tensor, num_classes: int) -> Tensor:
+    """:func:`count_labels` of int64 ids in 0..K, as :func:`fold_ignored` returns them.
+
+    Args:
+        ids: Class ids of any shape, K where there is no class.
+        num_classes: Number of classes K.
+
+    Returns:
+        (K,) int64.
+    """
+    ids = ids.flatten()
+    if is_checkable(ids):
+        return torch.bincount(ids, minlength=num_classes + 1)[:num_classes]
+    # bincount would wait for an accelerator, and its shape depends on the ids.
+    counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=ids.device)
     return counts.index_add(0, ids, torch.ones_like(ids))[:num_classes]
 
 
@@ -314,8 +329,7 @@ def _tally(
         bins = torch.bincount(values, minlength=num_classes - first)
         ignored = int(bins[ignore_index - first]) if first <= ignore_index <= highest else 0
     else:
-        ids = fold_ignored(labels, num_classes, ignore_index).flatten()
-        first, bins = 0, torch.bincount(ids, minlength=num_classes)
+        first, bins = 0, count_ids(fold_ignored(labels, num_classes, ignore_index), num_classes)
         ignored = int((labels.long() == ignore_index).sum())
     counts_K = bins[-first : num_classes - first].clone()
     if 0 <= ignore_index < num_classes:

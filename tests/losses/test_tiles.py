@@ -107,7 +107,13 @@ def test_a_graph_may_be_read_twice(function):
 def test_without_a_shift_it_is_cross_entropy():
     logits, targets, _ = batch(torch.float32)
     actual = shifted_cross_entropy(logits, targets, lambda logits, _: logits)
-    assert torch.equal(actual, F.cross_entropy(logits, targets, reduction="none"))
+    torch.testing.assert_close(actual, F.cross_entropy(logits, targets, reduction="none"))
+
+
+def test_chances_that_round_to_zero_have_a_finite_loss():
+    logits = torch.tensor([[[0.0], [500.0], [-torch.inf]]])
+    losses = shifted_cross_entropy(logits, torch.zeros(1, 1, dtype=torch.int64), lambda x, _: x)
+    assert losses.item() == 500
 
 
 @pytest.mark.parametrize("function", [cross_entropy, overlap])

@@ -22,7 +22,8 @@ def products(features: Tensor, rows_KC: Tensor) -> Tensor:
     if features.ndim == 2:
         return features @ rows_KC.T
     # einsum would copy the maps, features last.
-    return torch.matmul(rows_KC, features.flatten(2)).unflatten(2, features.shape[2:])
+    scores_BKU: Tensor = torch.matmul(rows_KC, features.flatten(2))
+    return scores_BKU.view(len(features), len(rows_KC), *features.shape[2:])
 
 
 def cosines(features: Tensor, unit_KC: Tensor) -> Tensor:
@@ -78,5 +79,6 @@ class _MapLengths(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Tensor:
         vectors, lengths = ctx.saved_tensors
-        ratios: Tensor = gradients[0] / lengths
-        return vectors * ratios.masked_fill(lengths == 0, 0)
+        ratios: Tensor = (gradients[0] / lengths).masked_fill(lengths == 0, 0)
+        of_vectors: Tensor = vectors * ratios
+        return of_vectors

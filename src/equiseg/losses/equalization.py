@@ -82,13 +82,20 @@ class EqualizationLoss(PixelLoss):
 
         def spare(logits: Tensor, targets: Tensor) -> Tensor:
             rows = logits.index_select(-2, rows_R)
-            spared = rare_R1 & (rows_R.unsqueeze(1) != targets.unsqueeze(-2))
             if self.training:
-                # rand, not rand_like: the draw must not depend on the memory layout of the logits.
-                spared &= torch.rand(rows.shape, device=rows.device) < self.gamma
-                rows = rows.masked_fill(spared, -math.inf)
+                rows.masked_fill_(_drawn(self.gamma * rare_R1, rows.shape), -math.inf)
             else:
-                rows = rows + spared * math.log1p(-self.gamma)
-            return logits.index_copy(-2, rows_R, rows)
+                rows += math.log1p(-self.gamma) * rare_R1.to(rows.dtype)
+            own = targets.unsqueeze(-2)
+            return logits.index_copy(-2, rows_R, rows).scatter_(-2, own, logits.gather(-2, own))
 
         return mean_of_known(shifted_cross_entropy(logits_BKP, targets_BP, spare), known_BP)
+
+
+def _drawn(chances: Tensor, shape: torch.Size) -> Tensor:
+    """Bool, true with chances that spread to this shape: in multiples of 2^-16, below 1."""
+    count = shape.numel()
+    # Four draws from each number. In the layout of the logits, they would depend on it.
+    numbers = torch.randint(-(2**63), 2**63 - 1, (-(-count // 4),), device=chances.device)
+    draws = numbers.view(torch.int16)[:count].view(shape)
+    return draws < ((2**16 * chances).round().clamp(max=2**16 - 1) - 2**15).to(torch.int16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiseg.labels import count_labels, is_checkable
+from equiseg.labels import count_ids, is_checkable
 from equiseg.losses.pixel_loss import PixelLoss
 
 
@@ -38,8 +38,8 @@ class LovaszLoss(PixelLoss):
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
         targets_P, known_P = targets_BP.flatten(), known_BP.flatten()
-        ids_P = torch.where(known_P, targets_P, -1)
-        present_K = count_labels(ids_P, self.num_classes, ignore_index=-1) > 0
+        ids_P = torch.where(known_P, targets_P, self.num_classes)
+        present_K = count_ids(ids_P, self.num_classes) > 0
         total = logits_BKP[:0].sum()  # zero, connected to the graph
         # unbind: the gradient of each slice [:, k] would be a zero map of all K classes.
         for k, chances_BP in enumerate(logits_BKP.softmax(1).unbind(1)):

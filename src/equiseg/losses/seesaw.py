@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from equiseg.labels import count_labels
+from equiseg.labels import count_ids
 from equiseg.losses.arguments import check_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
@@ -66,8 +66,8 @@ class SeesawLoss(PixelLoss):
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log S; counts the batch first in training."""
         if self.training:
-            seen_BP = torch.where(known_BP, targets_BP, self.ignore_index)
-            counts_K = count_labels(seen_BP, self.num_classes, ignore_index=self.ignore_index)
+            ids_BP = torch.where(known_BP, targets_BP, self.num_classes)
+            counts_K = count_ids(ids_BP, self.num_classes)
             group = summing_group(self.sync)
             if group is not None:
                 dist.all_reduce(counts_K, group=group)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from equiseg.labels import count_labels
+from equiseg.labels import count_ids
 from equiseg.losses.arguments import check_number, is_number
 from equiseg.losses.class_errors import class_errors
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
@@ -56,7 +56,7 @@ class TverskyLoss(PixelLoss):
         """See the class."""
         missed_K, false_K = class_errors(logits_BKP, targets_BP, known_BP)
         ids_BP = torch.where(known_BP, targets_BP, self.num_classes)
-        counts_K = count_labels(ids_BP, self.num_classes, ignore_index=self.num_classes)
+        counts_K = count_ids(ids_BP, self.num_classes)
         price_K = self.alpha * false_K + self.beta * missed_K
         present_K = counts_K > 0
         whole_K = torch.where(present_K, counts_K - missed_K + price_K, 1)
