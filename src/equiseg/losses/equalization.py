@@ -26,9 +26,9 @@ class EqualizationLoss(PixelLoss):
 
     Tan et al., "Equalization Loss for Long-Tailed Object Recognition", CVPR 2020 (arXiv
     2003.05176), the softmax form. Adapted to segmentation: samples are pixels instead of images,
-    each with its own random draws; and the rare classes are defined by their joint share of the
-    pixels (the tail ratio of the paper), not by a threshold on the frequency of each, which would
-    depend on K. In eval mode :math:`\beta` is its mean, as in dropout.
+    each with its own random draws (in steps of 2^-16); and the rare classes are defined by their
+    joint share of the pixels (the tail ratio of the paper), not by a threshold on the frequency of
+    each, which would depend on K. In eval mode :math:`\beta` is its mean, as in dropout.
 
     Args:
         num_classes: Number of classes K.
