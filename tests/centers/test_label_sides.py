@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from equiseg.centers import class_centers, label_sides
+from equiseg.centers import class_centers, label_sides, transpose
 from equiseg.centers.label_sides import LabelSide, label_side
 from equiseg.losses import CenterCollapseLoss
 from maps import SIZES, K, LargestTensor, batch, both_conventions, every_size
@@ -67,18 +67,26 @@ def test_a_picture_makes_about_one_entry_a_cell():
 
 @both_conventions
 @every_size
-@pytest.mark.parametrize("limit", ["_BAND_CELLS", "_BAND_VALUES"])
-def test_bands_change_nothing(sizes, align_corners, limit, monkeypatch):
-    _, labels = batch(*sizes)
+@pytest.mark.parametrize(
+    ("module", "limit", "value"),
+    [
+        (transpose, "_BAND_VALUES", 1),
+        (transpose, "_BAND_VALUES", 200),
+        (label_sides, "_GROUP_LABELS", 1),
+        (label_sides, "_GROUP_LABELS", 500),
+    ],
+)
+def test_bands_and_groups_change_nothing(sizes, align_corners, module, limit, value, monkeypatch):
+    _, labels = batch(*sizes, images=5)
     whole = label_side(labels, K, sizes[0], align_corners=align_corners)
-    monkeypatch.setattr(label_sides, limit, 1)
+    monkeypatch.setattr(module, limit, value)
     assert_same(label_side(labels, K, sizes[0], align_corners=align_corners), whole)
 
 
 def test_the_scratch_does_not_grow_with_the_number_of_classes(monkeypatch):
     classes, size = 10_000, (16, 24)
     noise = torch.randint(0, classes, (1, 64, 96), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(label_sides, "_BAND_VALUES", 1)
+    monkeypatch.setattr(transpose, "_BAND_VALUES", 1)
     with LargestTensor() as scratch:
         side = label_side(noise, classes, size, ignore_index=-1)
     # One row of cells: 10 rows of labels reach it at most, with no class but theirs.
