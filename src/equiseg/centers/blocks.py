@@ -110,20 +110,16 @@ class BlockGrid:
     def extremes(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest and the largest label of every block of stacked labels, (B, ...)."""
         low = high = labels
-        for axis in self.axes:  # each pass moves its axis to the end; after all, they are in order
-            position = axis.position_OB.T
-            shape = (*position.shape, *low.shape[1:])
-            lows = low.index_select(0, position.flatten()).view(shape)
-            highs = lows if high is low else high.index_select(0, position.flatten()).view(shape)
-            low = lows.amin(1).movedim(0, -1).contiguous()
-            high = highs.amax(1).movedim(0, -1).contiguous()
+        for number, axis in enumerate(self.axes):
+            low = _reduced(low, number, axis, torch.amin)
+            high = _reduced(high, number, axis, torch.amax)
         return low, high
 
     def labels_of(self, labels: Tensor, blocks: Sequence[Tensor]) -> Tensor:
         """(O, ..., G) labels of the pixels of some blocks, given by their coordinates."""
         steps = zip(self.axes, strides(labels.shape), strict=True)
         positions = [axis.position_OB * step for axis, step in steps]
-        return labels.flatten()[_over_pixels(positions, blocks, torch.add)]
+        return take(labels, _over_pixels(positions, blocks, torch.add))
 
     def inside(self, blocks: Sequence[Tensor]) -> Tensor:
         """(O, ..., G) bool, False for the pixels that :meth:`labels_of` repeats."""
@@ -141,13 +137,18 @@ class BlockGrid:
         """
         sums = [chosen.to(self.whole_weights.dtype)]
         for axis, block in zip(self.axes, blocks, strict=True):
-            weight_2OG = axis.weight_2OB[:, :, block]
+            weight_2OG = axis.weight_2OB.index_select(2, block)
             sums = [
                 (values * weight_OG.view(len(weight_OG), *[1] * (values.ndim - 2), -1)).sum(0)
                 for values in sums
                 for weight_OG in weight_2OG
             ]
         return sums
+
+
+def take(values: Tensor, places: Tensor) -> Tensor:
+    """The values at these places of a flattened tensor; twice as fast as indexing."""
+    return values.flatten().index_select(0, places.flatten()).view(places.shape)
 
 
 def strides(shape: Sequence[int]) -> list[int]:
@@ -168,3 +169,17 @@ def _over_pixels(
     """(O, ..., G) from the (O, B) values of every axis, joined for the blocks given."""
     first, *others = (values_OB[:, block] for values_OB, block in zip(of_axes, blocks, strict=True))
     return reduce(lambda joined, values_OG: join(joined.unsqueeze(-2), values_OG), others, first)
+
+
+def _reduced(
+    values: Tensor, dim: int, axis: AxisBlocks, reduction: Callable[[Tensor, int], Tensor]
+) -> Tensor:
+    """Reduce a dimension of label positions to one of blocks."""
+    if dim == values.ndim - 1 > 0:  # whole rows are faster than single values
+        rows = values.movedim(-1, 0).contiguous()
+        return _reduced(rows, 0, axis, reduction).movedim(0, -1).contiguous()
+    before, positions = values.shape[:dim], values.shape[dim]
+    starts = torch.arange(before.numel()).view(-1, 1, 1) * positions
+    rows = values.flatten(0, dim).index_select(0, (starts + axis.position_OB.T).flatten())
+    shape = (*before, *axis.position_OB.T.shape, *values.shape[dim + 1 :])
+    return reduction(rows.view(shape), dim + 1)

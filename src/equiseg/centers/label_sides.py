@@ -233,7 +233,7 @@ def transpose_labels(
     none = torch.empty(0, dtype=torch.int32)
     counts_K = torch.zeros(num_classes, dtype=torch.int64)
     groups = [Entries(none, none, torch.empty(0, dtype=dtype), counts_K)]
-    narrow = _narrowest(num_classes, ignore_index)
+    narrow = narrowest_dtype(num_classes, ignore_index)
     images = max(1, _GROUP_LABELS // max(1, size.numel()))
     transpose = None
     for first in range(0, len(labels), images):
@@ -258,8 +258,8 @@ def transpose_labels(
     )
 
 
-def _narrowest(num_classes: int, ignore_index: int) -> torch.dtype:
-    """The smallest dtype for K classes, the value K and ``ignore_index``: fewer bytes to read."""
+def narrowest_dtype(num_classes: int, ignore_index: int) -> torch.dtype:
+    """The smallest dtype for 0..K and ``ignore_index``: fewer bytes to read."""
     lowest, highest = min(0, ignore_index), max(num_classes, ignore_index)
     for dtype in (torch.uint8, torch.int16, torch.int32):
         limits = torch.iinfo(dtype)

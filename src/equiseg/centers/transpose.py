@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiseg.centers.blocks import BlockGrid, strides
+from equiseg.centers.blocks import BlockGrid, strides, take
 
 # Values of one band of cells: the weights of its cells, and 8 for each pixel of its mixed blocks.
 # As float32 they take 16 MB; a band has at least one row of cells (one slab in 3D).
@@ -84,13 +84,17 @@ class Transpose:
         )
         one = ~several & (first < num_classes) & (grid.whole_weights > 0)
         entries_M, class_E, weight_E = _of_several(several, blocks, grid)
-        entries = one.long().masked_scatter_(several, entries_M)[self.rows].flatten()
-        cell_E = torch.repeat_interleave(entries)
-        one_E = one[self.rows].flatten()[cell_E]
+        entries = one.long().masked_scatter_(several, entries_M)
+        cell_E = torch.repeat_interleave(entries.index_select(0, self.rows).flatten())
+        one_E = take(one.index_select(0, self.rows), cell_E)
         classes = torch.empty(len(cell_E), dtype=torch.int32)
-        classes.masked_scatter_(one_E, first[one].int()).masked_scatter_(~one_E, class_E)
+        classes.masked_scatter_(one_E, first.masked_select(one).int()).masked_scatter_(
+            ~one_E, class_E
+        )
         weights = torch.empty(len(cell_E), dtype=weight_E.dtype)
-        weights.masked_scatter_(one_E, grid.whole_weights[one]).masked_scatter_(~one_E, weight_E)
+        weights.masked_scatter_(one_E, grid.whole_weights.masked_select(one)).masked_scatter_(
+            ~one_E, weight_E
+        )
         return Entries(classes, cell_E.int(), weights, blocks.counts_K)
 
 
@@ -146,7 +150,7 @@ def _corners(blocks: Tensor, grid: BlockGrid) -> list[Tensor]:
 
 def _of_several(several: Tensor, blocks: _Blocks, grid: BlockGrid) -> tuple[Tensor, ...]:
     """Number of entries of each of the ``several`` cells; their classes and weights."""
-    own_slot = blocks.slot[blocks.low].masked_fill_(blocks.mixed, len(blocks.classes_C))
+    own_slot = take(blocks.slot, blocks.low).masked_fill_(blocks.mixed, len(blocks.classes_C))
     entries_M, slot_E, weight_E = [], [], []
     for top, bottom in _bands(several, blocks):
         band = _Band(several, top, bottom, len(blocks.classes_C), grid)
@@ -197,10 +201,10 @@ class _Band:
         """Add the blocks of one class, given the slot of each."""
         for corner in self.grid.corners:
             near = [cell + side for cell, side in zip(self.cells, corner, strict=True)]
-            slot_M = own_slot.flatten()[_flat(near, own_slot.shape)]
+            slot_M = take(own_slot, _flat(near, own_slot.shape))
             of_axes = zip(self.grid.axes, corner, self.cells, strict=True)
             weight_M = reduce(
-                torch.mul, (axis.weight_2U[side, cell] for axis, side, cell in of_axes)
+                torch.mul, (take(axis.weight_2U[side], cell) for axis, side, cell in of_axes)
             )
             self.weights.index_add_(0, self.start_M + slot_M, weight_M)
 
@@ -211,24 +215,26 @@ class _Band:
         places = [place[first:last] for place in blocks.places]
         labels = blocks.labels[..., first:last]
         starts = self._starts(places)
-        extremes = [values[tuple(places)] for values in (blocks.low, blocks.high)]
+        block_G = _flat(places, blocks.low.shape)
+        extremes = [take(values, block_G) for values in (blocks.low, blocks.high)]
         chosen = [labels == class_G.to(labels.dtype) for class_G in extremes]
         others = ~(chosen[0] | chosen[1])
         more_G = others.flatten(0, -2).any(0)
 
         two = (~more_G).nonzero().flatten()
+        two_places = [take(place, two) for place in places]
         for class_G, of_class in zip(extremes, chosen, strict=True):
-            slot_G = blocks.slot[class_G[two]]
-            sums = self.grid.summed_weights(of_class[..., two], [place[two] for place in places])
+            slot_G = take(blocks.slot, take(class_G, two))
+            sums = self.grid.summed_weights(of_class.index_select(-1, two), two_places)
             for start_G, weight_G in zip(starts, sums, strict=True):
-                self.weights.index_add_(0, start_G[two] + slot_G, weight_G)
+                self.weights.index_add_(0, take(start_G, two) + slot_G, weight_G)
 
         more = more_G.nonzero().flatten()
-        slot = blocks.slot[labels[..., more].long()]
-        places = [place[more] for place in places]
+        slot = take(blocks.slot, labels.index_select(-1, more).long())
+        places = [take(place, more) for place in places]
         for corner, start_G in zip(self.grid.corners, starts, strict=True):
             weight = self.grid.weights(corner, places)
-            self.weights.index_add_(0, (slot + start_G[more]).flatten(), weight.flatten())
+            self.weights.index_add_(0, (slot + take(start_G, more)).flatten(), weight.flatten())
 
     def _starts(self, places: Sequence[Tensor]) -> list[Tensor]:
         """For each corner of some blocks, where the weights of its cell start."""
@@ -242,7 +248,7 @@ class _Band:
         of_corners = []
         for corner in self.grid.corners:
             near = [place + side for place, side in zip(from_top, corner, strict=True)]
-            of_corners.append(starts[_flat(near, shape)])
+            of_corners.append(take(starts, _flat(near, shape)))
         return of_corners
 
 
