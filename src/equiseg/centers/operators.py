@@ -47,7 +47,7 @@ def sums_over_labels(
         align_corners: The convention of the resize.
         inverse: (N,) the voxel of each point; None for maps.
     """
-    size = list(features.shape[2:]) if inverse is None else [len(features)]
+    size = list(features.shape[2:]) if inverse is None else [features.shape[0]]
     *entries, counts_K = _label_entries(
         ids, inverse, num_classes, size, align_corners, sum_dtype(features)
     )
@@ -98,7 +98,7 @@ def _most_entries(
     ids: Tensor, inverse: Tensor | None, num_classes: int, feature_size: list[int]
 ) -> int:
     """The largest possible number of entries."""
-    cells = 1 if inverse is not None else len(ids)
+    cells = 1 if inverse is not None else ids.shape[0]  # len would fix the size
     for size in feature_size:
         cells = cells * size
     a_label = 1 if inverse is not None else 2 ** len(feature_size)
@@ -172,8 +172,8 @@ def empty_in_huge_pages(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     THP_MEM_ALLOC_ENABLE=1, and its first write to 32 MB in pages of 4 KB may take longer than the
     whole product.
     """
-    size = torch.Size(shape).numel() * dtype.itemsize
-    return torch.from_numpy(np.empty(size, np.uint8)).view(dtype).view(shape)
+    same_size = f"i{dtype.itemsize}"  # numpy has no bfloat16
+    return torch.from_numpy(np.empty(shape, same_size)).view(dtype)
 
 
 @_label_entries.register_fake
@@ -222,7 +222,7 @@ def _gradient_of_sums(ctx: Any, gradient_KD: Tensor) -> tuple[Tensor | None, ...
 def _keep_for_sums(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     gradient_KD, *side, _, _, _ = inputs
     ctx.save_for_backward(*side)
-    ctx.num_classes = len(gradient_KD)
+    ctx.num_classes = gradient_KD.shape[0]
 
 
 def _gradient_of_spread(ctx: Any, gradient_BDU: Tensor) -> tuple[Tensor | None, ...]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 _TILE_CELLS = 2**11  # with 128 channels, 1 MB: a core's cache
-_GROUP_VALUES = 2**22  # features or weights of the tiles that are multiplied in one call: 16 MB
+_GROUP_VALUES = 2**20  # features or weights of the tiles that are multiplied in one call: 4 MB
 
 
 class Side(NamedTuple):

@@ -22,8 +22,8 @@ from torch import Tensor
 from equiseg.centers.blocks import BlockGrid, strides, take
 
 # Values of one band of cells: the weights of its cells, and 8 for each pixel of its mixed blocks.
-# As float32 they take 16 MB; a band has at least one row of cells (one slab in 3D).
-_BAND_VALUES = 2**22
+# As float32 they take 8 MB; a band has at least one row of cells (one slab in 3D).
+_BAND_VALUES = 2**21
 
 
 class Entries(NamedTuple):
@@ -151,18 +151,18 @@ def _corners(blocks: Tensor, grid: BlockGrid) -> list[Tensor]:
 def _of_several(several: Tensor, blocks: _Blocks, grid: BlockGrid) -> tuple[Tensor, ...]:
     """Number of entries of each of the ``several`` cells; their classes and weights."""
     own_slot = take(blocks.slot, blocks.low).masked_fill_(blocks.mixed, len(blocks.classes_C))
-    entries_M, slot_E, weight_E = [], [], []
+    entries_M, class_E, weight_E = [], [], []
+    classes_C = blocks.classes_C.int()
     for top, bottom in _bands(several, blocks):
         band = _Band(several, top, bottom, len(blocks.classes_C), grid)
         band.add_own_classes(own_slot)
         band.add_mixed_blocks(blocks)
         weights_MC = band.weights_MC()
-        row_E, of_band_E = weights_MC.nonzero(as_tuple=True)
+        row_E, slot_E = weights_MC.nonzero(as_tuple=True)
         entries_M.append(torch.bincount(row_E, minlength=len(weights_MC)))
-        slot_E.append(of_band_E)
-        weight_E.append(weights_MC[row_E, of_band_E])
-    class_E = blocks.classes_C.int()[torch.cat(slot_E)]
-    return torch.cat(entries_M), class_E, torch.cat(weight_E)
+        class_E.append(take(classes_C, slot_E))
+        weight_E.append(weights_MC[row_E, slot_E])
+    return torch.cat(entries_M), torch.cat(class_E), torch.cat(weight_E)
 
 
 def _bands(several: Tensor, blocks: _Blocks) -> Iterator[tuple[int, int]]:
