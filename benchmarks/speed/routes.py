@@ -1,15 +1,19 @@
-"""Three methods to compute class centers from a feature map and full-size labels, and test labels.
+"""Methods to compute class centers from a feature map and full-size labels, and test labels.
 
 Each method is a function of (features, labels, num_classes) and returns (K, D) centers.
 """
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg import LabelSide, class_centers
+from equiseg.labels import count_labels
 
 IGNORED = -1  # 255 is a class if there are a thousand classes
 
@@ -38,6 +42,20 @@ def ours(
     return class_centers(
         features, labels, num_classes, ignore_index=IGNORED, label_side=side
     ).centers_KD
+
+
+def fused(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Exact centers from the Triton kernels, which make no dense label side."""
+    from equiseg.centers.triton_sums import triton_sums
+
+    counts_K = count_labels(labels, num_classes, ignore_index=IGNORED)
+    return triton_sums(features, labels, num_classes) / counts_K.clamp(min=1).unsqueeze(1)
+
+
+def fused_runs(device: str) -> bool:
+    """Whether :func:`fused` runs here: on a GPU with triton, or under Triton's interpreter."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    return find_spec("triton") is not None and (device == "cuda" or interpreted)
 
 
 def published_bytes(pixels: int, valid: int, dim: int, num_classes: int) -> int:
