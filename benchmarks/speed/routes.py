@@ -65,22 +65,26 @@ def published_bytes(pixels: int, valid: int, dim: int, num_classes: int) -> int:
 
 
 def regions(
-    batch: int, num_classes: int, size: int, *, seed: int = 0, per_image: int = 40
+    batch: int, num_classes: int, size: int, *, seed: int = 0, per_image: int = 40, axes: int = 2
 ) -> Tensor:
     """(B, H, W) labels of straight-edged regions of one class each; a tenth of the pixels is
     ignored.
 
-    With 40 of them in 512x512 there are about as many borders as in photographs of streets.
+    With 40 of them in 512x512 there are about as many borders as in photographs of streets. With
+    three axes, (B, Z, H, W).
     """
-    generator = torch.Generator().manual_seed(0)
-    places = torch.arange(size, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(seed)
+    places = torch.meshgrid(*[torch.arange(size, dtype=torch.float32)] * axes, indexing="ij")
     images = []
     for _ in range(batch):
-        centers = torch.rand(per_image, 2, generator=generator) * size
+        centers = torch.rand(per_image, axes, generator=generator) * size
         classes = torch.randint(0, num_classes, (per_image,), generator=generator)
         classes[: per_image // 10] = IGNORED
-        distances = (places[:, None, None] - centers[:, 0]) ** 2 + (
-            places[None, :, None] - centers[:, 1]
-        ) ** 2
-        images.append(classes[distances.argmin(-1)])
+        labels = torch.empty(places[0].shape, dtype=torch.int64)
+        nearest_yet = torch.full(places[0].shape, torch.inf)
+        for center, class_ in zip(centers, classes, strict=True):
+            distances = sum((place - at) ** 2 for place, at in zip(places, center, strict=True))
+            labels = torch.where(distances < nearest_yet, class_, labels)
+            nearest_yet = nearest_yet.minimum(distances)
+        images.append(labels)
     return torch.stack(images)

@@ -111,8 +111,6 @@ def class_centers(
     """
     check_num_classes(num_classes, ignore_index)
     check_shapes(features, labels, inverse)
-    if label_side is None and is_checkable(labels):
-        check_labels(labels, num_classes, ignore_index=ignore_index)
     labelling = Labelling(labels, num_classes, ignore_index, align_corners, inverse)
     return mean_by_class(features, labelling, label_side, process_group)
 
@@ -123,7 +121,7 @@ def mean_by_class(
     label_side: LabelSide | None = None,
     process_group: Any = None,
 ) -> ClassCenters:
-    """:func:`class_centers` for inputs that are already checked.
+    """:func:`class_centers` for inputs of checked shapes and dtypes.
 
     Args:
         features: As in :func:`class_centers`.
@@ -132,7 +130,8 @@ def mean_by_class(
         process_group: As in :func:`class_centers`.
 
     Raises:
-        ValueError: If ``label_side`` was made for other maps.
+        ValueError: If ``label_side`` was made for other maps or (on eager CPU tensors) a label is
+            out of range.
     """
     if label_side is not None:
         _check_side(label_side, features, labelling)
@@ -154,6 +153,8 @@ def _sums_and_counts(
     if side is None and not (eager or compiled):
         counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
         return dense_sums(features, labelling, None), counts_K
+    if side is None and eager and features.ndim == 2:
+        check_labels(labels, num_classes, ignore_index=ignore_index)
     if side is None and features.ndim == 2 and inverse is None:
         ids = fold_ignored(labels, num_classes, ignore_index)
         counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
@@ -170,7 +171,7 @@ def _sums_and_counts(
 
 
 def _side_of(features: Tensor, labelling: Labelling) -> LabelSide:
-    """The label side of checked labels on the CPU."""
+    """The label side of labels on the CPU; those of points are checked."""
     labels, num_classes, ignore_index, align_corners, inverse = labelling
     dtype = sum_dtype(features)
     if inverse is not None:

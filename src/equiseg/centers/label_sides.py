@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equiseg.centers.transpose import Entries, Transpose
+from equiseg.centers.transpose import Entries, Transpose, WrongLabelError
 from equiseg.labels import check_label_dtype, check_labels, check_num_classes, check_shapes
 
 _GROUP_LABELS = 2**20  # small images are transposed together, up to so many labels
@@ -152,7 +152,6 @@ def label_side(
             f"feature_size must lie between 1 and the labels' size {label_size} in every "
             f"direction, got {size}; pass the labels at full resolution"
         )
-    check_labels(labels, num_classes, ignore_index=ignore_index)
     side = transpose_labels(labels.cpu(), num_classes, size, ignore_index, align_corners, dtype)
     return side.to(labels.device)
 
@@ -228,8 +227,14 @@ def transpose_labels(
     align_corners: bool,
     dtype: torch.dtype,
 ) -> LabelSide:
-    """:func:`label_side` for checked labels on the CPU."""
+    """:func:`label_side` for labels of checked shape on the CPU.
+
+    Raises:
+        ValueError: If a label is out of range; found on the way, without a pass of its own.
+    """
     size = labels.shape[1:]
+    if feature_size == tuple(size) or not _in_span(labels, num_classes, ignore_index):
+        check_labels(labels, num_classes, ignore_index=ignore_index)
     none = torch.empty(0, dtype=torch.int32)
     counts_K = torch.zeros(num_classes, dtype=torch.int64)
     groups = [Entries(none, none, torch.empty(0, dtype=dtype), counts_K)]
@@ -243,7 +248,11 @@ def transpose_labels(
         else:
             if transpose is None or transpose.images != len(group):
                 transpose = Transpose(len(group), feature_size, size, align_corners, dtype)
-            entries = transpose.entries(group, num_classes, ignore_index)
+            try:
+                entries = transpose.entries(group, num_classes, ignore_index)
+            except WrongLabelError:
+                check_labels(labels, num_classes, ignore_index=ignore_index)  # names them
+                raise
         start = first * torch.Size(feature_size).numel()
         groups.append(entries._replace(cell_E=entries.cell_E + start))
     class_E, cell_E, weight_E, counts = zip(*groups, strict=True)
@@ -255,6 +264,16 @@ def transpose_labels(
         (len(labels), *feature_size),
         ignore_index,
         align_corners,
+    )
+
+
+def _in_span(labels: Tensor, num_classes: int, ignore_index: int) -> bool:
+    """Whether no label is below or above all that are allowed, so that a narrow dtype holds it."""
+    if labels.numel() == 0:
+        return True
+    lowest, highest = labels.aminmax()
+    return min(0, ignore_index) <= int(lowest) and int(highest) <= max(
+        num_classes - 1, ignore_index
     )
 
 

@@ -35,21 +35,20 @@ def sum_dtype(features: Tensor) -> torch.dtype:
 def summed_tiles(maps_BDU: Tensor, side: Side, num_classes: int) -> Tensor:
     """(K, D) sums of (B, D, U) maps."""
     dtype = sum_dtype(maps_BDU)
-    sums_KD = maps_BDU.new_zeros(num_classes + 1, maps_BDU.shape[1], dtype=dtype)
+    sums_KD = maps_BDU.new_zeros(num_classes, maps_BDU.shape[1], dtype=dtype)
     for group in _groups(side, maps_BDU.shape, num_classes, dtype):
         tiles_TDP = group.tiles(maps_BDU).to(dtype)
         sums_TCD = torch.bmm(group.weights_TCP, tiles_TDP.transpose(1, 2))
         sums_KD.index_add_(0, group.classes_TC.flatten(), sums_TCD.flatten(0, 1))
-    return sums_KD[:-1].clone()
+    return sums_KD
 
 
 def spread_tiles(gradient_KD: Tensor, side: Side, maps_BDU: Tensor) -> None:
     """Write S^T g to (B, D, U) maps."""
     num_classes = len(gradient_KD)
-    rows_KD = torch.cat([gradient_KD, gradient_KD.new_zeros(1, gradient_KD.shape[1])])
     for group in _groups(side, maps_BDU.shape, num_classes, gradient_KD.dtype):
         tiles_TDP = group.tiles(maps_BDU)
-        rows_TDC = rows_KD[group.classes_TC].transpose(1, 2)
+        rows_TDC = gradient_KD[group.classes_TC].transpose(1, 2)
         if tiles_TDP.dtype == gradient_KD.dtype:
             torch.bmm(rows_TDC, group.weights_TCP, out=tiles_TDP)
         else:
@@ -62,7 +61,8 @@ class _Group(NamedTuple):
     Attributes:
         image: The image.
         cells: Its cells.
-        classes_TC: (T, C) int64, the classes of each tile; K where it has fewer.
+        classes_TC: (T, C) int64, the classes of each tile; one again, with weights of zero, where
+            it has fewer.
         weights_TCP: (T, C, P) dense weights.
     """
 
@@ -106,7 +106,7 @@ def _groups(
         tile, class_ = occurs_TK.nonzero(as_tuple=True)
         slot_TK = occurs_TK.cumsum(1) - 1
         width = int(slot_TK[:, -1].max()) + 1
-        classes_TC = torch.full((tiles, width), num_classes)
+        classes_TC = occurs_TK.byte().argmax(1, keepdim=True).repeat(1, width)
         classes_TC[tile, slot_TK[tile, class_]] = class_
         # Cell p of tile t has its weight of slot c at (t width + c) cells + p.
         before_T = torch.arange(tiles).unsqueeze(1) * (width - 1)

@@ -26,6 +26,10 @@ from equiseg.centers.blocks import BlockGrid, strides, take
 _BAND_VALUES = 2**21
 
 
+class WrongLabelError(Exception):
+    """A label is neither a class nor ignored."""
+
+
 class Entries(NamedTuple):
     """The weights of some images: class ``class_E[e]`` has ``weight_E[e]`` on ``cell_E[e]``.
 
@@ -71,9 +75,12 @@ class Transpose:
         """The entries of labels (images, *Spatial).
 
         Args:
-            labels: Checked labels, in a dtype that can represent K. Few bytes are fast.
+            labels: Integers in a dtype that can represent K. Few bytes are fast.
             num_classes: Number of classes K.
             ignore_index: Label value to leave out.
+
+        Raises:
+            WrongLabelError: If a label is out of range.
         """
         grid = self.grid
         blocks = _Blocks.of(labels.flatten(0, 1), num_classes, ignore_index, grid)
@@ -129,7 +136,12 @@ class _Blocks(NamedTuple):
         of_mixed = grid.labels_of(labels, places)
         low, high = low.long(), high.long()
         for ids in (low, high, of_mixed):
-            ids.masked_fill_(ids == ignore_index, num_classes)
+            ignored = ids == ignore_index
+            if ids.numel():
+                lowest, highest = ids.masked_fill(ignored, 0).aminmax()
+                if lowest < 0 or highest >= num_classes:
+                    raise WrongLabelError
+            ids.masked_fill_(ignored, num_classes)
         own = of_mixed.masked_fill(~grid.inside(places), num_classes)
         counts = torch.bincount(own.flatten(), minlength=num_classes + 1)
         counts.index_add_(0, low.flatten(), grid.pixels.masked_fill(mixed, 0).flatten())
