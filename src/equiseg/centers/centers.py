@@ -112,7 +112,7 @@ def class_centers(
     check_num_classes(num_classes, ignore_index)
     check_shapes(features, labels, inverse)
     labelling = Labelling(labels, num_classes, ignore_index, align_corners, inverse)
-    return mean_by_class(features, labelling, label_side, process_group)
+    return mean_by_class(features, labelling, label_side, process_group, checked=False)
 
 
 def mean_by_class(
@@ -120,6 +120,8 @@ def mean_by_class(
     labelling: Labelling,
     label_side: LabelSide | None = None,
     process_group: Any = None,
+    *,
+    checked: bool = True,
 ) -> ClassCenters:
     """:func:`class_centers` for inputs of checked shapes and dtypes.
 
@@ -128,6 +130,7 @@ def mean_by_class(
         labelling: The labels, and how they map to the features.
         label_side: As in :func:`class_centers`; checked against the features here.
         process_group: As in :func:`class_centers`.
+        checked: Whether the label values are checked too; otherwise they are here.
 
     Raises:
         ValueError: If ``label_side`` was made for other maps or (on eager CPU tensors) a label is
@@ -136,7 +139,7 @@ def mean_by_class(
     if label_side is not None:
         _check_side(label_side, features, labelling)
     with torch.autocast(features.device.type, enabled=False):
-        sums_KD, counts_K = _sums_and_counts(features, labelling, label_side)
+        sums_KD, counts_K = _sums_and_counts(features, labelling, label_side, checked)
         if process_group is not None:
             sums_KD, counts_K = sum_over_ranks(sums_KD, counts_K, process_group)
         centers_KD = sums_KD / counts_K.clamp(min=1).to(sums_KD.dtype).unsqueeze(1)
@@ -144,7 +147,7 @@ def mean_by_class(
 
 
 def _sums_and_counts(
-    features: Tensor, labelling: Labelling, side: LabelSide | None
+    features: Tensor, labelling: Labelling, side: LabelSide | None, checked: bool
 ) -> tuple[Tensor, Tensor]:
     """The (K, D) sums by the route for this device, and the (K,) counts."""
     labels, num_classes, ignore_index, align_corners, inverse = labelling
@@ -153,7 +156,7 @@ def _sums_and_counts(
     if side is None and not (eager or compiled):
         counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
         return dense_sums(features, labelling, None), counts_K
-    if side is None and eager and features.ndim == 2:
+    if side is None and eager and features.ndim == 2 and not checked:
         check_labels(labels, num_classes, ignore_index=ignore_index)
     if side is None and features.ndim == 2 and inverse is None:
         ids = fold_ignored(labels, num_classes, ignore_index)
@@ -164,21 +167,23 @@ def _sums_and_counts(
         ids = ids.to(narrowest_dtype(num_classes, num_classes))
         return sums_over_labels(features, ids, num_classes, align_corners, inverse)
     if side is None:
-        side = _side_of(features, labelling)
+        side = _side_of(features, labelling, checked)
     if eager or compiled:
         return sums_over_side(features, side), side.counts_K
     return dense_sums(features, labelling, side), side.counts_K
 
 
-def _side_of(features: Tensor, labelling: Labelling) -> LabelSide:
-    """The label side of labels on the CPU; those of points are checked."""
+def _side_of(features: Tensor, labelling: Labelling, checked: bool) -> LabelSide:
+    """The label side of labels on the CPU."""
     labels, num_classes, ignore_index, align_corners, inverse = labelling
     dtype = sum_dtype(features)
     if inverse is not None:
         voxels = len(features)
         return count_in_voxels(labels, inverse, voxels, num_classes, ignore_index, dtype)
     size = tuple(features.shape[2:])
-    return transpose_labels(labels, num_classes, size, ignore_index, align_corners, dtype)
+    return transpose_labels(
+        labels, num_classes, size, ignore_index, align_corners, dtype, checked=checked
+    )
 
 
 def _check_side(side: LabelSide, features: Tensor, labelling: Labelling) -> None:

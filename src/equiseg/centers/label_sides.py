@@ -152,7 +152,9 @@ def label_side(
             f"feature_size must lie between 1 and the labels' size {label_size} in every "
             f"direction, got {size}; pass the labels at full resolution"
         )
-    side = transpose_labels(labels.cpu(), num_classes, size, ignore_index, align_corners, dtype)
+    side = transpose_labels(
+        labels.cpu(), num_classes, size, ignore_index, align_corners, dtype, checked=False
+    )
     return side.to(labels.device)
 
 
@@ -226,14 +228,27 @@ def transpose_labels(
     ignore_index: int,
     align_corners: bool,
     dtype: torch.dtype,
+    *,
+    checked: bool = True,
 ) -> LabelSide:
     """:func:`label_side` for labels of checked shape on the CPU.
 
+    Args:
+        labels: As in :func:`label_side`, as the next four.
+        num_classes: Number of classes K.
+        feature_size: Spatial size of the feature maps.
+        ignore_index: Label value to leave out.
+        align_corners: The convention of the resize.
+        dtype: Dtype of the weights.
+        checked: Whether the values are known to be in range. If not, wrong ones are found on the
+            way, which costs less than :func:`equiseg.check_labels`.
+
     Raises:
-        ValueError: If a label is out of range; found on the way, without a pass of its own.
+        ValueError: If a label is out of range.
     """
     size = labels.shape[1:]
-    if feature_size == tuple(size) or not _in_span(labels, num_classes, ignore_index):
+    own_cells = feature_size == tuple(size)
+    if not checked and (own_cells or not _in_span(labels, num_classes, ignore_index)):
         check_labels(labels, num_classes, ignore_index=ignore_index)
     none = torch.empty(0, dtype=torch.int32)
     counts_K = torch.zeros(num_classes, dtype=torch.int64)
@@ -243,7 +258,7 @@ def transpose_labels(
     transpose = None
     for first in range(0, len(labels), images):
         group = labels[first : first + images].to(narrow)
-        if feature_size == tuple(size):
+        if own_cells:
             entries = _own_cells(group, num_classes, ignore_index, dtype)
         else:
             if transpose is None or transpose.images != len(group):

@@ -137,10 +137,8 @@ class _Blocks(NamedTuple):
         low, high = low.long(), high.long()
         for ids in (low, high, of_mixed):
             ignored = ids == ignore_index
-            if ids.numel():
-                lowest, highest = ids.masked_fill(ignored, 0).aminmax()
-                if lowest < 0 or highest >= num_classes:
-                    raise WrongLabelError
+            if (((ids < 0) | (ids >= num_classes)) & ~ignored).any():
+                raise WrongLabelError
             ids.masked_fill_(ignored, num_classes)
         own = of_mixed.masked_fill(~grid.inside(places), num_classes)
         counts = torch.bincount(own.flatten(), minlength=num_classes + 1)

@@ -115,6 +115,7 @@ class CenterLoss(FixedBuffers):
                 labelling,
                 label_side,
                 summing_group(self.sync) if self.training else None,
+                checked=False,
             )
             present_K = centers.counts_K >= self.min_count
             if is_checkable(labels):
