@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from equiseg.data.doctor.exam import Exam, Exams, Trouble
+from equiseg.data.doctor.exam import Exam, Trouble
+from equiseg.data.doctor.remembered_exams import all_exams
 from equiseg.data.sample import DataSpec
 from equiseg.imbalance import ClassStatistics
 from equiseg.progress import Track
@@ -93,7 +93,7 @@ class SplitRecord:
 
 
 def read_split(data: Any, name: str, num_workers: int, track: Track) -> SplitRecord:
-    """Read every sample of a split once, labels and image, without keeping it.
+    """Examine every sample of a split; samples that have not changed are not read again.
 
     Args:
         data: ``SegmentationData`` or ``PointData``.
@@ -105,13 +105,6 @@ def read_split(data: Any, name: str, num_workers: int, track: Track) -> SplitRec
     record = SplitRecord(
         name, ClassStatistics.zeros(num_classes), torch.zeros(num_classes, dtype=torch.int64)
     )
-    loader: Any = DataLoader(
-        Exams(data), batch_size=None, num_workers=num_workers, collate_fn=_as_it_is
-    )
-    for exam in track(loader, name):
+    for exam in all_exams(data, name, num_workers, track):
         record.add(exam)
     return record
-
-
-def _as_it_is(exam: Any) -> Any:
-    return exam
