@@ -9,8 +9,8 @@ from diagnoses import Stripes, TinyNetwork
 from equiseg.data import CachedData, PointCard
 from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.reading import ScanReading
-from equiseg.data.shared_arena import SharedArena
 from equiseg.data.points.voxels import collate_points
+from equiseg.data.shared_arena import SharedArena
 from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.evaluation.config import EvaluationConfig

@@ -173,7 +173,7 @@ def _notes(data: Any, question: Question, progress_file: Path | None) -> Notes |
     """Where to remember the counts of data that are not read from files."""
     if progress_file is None or file_data(data) is not None:
         return None
-    return Notes(Memory(progress_file), Probed(data, question.name), by_file=False)
+    return Notes(Memory(progress_file, shared=False), Probed(data, question.name), by_file=False)
 
 
 def _by_side(

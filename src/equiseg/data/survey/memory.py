@@ -34,11 +34,13 @@ class Memory:
     not remembered. A damaged one is made anew by the process that holds the :meth:`claim`.
 
     Args:
-        file: The database; it and its folder are made by the first :meth:`remember`.
+        file: The database; its folder is made by :meth:`claim`, the file by :meth:`remember`.
+        shared: Whether other processes may use it at the same time.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, shared: bool = True) -> None:
         self.file = file
+        self.shared = shared
         self._usable = True
         self._claimed = False
 
@@ -110,7 +112,7 @@ class Memory:
         """A descriptor to lock; None if there can be none."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            if fcntl is None:
+            if fcntl is None or not self.shared:
                 return None
             return os.open(self.file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
