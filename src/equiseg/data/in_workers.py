@@ -29,6 +29,8 @@ def in_workers(
         batch_size=None,
         num_workers=min(num_workers, len(items)),
         worker_init_fn=_one_thread,
+        # A loader draws a seed; from the global generator, it would change the weights of a run.
+        generator=torch.Generator(),
     )
     for result in loader:
         yield pickle.loads(result)

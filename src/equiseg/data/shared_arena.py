@@ -91,7 +91,9 @@ def aligned(place: int) -> int:
 
 
 def _mapped(max_bytes: int) -> mmap.mmap | None:
-    size = min(max_bytes, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    size = max_bytes
+    if hasattr(os, "sysconf"):  # not on Windows
+        size = min(size, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     if size <= 0:
         return None
     try:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from equiseg.data import DataError
 from equiseg.data.survey.asking import Question, ask_all, usable
@@ -86,6 +87,13 @@ def test_every_file_is_read_once(texts, num_workers):
     for _ in range(2):
         assert lengths(texts, num_workers=num_workers) == list(range(40))
     assert texts.reads() == list(range(40))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_survey_draws_no_random_numbers(texts, num_workers):
+    before = torch.get_rng_state()
+    lengths(texts, num_workers=num_workers)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_another_question_version_or_reading_is_asked_anew(texts):
@@ -231,7 +239,7 @@ def test_a_damaged_answer_is_asked_again(texts, tmp_path):
     lengths(texts)
     texts.reads()
     with sqlite3.connect(database(tmp_path)) as connection:
-        connection.execute("UPDATE answers SET answer = x'7b22'")
+        connection.execute("UPDATE answers SET answer = x'7b226c656e677468223a37377d'")
     assert lengths(texts) == list(range(40))
     assert texts.reads() == list(range(40))
     lengths(texts)

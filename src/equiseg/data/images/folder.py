@@ -118,13 +118,14 @@ class ImageFolder:
     def _read_labels(self, mask_file: Path, image_file: Path) -> Tensor:
         values = read_mask(mask_file)
         self._check_size(values, mask_file, image_file)
-        if not (known := self._is_known[values]).all():
+        known = self._is_known.take(values)  # in half the time of an index
+        if not known.all():
             unknown = np.unique(values[~known]).tolist()
             raise DataError(
                 f"{mask_file}: values {unknown[:8]} are neither classes nor ignored in card "
                 f"{self.card.name}; add them to classes or to ignore_values"
             )
-        labels = self._label_of[values]
+        labels = self._label_of.take(values)
         if self.size is not None and labels.shape != tuple(self.size):
             rows, columns = (_nearest(n, m) for n, m in zip(labels.shape, self.size, strict=True))
             labels = labels[rows[:, None], columns]

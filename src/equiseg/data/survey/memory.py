@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ except ImportError:  # pragma: no cover - Windows
 _SECONDS = 60.0  # that a process waits while another one writes; a write takes milliseconds
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS answers"
-    " (key BLOB PRIMARY KEY, state BLOB NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID"
+    " (key BLOB PRIMARY KEY, state BLOB NOT NULL, answer BLOB NOT NULL, checksum INTEGER NOT NULL)"
+    " WITHOUT ROWID"
 )
 _WAITING = "waiting for another process, which reads the same files"
 _Result = TypeVar("_Result")
@@ -51,14 +53,19 @@ class Memory:
             states: The state of each key, at most some hundreds.
 
         Returns:
-            Answers by key, for those keys that were remembered in the same state.
+            Answers by key, for those keys that were remembered in the same state, unless the
+            answer was damaged.
         """
         marks = ",".join("?" * len(states))
-        query = f"SELECT key, state, answer FROM answers WHERE key IN ({marks})"
+        query = f"SELECT key, state, answer, checksum FROM answers WHERE key IN ({marks})"
 
         def found(connection: sqlite3.Connection) -> dict[bytes, bytes]:
             rows = connection.execute(query, [*states])
-            return {key: answer for key, state, answer in rows if states[key] == state}
+            return {
+                key: answer
+                for key, state, answer, checksum in rows
+                if states[key] == state and zlib.crc32(answer) == checksum
+            }
 
         return self._with_database(found, {}) if self.file.exists() else {}
 
@@ -68,12 +75,12 @@ class Memory:
         Args:
             rows: Key, state and answer of each.
         """
-        rows = [*rows]
+        checked = [(*row, zlib.crc32(row[-1])) for row in rows]
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", checked)
 
-        if rows:
+        if checked:
             self._with_database(write, None)
 
     def forget(self, is_gone: Callable[[bytes], bool]) -> None:

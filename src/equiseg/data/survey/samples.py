@@ -11,7 +11,7 @@ from torch import Tensor
 from equiseg.data.errors import DataError
 from equiseg.data.sample import SegmentationData
 from equiseg.data.survey.asking import Question, ask_all, usable
-from equiseg.labels import check_labels, count_labels
+from equiseg.labels import checked_counts
 from equiseg.progress import Track, untracked
 
 
@@ -71,8 +71,7 @@ def size_and_counts(
         TypeError: If labels are not integers.
         ValueError: If a label is neither a class nor ignored.
     """
-    check_labels(labels, num_classes, ignore_index=ignore_index)
-    counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
+    counts_K = checked_counts(labels, num_classes, ignore_index=ignore_index)
     ids = counts_K.nonzero().squeeze(1)
     return tuple(labels.shape), ids.tolist(), counts_K[ids].tolist()
 
