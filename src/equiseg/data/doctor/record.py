@@ -70,10 +70,12 @@ class SplitRecord:
 
     def add(self, exam: Exam) -> None:
         """Add one sample."""
-        for k, pixels in exam.counts.items():
-            self.statistics.pixels_K[k] += pixels
-            self.statistics.images_K[k] += 1
-            self.largest_K[k] = max(int(self.largest_K[k]), pixels)
+        ids = np.array([*exam.counts], np.int64)
+        pixels = np.array([*exam.counts.values()], np.int64)
+        self.statistics.pixels_K.numpy()[ids] += pixels
+        self.statistics.images_K.numpy()[ids] += 1
+        largest_K = self.largest_K.numpy()
+        largest_K[ids] = np.maximum(largest_K[ids], pixels)
         self.statistics.num_images += 1
         self.ignored += exam.ignored
         self.strange.update(exam.strange)
