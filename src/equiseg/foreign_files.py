@@ -51,7 +51,7 @@ def check_file(path: Path) -> int:
         FileError: If it does not exist, may not be read, or is a pipe, socket, device or folder.
     """
     try:
-        found = Path(path).stat()
+        found = os.stat(path)  # noqa: PTH116 - called for every file
     except (OSError, ValueError) as error:  # ValueError: the name has a null character
         reason = getattr(error, "strerror", None) or error
         raise FileError(f"{path}: {reason}; check the path") from None

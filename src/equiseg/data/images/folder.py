@@ -13,9 +13,9 @@ from torch import Tensor
 from equiseg.data.card import MOST_VALUES
 from equiseg.data.errors import DataError
 from equiseg.data.image_card import ImageCard
-from equiseg.data.images.opened import upright_size
+from equiseg.data.images.opened import Upright, upright_size
 from equiseg.data.images.pairs import Pair, complete_pairs, find_pairs
-from equiseg.data.images.reading import read_image, read_mask
+from equiseg.data.images.reading import read_image_and_size, read_mask
 from equiseg.data.sample import Sample
 from equiseg.data.split_lists import check_splits
 from equiseg.data.survey.origins import Origin, digest_of
@@ -83,8 +83,8 @@ class ImageFolder:
                 value.
         """
         image_file, mask_file = map(Path, self.pairs[index])
-        image = read_image(image_file, self.size)
-        labels = self._read_labels(mask_file, image_file)
+        image, shown = read_image_and_size(image_file, self.size)
+        labels = self._read_labels(mask_file, image_file, shown)
         return Sample(image, labels, self.names[index])
 
     @cached_property
@@ -115,9 +115,12 @@ class ImageFolder:
         """
         return upright_size(Path(self.pairs[index].image)).fits_both_ways
 
-    def _read_labels(self, mask_file: Path, image_file: Path) -> Tensor:
+    def _read_labels(
+        self, mask_file: Path, image_file: Path, shown: Upright | None = None
+    ) -> Tensor:
+        """The labels in a mask; ``shown`` is the size of its image, if that was read already."""
         values = read_mask(mask_file)
-        self._check_size(values, mask_file, image_file)
+        self._check_size(values, mask_file, image_file, shown or upright_size(image_file))
         known = self._is_known.take(values)  # in half the time of an index
         if not known.all():
             unknown = np.unique(values[~known]).tolist()
@@ -131,10 +134,11 @@ class ImageFolder:
             labels = labels[rows[:, None], columns]
         return torch.from_numpy(labels)
 
-    def _check_size(self, values: np.ndarray, mask_file: Path, image_file: Path) -> None:
+    def _check_size(
+        self, values: np.ndarray, mask_file: Path, image_file: Path, shown: Upright
+    ) -> None:
         """Refuse a mask of another size than its image as viewers show it."""
         height, width = values.shape
-        shown = upright_size(image_file)
         if (shown.width, shown.height) != (width, height):
             turned = (
                 "; EXIF data turn the image, and viewers show it so: draw the mask on the turned "
