@@ -10,6 +10,7 @@ from equiseg.data import CachedData, PointCard
 from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.points.voxels import collate_points
+from equiseg.data.shared_arena import SharedArena
 from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.data.synthetic.scans.dataset import RoomScans
 from equiseg.evaluation.config import EvaluationConfig
@@ -145,4 +146,4 @@ def test_the_rule_of_a_benchmark_leaves_out_classes_without_labels(tmp_path):
     assert (ruled["num_iou"], ruled["means_over"]) == (2, "labelled classes")
     assert np.isnan(ruled["iou"][2])
     assert ruled["iou"][:2] == usual["iou"][:2]
-    assert CachedData(data, 0).spec.labelled_only
+    assert CachedData(data, SharedArena(0)).spec.labelled_only
