@@ -22,9 +22,11 @@ from equiseg.data.loading import EpochSampler, evaluation_loader, training_loade
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.models.rank_batch_norm import over_ranks
 from equiseg.ranks import Launch
+from equiseg.records.run_result import PROGRESS
 from equiseg.runs.terminal import as_is
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
-from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints, find_resumable
+from equiseg.training.checkpoint_files import find_resumable
+from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints
 from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same_values, write_config
@@ -33,7 +35,6 @@ from equiseg.training.loggers import loggers
 from equiseg.training.opened_data import OpenedData
 from equiseg.training.samples import TrainingSamples
 
-PROGRESS = "progress"
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # loading in the training process is a choice
     ".*in eval mode at the start of training.*",  # frozen stages are meant to be
