@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -29,6 +30,26 @@ def photos(root: Path, split: str, number: int) -> list[Path]:
         number: How many.
     """
     return sorted((root / "images" / split).iterdir())[:number]
+
+
+def few_photos(root: Path, folder: Path, **numbers: int) -> Path:
+    """Copy the first photos of some splits, with their masks.
+
+    Args:
+        root: The folder of CamVid.
+        folder: The folder of the copy.
+        **numbers: How many of each split.
+
+    Returns:
+        The folder, a data set like the first.
+    """
+    for split, number in numbers.items():
+        for kind in ("images", "annotations"):
+            target = folder / kind / split
+            target.mkdir(parents=True)
+            for file in sorted((root / kind / split).iterdir())[:number]:
+                shutil.copy(file, target)
+    return folder
 
 
 def trained_network(root: Path) -> nn.Module:

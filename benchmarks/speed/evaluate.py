@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.measure import ratio, save, seconds, table
-from benchmarks.speed.camvid import NETWORK, photos, trained_network
+from benchmarks.speed.camvid import NETWORK, few_photos, photos, trained_network
 from equiseg.data.config import DataConfig
 from equiseg.data.sources import open_split
 from equiseg.evaluation.config import EvaluationConfig, MeasureConfig
@@ -50,22 +52,6 @@ def bare_loop(model: nn.Module, files: list[Path]) -> float:
     return float((hits_K[union_K > 0] / union_K[union_K > 0]).mean())
 
 
-class First:
-    """The first samples of a split."""
-
-    def __init__(self, data: object, number: int) -> None:
-        self.data, self.number = data, number
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.data, name)
-
-    def __len__(self) -> int:
-        return self.number
-
-    def __getitem__(self, index: int) -> object:
-        return self.data[index]  # type: ignore[index]
-
-
 def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -75,8 +61,24 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = trained_network(arguments.root)
-    files = photos(arguments.root, "test", arguments.images)
-    data = First(open_split(DataConfig("camvid", str(arguments.root)), "test"), len(files))
+    with tempfile.TemporaryDirectory() as name:
+        rows = compare(
+            model, few_photos(arguments.root, Path(name), test=arguments.images), arguments.rounds
+        )
+    print(save("evaluate", rows, network=NETWORK))
+    print(table(rows))
+
+
+def compare(model: nn.Module, root: Path, rounds: int) -> list[dict[str, Any]]:
+    """Rows of the table.
+
+    Args:
+        model: The network.
+        root: Photos of CamVid.
+        rounds: Rounds in which the functions take turns.
+    """
+    files = photos(root, "test", len(list((root / "images/test").iterdir())))
+    data = open_split(DataConfig("camvid", str(root)), "test")
     groups = FrequencyGroups.from_counts(torch.arange(CLASSES, 0, -1))
 
     def ours(**measures: bool) -> float:
@@ -92,8 +94,8 @@ def main() -> None:
     found = [run() for run in runs.values()]
     if max(found) - min(found) > 1e-4:  # batches round otherwise
         raise RuntimeError(f"the mean IoU differs: {found}")
-    taken = seconds(runs, rounds=arguments.rounds)
-    rows = [
+    taken = seconds(runs, rounds=rounds)
+    return [
         {
             "run": name,
             "photos": len(files),
@@ -102,8 +104,6 @@ def main() -> None:
         }
         for name, values in taken.items()
     ]
-    print(save("evaluate", rows, network=NETWORK))
-    print(table(rows))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ class EvaluateOptions(MeasureConfig):
     """What is measured, and with what.
 
     Attributes:
-        collapse: Also measure the collapse of the last-layer features: the larger part of the time
-            where these have many channels.
+        collapse: Also measure the collapse of the last-layer features; a quarter more time for a
+            small network.
         calibration: Also measure the calibration error.
         threads: CPU threads. None takes all cores.
     """

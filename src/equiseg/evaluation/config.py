@@ -31,8 +31,8 @@ class MeasureConfig:
     """What is measured of predictions, in addition to IoU and accuracy.
 
     Attributes:
-        collapse: The collapse measures of the last-layer features, which cost more than the network
-            where features have many channels.
+        collapse: The collapse measures of the last-layer features. Their time grows with the square
+            of the channels: with 96 it is a quarter of that of a small network.
         calibration: The calibration error.
     """
 

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from equiseg.data.loading import EpochSampler, evaluation_loader, training_loader
+from equiseg.evaluation.batches import EqualBatches
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.models.rank_batch_norm import over_ranks
 from equiseg.ranks import Launch
@@ -35,6 +36,7 @@ from equiseg.training.loggers import loggers
 from equiseg.training.opened_data import OpenedData
 from equiseg.training.samples import TrainingSamples
 
+_CURVE_POINTS = 15  # of a collapse curve: its moments take a third of the time of a validation
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # loading in the training process is a choice
     ".*in eval mode at the start of training.*",  # frozen stages are meant to be
@@ -130,7 +132,10 @@ def _callbacks(run: Run, fitted: Fitted) -> list[L.Callback]:
     callbacks += [ValidationTable(run.console), ProgressFile(run.out / PROGRESS)]
     if config.log_collapse:
         layer = run.task.tap.layer
-        callbacks.append(CollapseCurves(len(spec.classes), layer, ignore_index=spec.ignore_index))
+        every = -(-config.epochs // (config.val_every * _CURVE_POINTS))
+        callbacks.append(
+            CollapseCurves(len(spec.classes), layer, ignore_index=spec.ignore_index, every=every)
+        )
     if config.patience is not None:
         callbacks.append(EarlyStopping("val/miou", mode="max", patience=config.patience))
     if _shows_bar(run.console):
@@ -158,7 +163,7 @@ def _loaders(run: Run, training: TrainingSamples) -> tuple[Any, Any]:
     validation = evaluation_loader(
         run.data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
     )
-    return batches, validation
+    return batches, EqualBatches(validation)
 
 
 def _trainer(run: Run, callbacks: list[L.Callback]) -> L.Trainer:

@@ -21,6 +21,7 @@ from equiseg.metrics import Score, SegmentationScore
 from equiseg.models import build_model, freeze_encoder
 from equiseg.runs.finite import first_non_finite, first_overflow
 from equiseg.tap import FeatureTap
+from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import plain
 from equiseg.training.criterion import build_criterion
@@ -139,9 +140,13 @@ class SegmentationTask(L.LightningModule):
         inputs, labels = batch
         predictions = predict(self.model, inputs, self.config.evaluation, self.spec.channels)
         self.score.update(predictions, labels)
-        if self.config.log_collapse and self.config.evaluation != EvaluationConfig():
+        if self.config.evaluation != EvaluationConfig() and self._measures_collapse():
             # Collapse is measured on the last forward: that of the whole, unturned input.
             predict(self.model, inputs, EvaluationConfig(), self.spec.channels)
+
+    def _measures_collapse(self) -> bool:
+        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        return any(isinstance(c, CollapseCurves) and c.is_measuring for c in callbacks)
 
     def on_validation_epoch_end(self) -> None:
         """Score the validation images, over all ranks."""
