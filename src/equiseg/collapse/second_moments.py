@@ -131,7 +131,8 @@ def _numbered(keys: Tensor, num_keys: int) -> tuple[Tensor, Tensor]:
         num_keys: How many keys are possible.
     """
     if num_keys > _MOST_TABLE:
-        return torch.unique(keys, return_inverse=True)
+        found, places = torch.unique(keys, return_inverse=True)
+        return found, places
     occurs = torch.zeros(num_keys, dtype=torch.bool, device=keys.device)
     occurs[keys.flatten()] = True
     places = occurs.cumsum(0).sub_(1)

@@ -7,7 +7,7 @@ few files are read before their turn, and a few predictions wait to be written.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +37,9 @@ def file_threads(number: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def read_ahead(read: Callable[[Item], Read], items: Iterable[Item]) -> Iterator[Future[Read]]:
+def read_ahead(
+    read: Callable[[Item], Read], items: Iterable[Item]
+) -> Generator[Future[Read], None, None]:
     """The items read, in order, while the next ones are being read in one thread.
 
     Args:

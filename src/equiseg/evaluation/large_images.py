@@ -46,7 +46,8 @@ class Prediction(NamedTuple):
     @classmethod
     def of(cls, logits: Tensor, confidence: bool) -> Prediction:
         """The classes of logits (1, K, H, W)."""
-        found = cls.empty(tuple(logits.shape[2:]), logits.shape[1], confidence)
+        _, num_classes, height, width = logits.shape
+        found = cls.empty((height, width), num_classes, confidence)
         if confidence:
             ids, probabilities = most_likely(logits)
             found.fill(0, 0, ids[0], probabilities[0])
