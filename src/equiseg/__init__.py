@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Calibration": "equiseg.metrics",
     "CenterCollapseLoss": "equiseg.losses.center_collapse",
     "ClassCenters": "equiseg.centers",
     "ClassMoments": "equiseg.collapse",
@@ -40,6 +41,7 @@ _HOMES = {
     "FeatureTap": "equiseg.tap",
     "FrequencyGroups": "equiseg.imbalance",
     "LabelSide": "equiseg.centers",
+    "Score": "equiseg.metrics",
     "check_labels": "equiseg.labels",
     "class_centers": "equiseg.centers",
     "class_prior": "equiseg.imbalance",
@@ -52,11 +54,11 @@ _HOMES = {
     "voxel_side": "equiseg.centers",
 }
 _METRICS = dict.fromkeys(
-    ("Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"),
-    "equiseg.metrics",
+    ("CalibrationError", "CollapseMetric", "SegmentationScore"), "equiseg.metrics"
 )
 
 __all__ = [
+    "Calibration",
     "CenterCollapseLoss",
     "ClassCenters",
     "ClassMoments",
@@ -66,6 +68,7 @@ __all__ = [
     "FeatureTap",
     "FrequencyGroups",
     "LabelSide",
+    "Score",
     "check_labels",
     "class_centers",
     "class_prior",
@@ -78,7 +81,7 @@ __all__ = [
     "voxel_side",
 ]
 if find_spec("torchmetrics"):  # a star import must work without the extra
-    __all__ += ["Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"]
+    __all__ += ["CalibrationError", "CollapseMetric", "SegmentationScore"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,

@@ -132,7 +132,7 @@ def _features(model: str | None, data: Any) -> int:
     from equiseg.models.build import is_own_model
     from equiseg.tap import FeatureTap
     from equiseg.training.config import ModelConfig
-    from equiseg.training.lightning_task import model_name
+    from equiseg.training.model_name import model_name
 
     spec = DataSpec.of(data)
     name = model_name(ModelConfig(name=model), spec)
