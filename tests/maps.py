@@ -104,11 +104,10 @@ def accelerator():
     with (
         patch("equiseg.centers.centers.is_checkable", lambda _: False),
         patch("equiseg.losses.center_loss.is_checkable", lambda _: False),
-        patch("equiseg.losses.class_errors.is_checkable", lambda _: False),
-        patch("equiseg.losses.cosines.is_checkable", lambda _: False),
+        patch("equiseg.losses.row_cosines.is_checkable", lambda _: False),
         patch("equiseg.losses.feature_loss.is_checkable", lambda _: False),
         patch("equiseg.losses.pixel_loss.is_checkable", lambda _: False),
-        patch("equiseg.losses.shifted_cross_entropy.is_checkable", lambda _: False),
+        patch("equiseg.losses.tiles.is_checkable", lambda _: False),
         patch("equiseg.labels.is_checkable", lambda _: False),
         NoWait(),
     ):

@@ -71,8 +71,8 @@ def test_a_picture_makes_about_one_entry_a_cell():
 @pytest.mark.parametrize(
     ("module", "limit", "value"),
     [
-        (transpose, "_BAND_VALUES", 1),
-        (transpose, "_BAND_VALUES", 200),
+        (transpose, "_BAND_VALUES", (1, 1, 1)),
+        (transpose, "_BAND_VALUES", (200, 200, 200)),
         (label_sides, "_GROUP_LABELS", 1),
         (label_sides, "_GROUP_LABELS", 500),
     ],
@@ -87,7 +87,7 @@ def test_bands_and_groups_change_nothing(sizes, align_corners, module, limit, va
 def test_the_scratch_does_not_grow_with_the_number_of_classes(monkeypatch):
     classes, size = 10_000, (16, 24)
     noise = torch.randint(0, classes, (1, 64, 96), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(transpose, "_BAND_VALUES", 1)
+    monkeypatch.setattr(transpose, "_BAND_VALUES", (1, 1, 1))
     with LargestTensor() as scratch:
         side = label_side(noise, classes, size, ignore_index=-1)
     # One row of cells: 10 rows of labels reach it at most, with no class but theirs.

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from equiseg.losses.cosines import cosines, directions
 from equiseg.losses.dot_regression import DotRegressionLoss
 from equiseg.losses.fixed_classifier import FixedClassifierLoss
 from equiseg.losses.prototype_contrast import PrototypeContrastLoss
+from equiseg.losses.row_cosines import cosines, directions
 from maps import LargestTensor
 
 K, C = 5, 64

@@ -44,8 +44,7 @@ def overlap(logits, targets, known):
 def whole(function, logits, targets, known, monkeypatch):
     """The value by the route of accelerators and compiled code."""
     with monkeypatch.context() as patched:
-        for name in ("shifted_cross_entropy", "class_errors"):
-            patched.setattr(f"equiseg.losses.{name}.is_checkable", lambda _: False)
+        patched.setattr("equiseg.losses.tiles.is_checkable", lambda _: False)
         return function(logits, targets, known)
 
 
@@ -132,4 +131,4 @@ def test_forward_and_backward_make_one_map_of_all_classes_each(function):
     logits, targets, known = batch()
     with Made():
         function(logits, targets, known).sum().backward()
-    assert made == ["empty_like", "empty_like"]
+    assert made == ["empty_like", "new_empty_strided"]

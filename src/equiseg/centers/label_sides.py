@@ -119,9 +119,9 @@ def label_side(
 
     Runs on the CPU, a million labels at a time (or one image, if that is more). Its temporary
     memory does not grow with the batch: at most 24 bytes for each of these labels, and a band of
-    8 MB (or one row of cells times the classes present, if that is more). The result has 12 bytes
-    per entry: at most 4 entries per label pixel (2 in 1D, 8 in 3D). On pictures it has about one
-    per feature cell, because all pixels of a class on a cell share one entry.
+    8 MB, in 3D 32 MB (or one row of cells times the classes present, if that is more). The result
+    has 12 bytes per entry: at most 4 entries per label pixel (2 in 1D, 8 in 3D). On pictures it has
+    about one per feature cell, because all pixels of a class on a cell share one entry.
 
     Args:
         labels: (B, *Spatial) integer ids with one to three spatial dimensions. Points need no

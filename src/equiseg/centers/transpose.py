@@ -21,9 +21,10 @@ from torch import Tensor
 
 from equiseg.centers.blocks import BlockGrid, strides, take
 
-# Values of one band of cells: the weights of its cells, and 8 for each pixel of its mixed blocks.
-# As float32 they take 8 MB; a band has at least one row of cells (one slab in 3D).
-_BAND_VALUES = 2**21
+# Values of one band of cells, in 1D, 2D and 3D: the weights of its cells, and 8 for each pixel of
+# its mixed blocks. As float32 they take 8 MB; in 3D 32 MB, because a band costs some hundred calls
+# and a slab has many cells. A band has at least one row of cells (one slab in 3D).
+_BAND_VALUES = (2**21, 2**21, 2**23)
 
 
 class WrongLabelError(Exception):
@@ -180,9 +181,10 @@ def _bands(several: Tensor, blocks: _Blocks) -> Iterator[tuple[int, int]]:
     rows = len(several)
     values = several.reshape(rows, -1).sum(1) * (len(blocks.classes_C) + 1)
     values += 8 * blocks.labels[..., :1].numel() * blocks.mixed[1:].reshape(rows, -1).sum(1)
+    limit = _BAND_VALUES[several.ndim - 1]
     top, total = 0, 0
     for row, of_row in enumerate(values.tolist()):
-        if row > top and total + of_row > _BAND_VALUES:
+        if row > top and total + of_row > limit:
             yield top, row
             top, total = row, 0
         total += of_row

@@ -16,9 +16,17 @@ import functools
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError as error:  # pragma: no cover - depends on what is installed
+    raise ImportError(
+        "equiseg.centers.triton_sums needs triton, which GPU builds of torch bring: pip install "
+        "triton",
+        name="triton",
+    ) from error
 
 from equiseg.centers.blocks import AxisBlocks
 from equiseg.resize import axis_of

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from equiseg.frames import frame
 from equiseg.losses.arguments import check_at_least, check_number
 from equiseg.losses.center_loss import CenterLoss
-from equiseg.losses.cosines import directions
 from equiseg.losses.protocol import ClassPrior
+from equiseg.losses.row_cosines import directions
 from equiseg.losses.seeded_linear import SeededLinear
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from equiseg.centers.sums import row_sums
-from equiseg.labels import is_checkable
-from equiseg.losses.tiles import softmax_gradient, tiles
+from equiseg.losses.tiles import runs_by_tiles, softmax_gradient, tiles
 
 
 def class_errors(logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,8 +25,8 @@ def class_errors(logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> tu
     Returns:
         (K,) sums of 1 - p over the pixels of the class, and (K,) sums of p over all others.
     """
-    if is_checkable(targets_BP):
-        missed_K, false_K, _ = _ByTiles.apply(logits_BKP, targets_BP, known_BP)  # type: ignore[no-untyped-call]
+    if runs_by_tiles(logits_BKP):
+        missed_K, false_K, _ = _TiledErrors.apply(logits_BKP, targets_BP, known_BP)  # type: ignore[no-untyped-call]
         return missed_K, false_K
     num_classes = logits_BKP.shape[1]
     chances_BKP, own_B1P = logits_BKP.softmax(1), targets_BP.unsqueeze(1)
@@ -38,7 +37,7 @@ def class_errors(logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> tu
     return row_sums(missed_B1P, ids_BP, num_classes).squeeze(1), false_K
 
 
-class _ByTiles(torch.autograd.Function):
+class _TiledErrors(torch.autograd.Function):
     """(K,) misses, (K,) false positives and the (B, K, P) chances, which backward reads.
 
     The chances are an output, so that a second derivative has their gradient, too.
@@ -50,7 +49,7 @@ class _ByTiles(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         num_classes = logits_BKP.shape[1]
         chances_BKP = torch.empty_like(logits_BKP)
-        missed_K, false_K = torch.zeros(2, num_classes, dtype=torch.float64)
+        missed_K, false_K = logits_BKP.new_zeros(2, num_classes, dtype=torch.float64)
         for image, at in tiles(logits_BKP):
             chances_KP = logits_BKP[image, :, at].softmax(0)
             chances_BKP[image, :, at] = chances_KP
@@ -81,12 +80,12 @@ class _ByTiles(torch.autograd.Function):
             if gradients[2] is not None:
                 gradient_BKP = gradient_BKP + gradients[2]
             return softmax_gradient(chances_BKP, gradient_BKP), None, None
-        gradient_BKP = torch.empty_like(chances_BKP)
+        # Made from a gradient, which may be batched.
+        gradient_BKP = of_false_K.new_empty_strided(chances_BKP.shape, chances_BKP.stride())
         for image, at in tiles(chances_BKP):
             chances_KP, here = chances_BKP[image, :, at], (slice(image, image + 1), at)
             tile_KP = _chance_gradient(targets_BP[here], known_BP[here], of_missed_K, of_false_K)[0]
-            tile_KP -= (chances_KP * tile_KP).sum(0)
-            torch.mul(chances_KP, tile_KP, out=gradient_BKP[image, :, at])
+            gradient_BKP[image, :, at] = softmax_gradient(chances_KP, tile_KP, 0)
         return gradient_BKP, None, None
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from equiseg.frames import frame
-from equiseg.losses.cosines import cosines
 from equiseg.losses.feature_loss import FeatureLoss
 from equiseg.losses.pixel_loss import mean_of_known
+from equiseg.losses.row_cosines import cosines
 
 
 class DotRegressionLoss(FeatureLoss):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from equiseg.frames import frame
 from equiseg.losses.arguments import check_number
 from equiseg.losses.center_loss import CenterLoss
-from equiseg.losses.cosines import directions
 from equiseg.losses.protocol import ClassPrior
+from equiseg.losses.row_cosines import directions
 
 
 class LearnableCenterLoss(CenterLoss):

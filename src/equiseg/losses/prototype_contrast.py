@@ -9,9 +9,9 @@ from torch import Tensor
 from equiseg.centers.centers import mean_by_class
 from equiseg.centers.sums import Labelling
 from equiseg.losses.arguments import check_number, is_number
-from equiseg.losses.cosines import directions, products, with_lengths
 from equiseg.losses.feature_loss import FeatureLoss, wide, without_unlabelled
 from equiseg.losses.pixel_loss import mean_of_known
+from equiseg.losses.row_cosines import directions, products, with_lengths
 from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
 from equiseg.ranks import summing_group
 
@@ -99,7 +99,8 @@ class PrototypeContrastLoss(FeatureLoss):
 
     def _scaled_cosines(self, features: Tensor, lengths: Tensor) -> Tensor:
         # Divided, the prototypes are a copy: autograd saves its input, and the buffer will change.
-        return products(features, self.prototypes_KD / self.temperature) / lengths
+        rows_KD = self.prototypes_KD.to(features.dtype) / self.temperature
+        return products(features, rows_KD) / lengths
 
     @torch.no_grad()
     def _update(self, unit_features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.labels import is_checkable
-from equiseg.losses.tiles import softmax_gradient, tiles
+from equiseg.losses.tiles import runs_by_tiles, softmax_gradient, tiles
 
 Shift = Callable[[Tensor, Tensor], Tensor]
 """Adds numbers without a gradient: ((..., K, P) logits, (..., P) class ids) -> (..., K, P)."""
@@ -29,13 +28,13 @@ def shifted_cross_entropy(logits_BKP: Tensor, targets_BP: Tensor, shift: Shift) 
     Returns:
         (B, P) losses.
     """
-    if not is_checkable(targets_BP):
+    if not runs_by_tiles(logits_BKP):
         return F.cross_entropy(shift(logits_BKP, targets_BP), targets_BP, reduction="none")
-    losses_BP: Tensor = _ByTiles.apply(logits_BKP, targets_BP, shift)[0]  # type: ignore[no-untyped-call]
+    losses_BP: Tensor = _TiledCrossEntropy.apply(logits_BKP, targets_BP, shift)[0]  # type: ignore[no-untyped-call]
     return losses_BP
 
 
-class _ByTiles(torch.autograd.Function):
+class _TiledCrossEntropy(torch.autograd.Function):
     """(B, P) losses and (B, K, P) chances, the softmax that backward reads.
 
     The chances are an output, so that a second derivative has their gradient, too.
@@ -74,9 +73,10 @@ class _ByTiles(torch.autograd.Function):
             if of_chances_BKP is not None:
                 gradient_BKP = gradient_BKP + softmax_gradient(chances_BKP, of_chances_BKP)
             return gradient_BKP, None, None
-        gradient_BKP = torch.empty_like(chances_BKP)
+        # Made from a gradient, which may be batched.
+        gradient_BKP = of_losses_BP.new_empty_strided(chances_BKP.shape, chances_BKP.stride())
         for image, at in tiles(chances_BKP):
             tile_KP, of_loss_1P = gradient_BKP[image, :, at], of_losses_BP[image : image + 1, at]
-            torch.mul(chances_BKP[image, :, at], of_loss_1P, out=tile_KP)
+            tile_KP.copy_(chances_BKP[image, :, at] * of_loss_1P)
             tile_KP.scatter_add_(0, targets_BP[image : image + 1, at], -of_loss_1P)
         return gradient_BKP, None, None

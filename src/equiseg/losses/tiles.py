@@ -10,8 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torch import Tensor
+from torch.autograd import forward_ad
+
+from equiseg.labels import is_checkable
 
 _TILE_VALUES = 2**17  # half a megabyte in float32
+
+
+def runs_by_tiles(logits: Tensor) -> bool:
+    """Whether to go tile by tile: on a CPU, in eager mode, without forward-mode derivatives."""
+    if not is_checkable(logits):
+        return False
+    return forward_ad.unpack_dual(logits).tangent is None  # type: ignore[no-untyped-call]
 
 
 def tiles(maps_BKP: Tensor) -> Iterator[tuple[int, slice]]:
@@ -23,6 +33,6 @@ def tiles(maps_BKP: Tensor) -> Iterator[tuple[int, slice]]:
             yield image, slice(start, min(start + size, pixels))
 
 
-def softmax_gradient(chances_BKP: Tensor, gradient_BKP: Tensor) -> Tensor:
+def softmax_gradient(chances: Tensor, gradient: Tensor, dim: int = 1) -> Tensor:
     """The gradient in the logits, from the gradient in their softmax; differentiable."""
-    return chances_BKP * (gradient_BKP - (chances_BKP * gradient_BKP).sum(1, keepdim=True))
+    return chances * (gradient - (chances * gradient).sum(dim, keepdim=True))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equiseg.losses.cosines import cosines, directions, products
+from equiseg.losses.row_cosines import cosines, directions, products
 
 LAYOUTS = {
     "channels first": torch.contiguous_format,

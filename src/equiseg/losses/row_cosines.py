@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from equiseg.labels import is_checkable
-from equiseg.losses.tiles import tiles
+from equiseg.losses.tiles import runs_by_tiles, tiles
 
 # Shorter than this, a vector has no direction: its gradient would be a million times the loss's.
 _SHORTEST = 1e-6
@@ -54,7 +54,7 @@ def with_lengths(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 def _lengths(vectors: Tensor) -> Tensor:
     """(B, 1, *spatial) or (N, 1) Euclidean lengths along dimension 1."""
-    if vectors.ndim > 2 and vectors.stride(1) != 1 and is_checkable(vectors):
+    if vectors.ndim > 2 and vectors.stride(1) != 1 and runs_by_tiles(vectors):
         lengths: Tensor = _MapLengths.apply(vectors)  # type: ignore[no-untyped-call]
         return lengths
     norms: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
