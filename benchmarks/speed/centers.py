@@ -69,9 +69,10 @@ def measure(
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     flops = 4 * valid * dim * classes / torch.get_num_threads()
     runs = axes == 2 and expected_bytes < free / 3 and flops < _LONGEST * _CORE_FLOPS
-    if runs:
-        steps["published"] = step(published)
     taken = seconds(steps, rounds=rounds)
+    if runs:  # on its own: it frees gigabytes, and the function after it pays for that
+        steps["published"] = step(published)
+        taken["published"] = seconds({"published": steps["published"]}, rounds=rounds)["published"]
     row: dict[str, Any] = {
         "labels": labelled,
         "batch": batch,
@@ -111,7 +112,7 @@ if __name__ == "__main__":
     main_case = (4, 128, 150)
     cases = [main_case] if arguments.quick else list(grid)
     work = [(case, "regions") for case in cases]
-    work += [(main_case, "noise"), ((4, 128, 19), "regions"), ((1, 64, 20), "volumes")]
+    work += [(main_case, "noise"), ((4, 128, 19), "regions"), ((1, 128, 20), "volumes")]
     rows = []
     for case, labelled in work:
         rows.append(measure(*case, arguments.rounds, bandwidth, labelled=labelled))

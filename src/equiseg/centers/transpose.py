@@ -3,7 +3,7 @@
 Three kinds of work, from the cheapest to the most expensive:
 
 - a cell whose blocks (see ``blocks``) all have the same class has one entry, of a known weight;
-- any other cell gets the weights of its blocks of one or two classes, each class at once;
+- any other cell gets the weights of its blocks: the smallest and the largest class of each at once;
 - only blocks of more classes are visited pixel by pixel.
 
 Shapes: K classes, C classes present, U cells, B blocks, E entries; M cells with several classes,
@@ -229,20 +229,19 @@ class _Band:
         starts = self._starts(places)
         block_G = _flat(places, blocks.low.shape)
         extremes = [take(values, block_G) for values in (blocks.low, blocks.high)]
-        chosen = [labels == class_G.to(labels.dtype) for class_G in extremes]
-        others = ~(chosen[0] | chosen[1])
-        more_G = others.flatten(0, -2).any(0)
-
-        two = (~more_G).nonzero().flatten()
-        two_places = [take(place, two) for place in places]
-        for class_G, of_class in zip(extremes, chosen, strict=True):
-            slot_G = take(blocks.slot, take(class_G, two))
-            sums = self.grid.summed_weights(of_class.index_select(-1, two), two_places)
+        # The weight of a class that has no pixels on a cell is zero, and adds nothing.
+        others = torch.ones_like(labels, dtype=torch.bool)
+        for class_G in extremes:
+            chosen = labels == class_G.to(labels.dtype)
+            others &= ~chosen
+            slot_G = take(blocks.slot, class_G)
+            sums = self.grid.summed_weights(chosen, places)
             for start_G, weight_G in zip(starts, sums, strict=True):
-                self.weights.index_add_(0, take(start_G, two) + slot_G, weight_G)
+                self.weights.index_add_(0, start_G + slot_G, weight_G)
 
-        more = more_G.nonzero().flatten()
+        more = others.flatten(0, -2).any(0).nonzero().flatten()
         slot = take(blocks.slot, labels.index_select(-1, more).long())
+        slot.masked_fill_(~others.index_select(-1, more), self.width - 1)
         places = [take(place, more) for place in places]
         for corner, start_G in zip(self.grid.corners, starts, strict=True):
             weight = self.grid.weights(corner, places)
