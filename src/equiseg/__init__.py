@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from equiseg.labels import check_labels
     from equiseg.losses import CenterCollapseLoss
     from equiseg.metrics import (
+        BoundaryResult,
+        BoundaryScore,
         Calibration,
         CalibrationError,
         CollapseMetric,
+        ImageResult,
+        ImageScore,
+        ObjectResult,
+        ObjectScore,
         Score,
         SegmentationScore,
     )
@@ -52,7 +58,19 @@ _HOMES = {
     "voxel_side": "equiseg.centers",
 }
 _METRICS = dict.fromkeys(
-    ("Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"),
+    (
+        "BoundaryResult",
+        "BoundaryScore",
+        "Calibration",
+        "CalibrationError",
+        "CollapseMetric",
+        "ImageResult",
+        "ImageScore",
+        "ObjectResult",
+        "ObjectScore",
+        "Score",
+        "SegmentationScore",
+    ),
     "equiseg.metrics",
 )
 
@@ -78,7 +96,19 @@ __all__ = [
     "voxel_side",
 ]
 if find_spec("torchmetrics"):  # a star import must work without the extra
-    __all__ += ["Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"]
+    __all__ += [
+        "BoundaryResult",
+        "BoundaryScore",
+        "Calibration",
+        "CalibrationError",
+        "CollapseMetric",
+        "ImageResult",
+        "ImageScore",
+        "ObjectResult",
+        "ObjectScore",
+        "Score",
+        "SegmentationScore",
+    ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,

@@ -5,18 +5,39 @@ from typing import TYPE_CHECKING
 from equiseg.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from equiseg.metrics.boundaries import BoundaryResult, BoundaryScore
     from equiseg.metrics.calibration import Calibration, CalibrationError
     from equiseg.metrics.collapse_metric import CollapseMetric
+    from equiseg.metrics.images import ImageResult, ImageScore
+    from equiseg.metrics.objects import ObjectResult, ObjectScore
     from equiseg.metrics.segmentation import Score, SegmentationScore
 
-__all__ = ["Calibration", "CalibrationError", "CollapseMetric", "Score", "SegmentationScore"]
+__all__ = [
+    "BoundaryResult",
+    "BoundaryScore",
+    "Calibration",
+    "CalibrationError",
+    "CollapseMetric",
+    "ImageResult",
+    "ImageScore",
+    "ObjectResult",
+    "ObjectScore",
+    "Score",
+    "SegmentationScore",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "BoundaryResult": "equiseg.metrics.boundaries",
+        "BoundaryScore": "equiseg.metrics.boundaries",
         "Calibration": "equiseg.metrics.calibration",
         "CalibrationError": "equiseg.metrics.calibration",
         "CollapseMetric": "equiseg.metrics.collapse_metric",
+        "ImageResult": "equiseg.metrics.images",
+        "ImageScore": "equiseg.metrics.images",
+        "ObjectResult": "equiseg.metrics.objects",
+        "ObjectScore": "equiseg.metrics.objects",
         "Score": "equiseg.metrics.segmentation",
         "SegmentationScore": "equiseg.metrics.segmentation",
     },

@@ -10,13 +10,9 @@ import torch
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
-from equiseg.labels import (
-    check_labels,
-    check_num_classes,
-    fold_ignored,
-    is_checkable,
-)
-from equiseg.metrics.predictions import check_prediction_pair, checked_ids, resized_logits
+from equiseg.labels import check_num_classes
+from equiseg.metrics.means import mean_known
+from equiseg.metrics.predictions import checked_pair
 from equiseg.metrics.summed_metric import SummedMetric, named_ignore_index
 
 _NUMBERS = (
@@ -97,10 +93,10 @@ class Score:
         means: dict[str, Any] = {}
         for name, ids in groups:
             chosen = torch.tensor(ids, dtype=torch.int64)
-            means[name], means[f"num_{name}"] = _mean(iou_K[chosen])
-            means[f"{name}_accuracy"], _ = _mean(accuracy_K[chosen])
-        miou, num_iou = _mean(iou_K)
-        mean_accuracy, num_accuracy = _mean(accuracy_K)
+            means[name], means[f"num_{name}"] = mean_known(iou_K[chosen])
+            means[f"{name}_accuracy"], _ = mean_known(accuracy_K[chosen])
+        miou, num_iou = mean_known(iou_K)
+        mean_accuracy, num_accuracy = mean_known(accuracy_K)
         return cls(
             iou_K=iou_K,
             accuracy_K=accuracy_K,
@@ -139,7 +135,7 @@ class Score:
     def miou_without(self, class_id: int) -> float:
         """Mean IoU over all classes except one, such as the background."""
         others = torch.arange(len(self.iou_K)) != class_id
-        return _mean(self.iou_K[others])[0]
+        return mean_known(self.iou_K[others])[0]
 
 
 class SegmentationScore(SummedMetric[Score]):
@@ -213,16 +209,8 @@ class SegmentationScore(SummedMetric[Score]):
             TypeError: If class ids or labels are not integers.
             ValueError: If shapes disagree, or (checked on CPU tensors) a value is out of range.
         """
-        check_prediction_pair(predictions, labels, self.num_classes)
-        if predictions.is_floating_point():
-            logits = resized_logits(predictions, labels, self.num_classes)
-            predicted = logits.max(1).indices  # as argmax(1), which is slower on CPUs
-        else:
-            predicted = checked_ids(predictions, labels, self.num_classes)
-        if is_checkable(labels):
-            check_labels(labels, self.num_classes, ignore_index=self.ignore_index)
+        predicted, truth = checked_pair(predictions, labels, self.num_classes, self.ignore_index)
         # Row K of this matrix takes the pixels without a label, and is dropped.
-        truth = fold_ignored(labels, self.num_classes, self.ignore_index)
         cell = (truth * self.num_classes + predicted).flatten()
         cells = self.num_classes**2
         counts = torch.bincount(cell, minlength=cells + self.num_classes)[:cells]
@@ -233,8 +221,3 @@ class SegmentationScore(SummedMetric[Score]):
         """Scores of the confusion matrix."""
         (confusion_KK,) = states
         return Score.from_confusion(confusion_KK, self.groups, labelled_only=self.labelled_only)
-
-
-def _mean(values: Tensor) -> tuple[float, int]:
-    known = values[~values.isnan()]
-    return (float(known.mean()) if len(known) else float("nan")), len(known)
