@@ -91,7 +91,8 @@ def test_predictions_where_nothing_is_labelled_do_not_count(judge):
 @pytest.mark.parametrize("groups", [GROUPS, None])
 def test_nothing_labelled_is_nan(judge, groups):
     nothing = (torch.zeros(2, 5, 6, dtype=torch.int64), torch.full((2, 5, 6), 255))
-    for batches in ([nothing], []):
+    empty = (torch.zeros(0, 5, 6, dtype=torch.int64),) * 2
+    for batches in ([nothing], [empty], []):
         assert all(map(math.isnan, scored(judge, batches, groups).as_dict().values()))
 
 

@@ -143,17 +143,19 @@ class BoundaryScore(SummedMetric[BoundaryResult]):
                 f"{tuple(labels.shape)}; points have no boundaries"
             )
         predicted, truth = checked_pair(predictions, labels, self.num_classes, self.ignore_index)
-        unknown = truth == self.num_classes
-        predicted = predicted.masked_fill(unknown, self.num_classes)
+        predicted = predicted.masked_fill(truth == self.num_classes, self.num_classes)
         distance = max(1, round(self.distance * math.hypot(*labels.shape[1:])))
-        near_truth = _near_boundary(truth, distance) & ~unknown
-        near_guess = _near_boundary(predicted, distance) & ~unknown
-        hits_K = self._counts(truth[near_truth & near_guess & (truth == predicted)])
-        both_K = self._counts(truth[near_truth]) + self._counts(predicted[near_guess])
+        narrow = torch.int16 if self.num_classes < 1 << 15 else torch.int64  # four times faster
+        near_truth, near_guess = (
+            ids.where(_near_boundary(ids.to(narrow), distance), self.num_classes)
+            for ids in (truth, predicted)
+        )
+        hits_K = self._counts(near_truth.where(near_truth == near_guess, self.num_classes))
+        both_K = self._counts(near_truth) + self._counts(near_guess)
         # Not in place: outside of inference mode, tensors made in it cannot be changed.
         self.hits_K = self.hits_K + hits_K
         self.unions_K = self.unions_K + both_K - hits_K
-        self.pixels_K = self.pixels_K + self._counts(truth[~unknown])
+        self.pixels_K = self.pixels_K + self._counts(truth)
 
     def result_of(self, *states: Tensor) -> BoundaryResult:
         """Scores of the counts."""
@@ -163,12 +165,13 @@ class BoundaryScore(SummedMetric[BoundaryResult]):
         return BoundaryResult(iou_K, mean_known(iou_K)[0], group_means(iou_K, groups), groups)
 
     def _counts(self, ids: Tensor) -> Tensor:
-        return torch.bincount(ids, minlength=self.num_classes)
+        """(K,) pixels of each class; id K is none."""
+        return torch.bincount(ids.flatten(), minlength=self.num_classes + 1)[: self.num_classes]
 
 
 def _near_boundary(ids: Tensor, distance: int) -> Tensor:
     """Whether the square window around each pixel holds another id, or reaches over the edge."""
-    least, most = ids, ids
+    least = most = ids
     for axis in range(1, ids.ndim):
         least = _window(least, axis, distance, torch.minimum)
         most = _window(most, axis, distance, torch.maximum)

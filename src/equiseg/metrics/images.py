@@ -146,11 +146,10 @@ class ImageScore(SummedMetric[ImageResult]):
         predicted, truth = checked_pair(predictions, labels, self.num_classes, self.ignore_index)
         if labels.ndim == 1:
             predicted, truth = predicted.unsqueeze(0), truth.unsqueeze(0)
-        predicted, truth = predicted.flatten(1), truth.flatten(1)
-        known = truth < self.num_classes
-        hits = self._counts(truth, known & (truth == predicted))
-        labelled = self._counts(truth, known)
-        unions = labelled + self._counts(predicted, known) - hits
+        predicted = predicted.masked_fill(truth == self.num_classes, self.num_classes)
+        hits = self._counts(torch.where(predicted == truth, truth, self.num_classes))
+        labelled = self._counts(truth)
+        unions = labelled + self._counts(predicted) - hits
         ious = (hits.double() / unions).masked_fill(labelled == 0, math.nan)
         self.ious_IK.append(ious)  # type: ignore[union-attr]
 
@@ -180,9 +179,9 @@ class ImageScore(SummedMetric[ImageResult]):
             groups=groups,
         )
 
-    def _counts(self, ids: Tensor, chosen: Tensor) -> Tensor:
-        """(B, K) number of the chosen pixels of each class in each image."""
-        batch, classes = len(ids), self.num_classes
-        row = torch.arange(batch, device=ids.device).unsqueeze(1) * classes
-        cells = (row + ids)[chosen]
-        return torch.bincount(cells, minlength=batch * classes).view(batch, classes)
+    def _counts(self, ids: Tensor) -> Tensor:
+        """(B, K) pixels of each class in each image; id K is none."""
+        batch, width = len(ids), self.num_classes + 1
+        row = torch.arange(batch, device=ids.device).unsqueeze(1) * width
+        counts = torch.bincount((row + ids.flatten(1)).flatten(), minlength=batch * width)
+        return counts.view(batch, width)[:, : self.num_classes]
