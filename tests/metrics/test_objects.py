@@ -163,7 +163,7 @@ def test_regions_of_the_labels_are_found_once(monkeypatch):
         calls.append(ids)
         return map_regions(ids, num_classes)
 
-    monkeypatch.setattr("equiseg.metrics.objects.map_regions", counted)
+    monkeypatch.setattr("equiseg.metrics.object_counts.map_regions", counted)
     score = ObjectScore(K)
     predictions, labels = maps(0, 10, 10)
     for _ in range(3):

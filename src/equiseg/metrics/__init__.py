@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from equiseg.metrics.calibration import Calibration, CalibrationError
     from equiseg.metrics.collapse_metric import CollapseMetric
     from equiseg.metrics.images import ImageResult, ImageScore
-    from equiseg.metrics.objects import ObjectResult, ObjectScore
+    from equiseg.metrics.object_result import ObjectResult
+    from equiseg.metrics.objects import ObjectScore
     from equiseg.metrics.segmentation import Score, SegmentationScore
 
 __all__ = [
@@ -36,7 +37,7 @@ __getattr__, __dir__ = lazy_names(
         "CollapseMetric": "equiseg.metrics.collapse_metric",
         "ImageResult": "equiseg.metrics.images",
         "ImageScore": "equiseg.metrics.images",
-        "ObjectResult": "equiseg.metrics.objects",
+        "ObjectResult": "equiseg.metrics.object_result",
         "ObjectScore": "equiseg.metrics.objects",
         "Score": "equiseg.metrics.segmentation",
         "SegmentationScore": "equiseg.metrics.segmentation",
