@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from equiseg.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from equiseg.metrics.boundaries import BoundaryResult, BoundaryScore
+    from equiseg.metrics.boundaries import BoundaryScore
+    from equiseg.metrics.boundary_counts import BoundaryResult
     from equiseg.metrics.calibration import Calibration, CalibrationError
     from equiseg.metrics.collapse_metric import CollapseMetric
-    from equiseg.metrics.images import ImageResult, ImageScore
+    from equiseg.metrics.image_ious import ImageResult
+    from equiseg.metrics.images import ImageScore
     from equiseg.metrics.object_result import ObjectResult
     from equiseg.metrics.objects import ObjectScore
     from equiseg.metrics.segmentation import Score, SegmentationScore
@@ -30,12 +32,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "BoundaryResult": "equiseg.metrics.boundaries",
+        "BoundaryResult": "equiseg.metrics.boundary_counts",
         "BoundaryScore": "equiseg.metrics.boundaries",
         "Calibration": "equiseg.metrics.calibration",
         "CalibrationError": "equiseg.metrics.calibration",
         "CollapseMetric": "equiseg.metrics.collapse_metric",
-        "ImageResult": "equiseg.metrics.images",
+        "ImageResult": "equiseg.metrics.image_ious",
         "ImageScore": "equiseg.metrics.images",
         "ObjectResult": "equiseg.metrics.object_result",
         "ObjectScore": "equiseg.metrics.objects",
