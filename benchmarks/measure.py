@@ -16,7 +16,9 @@ import torch
 
 from equiseg.runs.provenance import provenance
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS_VARIABLE = "EQUISEG_BENCHMARK_RESULTS"
+"""Environment variable that names another folder for results."""
+RESULTS = Path(os.environ.get(RESULTS_VARIABLE) or Path(__file__).parent / "results")
 
 
 def seconds(

@@ -1,10 +1,14 @@
+import re
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from equiseg.labels import (
     check_labels,
     check_num_classes,
     check_shapes,
+    checked_counts,
     count_labels,
     fold_ignored,
 )
@@ -121,3 +125,63 @@ def test_counts():
     counts = count_labels(torch.tensor([[0, 2, 2], [255, 9, -1]]), 4)
     assert counts.dtype == torch.int64
     assert counts.tolist() == [1, 0, 2, 0]
+
+
+LABELS = {
+    "in range": [0, 2, 2, 1],
+    "ignored": [0, 2, 2, 255],
+    "negative": [0, 2, -1, -128],
+    "far": [0, 2, 2**40, -(2**62)],
+    "empty": [],
+}
+
+
+@pytest.mark.parametrize("ignore_index", [255, -1, 2])
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("dtype", INTEGER_DTYPES)
+def test_counts_do_not_depend_on_dtype_or_route(dtype, kind, ignore_index, monkeypatch):
+    limits = torch.iinfo(dtype)
+    kept = [label for label in LABELS[kind] if limits.min <= label <= limits.max]
+    labels = torch.tensor(kept, dtype=dtype)
+    expected = [sum(k == label != ignore_index for label in kept) for k in range(3)]
+    assert count_labels(labels, 3, ignore_index=ignore_index).tolist() == expected
+    monkeypatch.setattr("equiseg.labels.is_checkable", lambda _: False)
+    assert count_labels(labels, 3, ignore_index=ignore_index).tolist() == expected
+
+
+def test_counts_compile():
+    torch.compiler.reset()
+    compiled = torch.compile(count_labels, fullgraph=True, backend="aot_eager")
+    assert compiled(torch.tensor([[0, 2, 2], [255, 9, -1]]), 4).tolist() == [1, 0, 2, 0]
+
+
+@pytest.mark.parametrize("ignore_index", [255, -1])
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("checkable", [True, False])
+def test_checked_counts_check_and_count(kind, ignore_index, checkable, monkeypatch):
+    labels = torch.tensor(LABELS[kind], dtype=torch.int64)
+    if not checkable:
+        monkeypatch.setattr("equiseg.labels.is_checkable", lambda _: False)
+    try:
+        check_labels(labels, 3, ignore_index=ignore_index)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            checked_counts(labels, 3, ignore_index=ignore_index)
+        return
+    counts = checked_counts(labels, 3, ignore_index=ignore_index)
+    assert torch.equal(counts, count_labels(labels, 3, ignore_index=ignore_index))
+
+
+def test_checked_counts_read_the_labels_twice():
+    """Once for their range, once to count; a check and a count would take four reads."""
+    reads = []
+
+    class Reads(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if any(isinstance(of, torch.Tensor) and of.numel() >= 1000 for of in args):
+                reads.append(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Reads():
+        checked_counts(torch.full((1000,), 255, dtype=torch.uint8), 3)
+    assert reads == ["aminmax", "bincount"]

@@ -37,27 +37,27 @@ def test_an_unknown_name_is_no_attribute():
         _ = equiseg.CenterLos
 
 
-def test_without_torchmetrics_only_the_metrics_are_missing():
+def test_without_torchmetrics_only_its_metrics_are_missing():
     told = run(
         """
 import sys
 sys.modules["torchmetrics"] = None
 import equiseg
 from equiseg import *
-print(CenterCollapseLoss.__name__, hasattr(equiseg, "SegmentationScore"))
+print(CenterCollapseLoss.__name__, Score.__name__, hasattr(equiseg, "SegmentationScore"))
 try:
     from equiseg import SegmentationScore
 except ImportError as error:
     print(error)
 try:
-    equiseg.Score
+    equiseg.CollapseMetric
 except AttributeError as error:
     print(error)
 """
     )
     needs = 'needs torchmetrics: pip install "equiseg[metrics]"'
     assert told.splitlines() == [
-        "CenterCollapseLoss False",
+        "CenterCollapseLoss Score False",
         f"equiseg.SegmentationScore {needs}",
-        f"equiseg.Score {needs}",
+        f"equiseg.CollapseMetric {needs}",
     ]

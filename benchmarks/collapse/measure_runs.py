@@ -41,6 +41,7 @@ def measured(run: Path, root: str | None = None) -> dict[str, Any]:
     model, card = load_weights(run)
     data = open_split(replace(config.data, root=root or config.data.root), "test")
     outcome = evaluate(model, data, config.evaluation, card.groups)
+    assert outcome.collapse is not None  # measured by default
     pixels_K = torch.tensor(result["pixels"])
     correlation = FrequencyCorrelation.of(outcome.score.iou_K, pixels_K)
     return {

@@ -11,8 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.gpu.checking import EXACT, Check, Result, run_checks, without_waiting
+from benchmarks.gpu.checking import (
+    EXACT,
+    Check,
+    MissingError,
+    Result,
+    run_checks,
+    without_waiting,
+)
 from benchmarks.gpu.section import Section
+from benchmarks.speed.routes import fused_runs
 from equiseg import CenterCollapseLoss, class_centers, label_side
 from equiseg.losses import CrossEntropyLoss
 
@@ -40,6 +48,7 @@ def _all(device: str) -> Iterator[tuple[str, Check]]:
             yield f"centers: {case}, {corners}", partial(_centers, device, maps)
             ready = replace(maps, ready=True)
             yield f"centers: {case}, {corners}, side ready", partial(_centers, device, ready)
+            yield f"fused kernels: {case}, {corners}", partial(_fused, device, maps)
     ratio_4 = cases["maps, ratio 4"]
     more = {
         "channels last": _Case(*ratio_4, layout=torch.channels_last),
@@ -149,6 +158,24 @@ def _centers(device: str, case: _Case) -> Result:
     if value > SUMS:
         return value, SUMS
     return max(value, _relative(near.grad, wide.grad)), BF16 if half else SUMS
+
+
+def _fused(device: str, case: _Case) -> Result:
+    """Compare values and gradient of the Triton kernels with the reference."""
+    if not fused_runs(device):
+        raise MissingError("needs triton and a GPU, or TRITON_INTERPRET=1")
+    from equiseg.centers.triton_sums import triton_sums
+
+    features, labels = _inputs(case.features, case.labels)
+    wide = features.double().requires_grad_()
+    counts_K = torch.bincount(labels[labels != IGNORED], minlength=19).clamp(min=1).unsqueeze(1)
+    expected_KD = _reference(wide, labels, 19, case.align) * counts_K
+    pull_KD = torch.randn(expected_KD.shape, generator=torch.Generator().manual_seed(1))
+    expected_KD.backward(pull_KD.double())
+    near = features.to(device).requires_grad_()
+    sums_KD = triton_sums(near, labels.to(device), 19, align_corners=case.align)
+    sums_KD.backward(pull_KD.to(device))
+    return max(_relative(sums_KD, expected_KD), _relative(near.grad, wide.grad)), SUMS
 
 
 def _loss(device: str, features_shape: tuple[int, ...], labels_shape: tuple[int, ...]) -> Result:

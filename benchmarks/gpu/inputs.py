@@ -24,7 +24,7 @@ SIZES = {"camvid": (360, 480), "ccp": (384, 256)}  # (H, W)
 def carry(name: str, size: tuple[int, int], source: Path, out: Path, quality: int) -> int:
     """Write every split of a card at this size; returns the number of images."""
     card = load_card(name, source / name)
-    pairs = [pair for split in card.splits for pair in ImageFolder(card, split).pairs]
+    pairs = [map(Path, pair) for split in card.splits for pair in ImageFolder(card, split).pairs]
     for image_file, mask_file in pairs:
         image = _target(image_file, card.path, out / name, ".jpg")
         with Image.open(image_file) as opened:

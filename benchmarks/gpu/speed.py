@@ -12,7 +12,16 @@ from torch import Tensor, nn
 
 from benchmarks.gpu.section import Section
 from benchmarks.measure import peak_extra_memory
-from benchmarks.speed.routes import IGNORED, nearest, ours, published, published_bytes, regions
+from benchmarks.speed.routes import (
+    IGNORED,
+    fused,
+    fused_runs,
+    nearest,
+    ours,
+    published,
+    published_bytes,
+    regions,
+)
 from benchmarks.speed.step import CLASSES, PublishedBranch
 from equiseg import CenterCollapseLoss, FeatureTap, label_side
 from equiseg.losses import CrossEntropyLoss
@@ -130,6 +139,8 @@ def _centers_row(
     side = label_side(labels, classes, (small, small), ignore_index=IGNORED)
     steps = {name: _step(_ROUTES[name], features, labels, classes) for name in routes[:-1]}
     steps["ready"] = _step(ours, features, labels, classes, side)
+    if fused_runs(device):
+        steps["fused"] = _step(fused, features, labels, classes)
     runs_published = "published" in steps
     if runs_published and device == "cuda":
         needed, free = (
@@ -141,7 +152,7 @@ def _centers_row(
             runs_published = False
             section.skipped.append(f"published at {case}: needs {needed / 1e9:.0f} GB")
     memory = {}
-    for name in ("published", "ours"):
+    for name in ("published", "ours", "fused"):
         if name in steps:
             features.grad = None
             memory[f"{name} MB"] = peak_extra_memory(steps[name], device) / 1e6
@@ -157,6 +168,8 @@ def _centers_row(
         row["floor ms"] = (moved + labels.nbytes) / bandwidth
         row["ours, times floor"] = times["ours"] / row["floor ms"]
         row["ready, times floor"] = times["ready"] / (moved / bandwidth)
+    if "fused" in times:
+        row["fused, times faster than ours"] = times["ours"] / times["fused"]
     return row | memory
 
 

@@ -301,7 +301,7 @@ def _weights(folder: Path) -> Any:
 
 
 def _checkpoint(folder: Path) -> Any:
-    from equiseg.training.checkpoints import LAST, read_checkpoint
+    from equiseg.training.checkpoint_files import LAST, read_checkpoint
 
     return read_checkpoint(folder / LAST)
 

@@ -1,15 +1,19 @@
-"""Three methods to compute class centers from a feature map and full-size labels, and test labels.
+"""Methods to compute class centers from a feature map and full-size labels, and test labels.
 
 Each method is a function of (features, labels, num_classes) and returns (K, D) centers.
 """
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg import LabelSide, class_centers
+from equiseg.labels import count_labels
 
 IGNORED = -1  # 255 is a class if there are a thousand classes
 
@@ -40,6 +44,20 @@ def ours(
     ).centers_KD
 
 
+def fused(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Exact centers from the Triton kernels, which make no dense label side."""
+    from equiseg.centers.triton_sums import triton_sums
+
+    counts_K = count_labels(labels, num_classes, ignore_index=IGNORED)
+    return triton_sums(features, labels, num_classes) / counts_K.clamp(min=1).unsqueeze(1)
+
+
+def fused_runs(device: str) -> bool:
+    """Whether :func:`fused` runs here: on a GPU with triton, or under Triton's interpreter."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    return find_spec("triton") is not None and (device == "cuda" or interpreted)
+
+
 def published_bytes(pixels: int, valid: int, dim: int, num_classes: int) -> int:
     """Peak memory of the published method: one-hot as int64 and as float32, the resized
     features of all pixels, and the rows of the valid ones."""
@@ -47,22 +65,26 @@ def published_bytes(pixels: int, valid: int, dim: int, num_classes: int) -> int:
 
 
 def regions(
-    batch: int, num_classes: int, size: int, *, seed: int = 0, per_image: int = 40
+    batch: int, num_classes: int, size: int, *, seed: int = 0, per_image: int = 40, axes: int = 2
 ) -> Tensor:
     """(B, H, W) labels of straight-edged regions of one class each; a tenth of the pixels is
     ignored.
 
-    With 40 of them in 512x512 there are about as many borders as in photographs of streets.
+    With 40 of them in 512x512 there are about as many borders as in photographs of streets. With
+    three axes, (B, Z, H, W).
     """
-    generator = torch.Generator().manual_seed(0)
-    places = torch.arange(size, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(seed)
+    places = torch.meshgrid(*[torch.arange(size, dtype=torch.float32)] * axes, indexing="ij")
     images = []
     for _ in range(batch):
-        centers = torch.rand(per_image, 2, generator=generator) * size
+        centers = torch.rand(per_image, axes, generator=generator) * size
         classes = torch.randint(0, num_classes, (per_image,), generator=generator)
         classes[: per_image // 10] = IGNORED
-        distances = (places[:, None, None] - centers[:, 0]) ** 2 + (
-            places[None, :, None] - centers[:, 1]
-        ) ** 2
-        images.append(classes[distances.argmin(-1)])
+        labels = torch.empty(places[0].shape, dtype=torch.int64)
+        nearest_yet = torch.full(places[0].shape, torch.inf)
+        for center, class_ in zip(centers, classes, strict=True):
+            distances = sum((place - at) ** 2 for place, at in zip(places, center, strict=True))
+            labels = torch.where(distances < nearest_yet, class_, labels)
+            nearest_yet = nearest_yet.minimum(distances)
+        images.append(labels)
     return torch.stack(images)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BoundaryResult": "equiseg.metrics",
+    "Calibration": "equiseg.metrics",
     "CenterCollapseLoss": "equiseg.losses.center_collapse",
     "ClassCenters": "equiseg.centers",
     "ClassMoments": "equiseg.collapse",
@@ -45,7 +47,10 @@ _HOMES = {
     "ContextStatistics": "equiseg.imbalance",
     "FeatureTap": "equiseg.tap",
     "FrequencyGroups": "equiseg.imbalance",
+    "ImageResult": "equiseg.metrics",
     "LabelSide": "equiseg.centers",
+    "ObjectResult": "equiseg.metrics",
+    "Score": "equiseg.metrics",
     "check_labels": "equiseg.labels",
     "class_centers": "equiseg.centers",
     "class_prior": "equiseg.imbalance",
@@ -59,22 +64,19 @@ _HOMES = {
 }
 _METRICS = dict.fromkeys(
     (
-        "BoundaryResult",
         "BoundaryScore",
-        "Calibration",
         "CalibrationError",
         "CollapseMetric",
-        "ImageResult",
         "ImageScore",
-        "ObjectResult",
         "ObjectScore",
-        "Score",
         "SegmentationScore",
     ),
     "equiseg.metrics",
 )
 
 __all__ = [
+    "BoundaryResult",
+    "Calibration",
     "CenterCollapseLoss",
     "ClassCenters",
     "ClassMoments",
@@ -83,7 +85,10 @@ __all__ = [
     "ContextStatistics",
     "FeatureTap",
     "FrequencyGroups",
+    "ImageResult",
     "LabelSide",
+    "ObjectResult",
+    "Score",
     "check_labels",
     "class_centers",
     "class_prior",
@@ -97,16 +102,11 @@ __all__ = [
 ]
 if find_spec("torchmetrics"):  # a star import must work without the extra
     __all__ += [
-        "BoundaryResult",
         "BoundaryScore",
-        "Calibration",
         "CalibrationError",
         "CollapseMetric",
-        "ImageResult",
         "ImageScore",
-        "ObjectResult",
         "ObjectScore",
-        "Score",
         "SegmentationScore",
     ]
 

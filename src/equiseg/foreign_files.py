@@ -6,6 +6,7 @@ the file first, and the memory that one file may take is limited.
 
 from __future__ import annotations
 
+import os
 import stat
 import unicodedata
 from collections.abc import Collection
@@ -50,7 +51,7 @@ def check_file(path: Path) -> int:
         FileError: If it does not exist, may not be read, or is a pipe, socket, device or folder.
     """
     try:
-        found = Path(path).stat()
+        found = os.stat(path)  # noqa: PTH116 - called for every file
     except (OSError, ValueError) as error:  # ValueError: the name has a null character
         reason = getattr(error, "strerror", None) or error
         raise FileError(f"{path}: {reason}; check the path") from None
@@ -129,7 +130,7 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
         raise FileError(f"{path}: {error.strerror or error}; check its permissions") from None
 
 
-def is_hidden(path: Path) -> bool:
+def is_hidden(path: Path | os.DirEntry[str]) -> bool:
     """Whether a name is one that systems and editors make: ``._a.png``, ``.ipynb_checkpoints``."""
     return path.name.startswith(".") or path.name.lower() in _SYSTEM_NAMES
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 _INTEGER_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _MOST_VALUES_SHOWN = 5
+_MOST_BINS = 2**16  # half a megabyte of counters; wrong labels may be any number
 
 
 def check_num_classes(num_classes: int, ignore_index: int) -> None:
@@ -49,12 +50,21 @@ def check_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -
     check_label_dtype(labels)
     if labels.numel() == 0:
         return
-    ids = labels.long()  # in 8 bits, a comparison with 300 or -100 would wrap around
-    lowest, highest = ids.masked_fill(ids == ignore_index, 0).aminmax()
+    lowest, highest = _extremes(labels)
     if lowest >= 0 and highest < num_classes:
         return
+    if is_checkable(labels) and _tally(labels, num_classes, ignore_index, lowest, highest)[1] == 0:
+        return
+    _refuse_wrong(labels, num_classes, ignore_index)
+
+
+def _refuse_wrong(labels: Tensor, num_classes: int, ignore_index: int) -> None:
+    """Raise an error that lists and counts the labels neither of a class nor ignored, if any."""
+    ids = labels.long()  # in 8 bits, a comparison with 300 or -100 would wrap around
     wrong = ((ids < 0) | (ids >= num_classes)) & (ids != ignore_index)
     values = torch.unique(ids[wrong])
+    if len(values) == 0:
+        return
     shown = ", ".join(str(int(v)) for v in values[:_MOST_VALUES_SHOWN])
     more = ", ..." if len(values) > _MOST_VALUES_SHOWN else ""
     raise ValueError(
@@ -249,6 +259,79 @@ def count_labels(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -
     Returns:
         (K,) int64; exact at any size (float32 would stop counting at 2^24).
     """
-    ids = fold_ignored(labels, num_classes, ignore_index).flatten()
-    counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=labels.device)
+    if is_checkable(labels) and labels.numel():
+        return _tally(labels, num_classes, ignore_index, *_extremes(labels))[0]
+    return count_ids(fold_ignored(labels, num_classes, ignore_index), num_classes)
+
+
+def count_ids(ids: Tensor, num_classes: int) -> Tensor:
+    """:func:`count_labels` of int64 ids in 0..K, as :func:`fold_ignored` returns them.
+
+    Args:
+        ids: Class ids of any shape, K where there is no class.
+        num_classes: Number of classes K.
+
+    Returns:
+        (K,) int64.
+    """
+    ids = ids.flatten()
+    if is_checkable(ids):
+        return torch.bincount(ids, minlength=num_classes + 1)[:num_classes]
+    # bincount would wait for an accelerator, and its shape depends on the ids.
+    counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=ids.device)
     return counts.index_add(0, ids, torch.ones_like(ids))[:num_classes]
+
+
+def checked_counts(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> Tensor:
+    """:func:`check_labels` and :func:`count_labels` in one pass over the labels (on a CPU).
+
+    Args:
+        labels: Integer labels of any shape.
+        num_classes: Number of classes K.
+        ignore_index: The value that marks unlabelled data.
+
+    Returns:
+        (K,) int64, the number of labels of each class.
+
+    Raises:
+        TypeError: If the labels are not integers.
+        ValueError: If a label lies outside 0..K-1 and is not ``ignore_index``, or the two
+            arguments contradict each other.
+    """
+    if not is_checkable(labels) or labels.numel() == 0:
+        check_labels(labels, num_classes, ignore_index=ignore_index)
+        return count_labels(labels, num_classes, ignore_index=ignore_index)
+    check_num_classes(num_classes, ignore_index)
+    check_label_dtype(labels)
+    counts_K, wrong = _tally(labels, num_classes, ignore_index, *_extremes(labels))
+    if wrong:
+        _refuse_wrong(labels, num_classes, ignore_index)
+    return counts_K
+
+
+def _extremes(labels: Tensor) -> tuple[int, int]:
+    """The lowest and the highest label."""
+    lowest, highest = labels.aminmax()
+    return int(lowest), int(highest)
+
+
+def _tally(
+    labels: Tensor, num_classes: int, ignore_index: int, lowest: int, highest: int
+) -> tuple[Tensor, int]:
+    """(K,) labels of each class, and the number of labels neither of a class nor ignored.
+
+    ``lowest`` and ``highest`` are the extremes of the labels; if they lie close together, as they
+    do unless labels are wrong, the labels need no conversion.
+    """
+    first = min(lowest, 0)
+    if highest - first < num_classes + _MOST_BINS:
+        values = labels.flatten() if first == 0 else labels.flatten().long() - first
+        bins = torch.bincount(values, minlength=num_classes - first)
+        ignored = int(bins[ignore_index - first]) if first <= ignore_index <= highest else 0
+    else:
+        first, bins = 0, count_ids(fold_ignored(labels, num_classes, ignore_index), num_classes)
+        ignored = int((labels.long() == ignore_index).sum())
+    counts_K = bins[-first : num_classes - first].clone()
+    if 0 <= ignore_index < num_classes:
+        counts_K[ignore_index] = 0
+    return counts_K, labels.numel() - ignored - int(counts_K.sum())

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from equiseg.centers import class_centers, label_sides
+from equiseg.centers import class_centers, label_sides, transpose
+from equiseg.centers.blocks import BlockGrid
 from equiseg.centers.label_sides import LabelSide, label_side
 from equiseg.losses import CenterCollapseLoss
 from maps import SIZES, K, LargestTensor, batch, both_conventions, every_size
@@ -67,18 +68,26 @@ def test_a_picture_makes_about_one_entry_a_cell():
 
 @both_conventions
 @every_size
-@pytest.mark.parametrize("limit", ["_BAND_CELLS", "_BAND_VALUES"])
-def test_bands_change_nothing(sizes, align_corners, limit, monkeypatch):
-    _, labels = batch(*sizes)
+@pytest.mark.parametrize(
+    ("module", "limit", "value"),
+    [
+        (transpose, "_BAND_VALUES", 1),
+        (transpose, "_BAND_VALUES", 200),
+        (label_sides, "_GROUP_LABELS", 1),
+        (label_sides, "_GROUP_LABELS", 500),
+    ],
+)
+def test_bands_and_groups_change_nothing(sizes, align_corners, module, limit, value, monkeypatch):
+    _, labels = batch(*sizes, images=5)
     whole = label_side(labels, K, sizes[0], align_corners=align_corners)
-    monkeypatch.setattr(label_sides, limit, 1)
+    monkeypatch.setattr(module, limit, value)
     assert_same(label_side(labels, K, sizes[0], align_corners=align_corners), whole)
 
 
 def test_the_scratch_does_not_grow_with_the_number_of_classes(monkeypatch):
     classes, size = 10_000, (16, 24)
     noise = torch.randint(0, classes, (1, 64, 96), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(label_sides, "_BAND_VALUES", 1)
+    monkeypatch.setattr(transpose, "_BAND_VALUES", 1)
     with LargestTensor() as scratch:
         side = label_side(noise, classes, size, ignore_index=-1)
     # One row of cells: 10 rows of labels reach it at most, with no class but theirs.
@@ -145,6 +154,34 @@ def test_a_side_can_be_kept_in_a_file(tmp_path):
 def test_sizes_that_cannot_work_are_refused(labels, size, message):
     with pytest.raises(ValueError, match=message):
         label_side(torch.zeros(labels, dtype=torch.int64), K, size)
+
+
+@every_size
+@pytest.mark.parametrize("wrong", [K, 77, -1, 300, 2**33 + 1])
+def test_a_single_wrong_label_is_found_wherever_it_lies(sizes, wrong):
+    _, labels = batch(*sizes)
+    for place in (0, labels.numel() // 2, -1):
+        one_wrong = labels.clone()
+        one_wrong.view(-1)[place] = wrong
+        with pytest.raises(ValueError, match=rf"got {wrong} in 1 of {labels.numel()} places"):
+            label_side(one_wrong, K, sizes[0])
+        with pytest.raises(ValueError, match=rf"got {wrong} in 1 of {labels.numel()} places"):
+            class_centers(torch.zeros(2, 3, *sizes[0]), one_wrong, K)
+
+
+def test_only_pixels_in_blocks_of_several_classes_are_visited(monkeypatch):
+    visited, labels_of = [], BlockGrid.labels_of
+
+    def counting(grid, labels, blocks):
+        pixels = labels_of(grid, labels, blocks)
+        visited.append(pixels.numel())
+        return pixels
+
+    monkeypatch.setattr(BlockGrid, "labels_of", counting)
+    squares = torch.arange(16).view(1, 4, 4).repeat_interleave(32, 1).repeat_interleave(32, 2)
+    label_side(squares, 16, (32, 32))
+    # Three borders along each axis, each through the middle of a row of blocks of 4 x 4 pixels.
+    assert visited == [(33**2 - 30**2) * 16]
 
 
 class Prepared(Dataset):

@@ -3,9 +3,10 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from equiseg.centers import class_centers, sums
+from equiseg.centers import class_centers, sums, tiles
 from equiseg.centers.label_sides import label_side
-from equiseg.centers.sums import Labelling, dense_sums, row_sums, sparse_sums
+from equiseg.centers.operators import sums_over_side
+from equiseg.centers.sums import Labelling, dense_sums, row_sums
 from equiseg.labels import fold_ignored
 from maps import K, LargestTensor, batch, both_conventions, every_size
 
@@ -21,15 +22,15 @@ both_preparations = pytest.mark.parametrize("prepared", [False, True])
 
 
 def sparse(features, labels, align_corners=False):
-    options = {"align_corners": align_corners, "dtype": sums.sum_dtype(features)}
+    options = {"align_corners": align_corners, "dtype": tiles.sum_dtype(features)}
     side = label_side(labels, K, tuple(features.shape[2:]), **options)
-    return with_gradient(lambda maps: sparse_sums(maps, side), features)
+    return with_gradient(lambda maps: sums_over_side(maps, side), features)
 
 
 def dense(features, labels, align_corners=False, prepared=False, compiled=False):
     side = None
     if prepared:
-        options = {"align_corners": align_corners, "dtype": sums.sum_dtype(features)}
+        options = {"align_corners": align_corners, "dtype": tiles.sum_dtype(features)}
         side = label_side(labels, K, tuple(features.shape[2:]), **options)
 
     def sums_of(maps):
@@ -99,11 +100,13 @@ def test_blocks_of_classes_change_nothing(prepared, compiled, rows, monkeypatch)
 
 
 @every_size
-@pytest.mark.parametrize(("limit", "value"), [("_TILE_CELLS", 2), ("_TILE_VALUES", 1)])
+@pytest.mark.parametrize(
+    ("limit", "value"), [("_TILE_CELLS", 2), ("_GROUP_VALUES", 1), ("_GROUP_VALUES", 64)]
+)
 def test_tiles_change_nothing(sizes, limit, value, monkeypatch):
     features, labels = batch(*sizes)
     whole = sparse(features, labels)
-    monkeypatch.setattr(sums, limit, value)
+    monkeypatch.setattr(tiles, limit, value)
     torch.testing.assert_close(sparse(features, labels), whole)
 
 

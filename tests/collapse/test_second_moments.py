@@ -3,6 +3,7 @@
 import torch
 
 from equiseg.centers.label_sides import label_side
+from equiseg.collapse import second_moments
 from equiseg.collapse.second_moments import _CHUNK_ENTRIES, add_products, pixel_weights
 from maps import K, batch, both_conventions, every_size
 from reference.slow_moments import pixels_by_class
@@ -55,3 +56,12 @@ def test_a_class_of_many_cells_is_added_up_in_chunks():
     torch.testing.assert_close(squares_KDD, expected, rtol=1e-10, atol=1e-10)
     sums = torch.stack([torch.from_numpy(rows.sum(0)) for rows in pixels])
     torch.testing.assert_close(sums_KD, sums, rtol=1e-10, atol=1e-10)
+
+
+def test_keys_are_numbered_by_a_table_as_by_sorting(monkeypatch):
+    keys = torch.randint(0, 50, (3, 40))
+    for most in (1, 1 << 20):
+        monkeypatch.setattr(second_moments, "_MOST_TABLE", most)
+        found, places = second_moments._numbered(keys, 50)
+        assert torch.equal(found[places], keys)
+        assert torch.equal(found, keys.unique())

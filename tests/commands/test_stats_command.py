@@ -1,6 +1,7 @@
 """equiseg stats: what it prints, what it writes, and the factors that were published."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,27 @@ from places import SHARED_DATA
 from runs import write_street
 
 DATA = SHARED_DATA
+OWN_MASKS = """
+from pathlib import Path
+import numpy as np
+
+
+class Masks:
+    class_names = ["sky", "road"]
+
+    def __init__(self, split, root=None):
+        pass
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        with open("log", "a") as log:
+            log.write(f"{index}\\n")
+        if index == 4 and Path("broken").exists():
+            raise OSError("no mask 4")
+        return np.zeros((3, 4, 4), np.uint8), np.full((4, 4), index % 2)
+"""
 
 
 def printed(capsys, *arguments):
@@ -87,11 +109,24 @@ def test_an_interrupted_count_goes_on(tmp_path, capsys, monkeypatch):
     command = [str(tmp_path / "street.yaml"), "--out", str(tmp_path / "out")]
     with pytest.raises(SystemExit, match=r"2\.png"):
         main(["stats", *command])
-    assert json.loads((tmp_path / "out" / "counting.json").read_text())["done"] == [0, 1]
     last.write_bytes(whole)
     main(["stats", *command])
-    assert not (tmp_path / "out" / "counting.json").exists()
     assert "train: 3 images" in capsys.readouterr().out
+
+
+def test_an_interrupted_count_of_own_data_goes_on(tmp_path, monkeypatch):
+    (tmp_path / "own_masks.py").write_text(OWN_MASKS)
+    monkeypatch.chdir(tmp_path)
+    Path("broken").touch()
+    command = ["stats", "own_masks.py:Masks", "--out", "out"]
+    with pytest.raises(SystemExit, match="no mask 4"):
+        main(command)
+    assert Path("log").read_text().split().count("3") == 1
+    Path("broken").unlink()
+    main(command)
+    assert Path("log").read_text().split().count("3") == 1  # remembered
+    assert json.loads(Path("out/statistics.json").read_text())["num_images"] == 12
+    assert [file.name for file in Path("out").glob("counting*")] == []
 
 
 def test_json_goes_alone_to_standard_output(tmp_path, capsys):

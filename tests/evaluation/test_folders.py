@@ -1,6 +1,8 @@
 """Many files: those that fail do not stop the others."""
 
 import errno
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from PIL import Image
 from torch import nn
 
 from equiseg.data.errors import DataError
-from equiseg.evaluation import folders
+from equiseg.evaluation import folders, image_files
 from equiseg.evaluation.config import EvaluationConfig
+from equiseg.evaluation.file_threads import _AHEAD, _BEHIND
 from equiseg.evaluation.finite_logits import NonFiniteError, finite_logits
 from equiseg.evaluation.folders import FilePredictor
 from equiseg.imbalance import FrequencyGroups
@@ -41,8 +44,8 @@ def predicted(photos, **model) -> tuple[list[str], Exception | None]:
     try:
         predictor.images([photos], lambda image: names.append(image.name))
     except DataError as error:
-        return names, error
-    return names, None
+        return sorted(names), error
+    return sorted(names), None
 
 
 def test_hidden_and_other_files_are_left_out(photos):
@@ -55,35 +58,116 @@ def test_sources_and_files_that_fail_are_named_at_the_end(photos):
     predictor = FilePredictor(network(), CARD, EvaluationConfig())
     with pytest.raises(DataError, match=r"(?s)not predicted \(2\).*gone.*b\.png: ") as caught:
         predictor.images([photos / "gone", photos], lambda image: names.append(image.name))
-    assert names == ["a", "c"]
+    assert sorted(names) == ["a", "c"]
     assert caught.value.unforeseen is None
 
 
 @pytest.mark.parametrize(
     "error", [MemoryError(), KeyError("x"), OSError(errno.EIO, "Input/output error")]
 )
-def test_any_error_of_one_file_is_told_with_its_name(error, photos, monkeypatch):
-    usual = folders.predict_file
+@pytest.mark.parametrize("step", ["read_photo", "predict_photo"])
+def test_any_error_of_one_file_is_told_with_its_name(step, error, photos, monkeypatch):
+    usual = getattr(folders, step)
 
-    def sometimes(model, card, file, config, **options):
-        if file.name == "b.png":
+    def sometimes(*given, **options):
+        if any("b.png" in str(getattr(part, "file", part)) for part in given):
             raise error
-        return usual(model, card, file, config, **options)
+        return usual(*given, **options)
 
-    monkeypatch.setattr(folders, "predict_file", sometimes)
+    monkeypatch.setattr(folders, step, sometimes)
     names, told = predicted(photos)
     assert names == ["a", "c"]
     assert "b.png: " in str(told)
     assert told.unforeseen is (error if isinstance(error, KeyError) else None)
 
 
-def test_a_full_disk_ends_at_once(photos, monkeypatch):
+def test_a_prediction_that_cannot_be_written_does_not_stop_the_others(photos):
+    for name in "defgh":
+        Image.fromarray(np.full((40, 40, 3), 9, np.uint8)).save(photos / f"{name}.png")
+    names = []
+
+    def write(image):
+        if image.name in "bg":
+            raise ValueError(f"{image.name} is broken")
+        names.append(image.name)
+
+    with pytest.raises(DataError, match=r"(?s)\(2\):.*b\.png.*b is broken.*g\.png") as caught:
+        FilePredictor(network(), CARD, EvaluationConfig()).images([photos], write)
+    assert sorted(names) == list("acdefh")
+    assert str(caught.value.unforeseen) == "b is broken"
+
+
+@pytest.mark.parametrize("step", ["read_photo", "predict_photo"])
+def test_a_full_disk_ends_at_once(step, photos, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "masks/a.png")
 
-    monkeypatch.setattr(folders, "predict_file", full)
+    monkeypatch.setattr(folders, step, full)
     with pytest.raises(OSError, match="No space left"):
         predicted(photos)
+
+
+def test_few_images_are_in_memory_at_a_time(photos):
+    """Reading waits for the network, and the network for the writers."""
+    for number in range(30):
+        Image.fromarray(np.full((40, 40, 3), 9, np.uint8)).save(photos / f"{number}.png")
+    read, written, most = [], [], []
+    usual = folders.read_photo
+
+    def counted(*given):
+        read.append(1)
+        most.append(len(read) - len(written))
+        return usual(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folders, "read_photo", counted)
+        predictor = FilePredictor(network(), CARD, EvaluationConfig())
+        predictor.images([photos], lambda image: (time.sleep(0.01), written.append(image.name)))
+    assert len(read) == len(written) == 33
+    assert max(most) <= _AHEAD + _BEHIND + 2
+
+
+def test_no_file_is_begun_after_an_interruption(photos):
+    """Files that are being written are finished, and nothing runs on."""
+    for number in range(20):
+        Image.fromarray(np.full((40, 40, 3), 9, np.uint8)).save(photos / f"{number}.png")
+    begun, written = [], []
+
+    def write(image):
+        begun.append(image.name)
+        time.sleep(0.05)
+        written.append(image.name)
+
+    def interrupted(files, _):
+        for place, file in enumerate(files):
+            if place == 5:
+                raise KeyboardInterrupt
+            yield file
+
+    predictor = FilePredictor(network(), CARD, EvaluationConfig())
+    with pytest.raises(KeyboardInterrupt):
+        predictor.images([photos], write, interrupted)
+    assert sorted(begun) == sorted(written)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("files")]
+
+
+def test_a_large_image_is_predicted_alone(photos, monkeypatch):
+    monkeypatch.setattr(image_files, "LARGE_IMAGE", 5000)
+    Image.fromarray(np.full((80, 80, 3), 9, np.uint8)).save(photos / "b.png")
+    events = []
+    usual = folders.predict_photo
+
+    def told(model, card, photo, config, **options):
+        events.append(f"predict {photo.file.stem}")
+        return usual(model, card, photo, config, **options)
+
+    def write(image):
+        time.sleep(0.05)
+        events.append(f"wrote {image.name}")
+
+    monkeypatch.setattr(folders, "predict_photo", told)
+    FilePredictor(network(), CARD, EvaluationConfig()).images([photos], write)
+    assert events == [f"{what} {name}" for name in "abc" for what in ("predict", "wrote")]
 
 
 def test_a_network_that_computes_nan_ends_at_once_and_names_its_layer(photos):

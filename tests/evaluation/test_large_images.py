@@ -8,11 +8,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from equiseg.data.images.decoded import DecodedImage, image_size
-from equiseg.evaluation import image_files, large_images
+from equiseg.evaluation import image_files, large_images, photo_prediction
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.evaluation.image_files import predict_file
+from equiseg.evaluation.image_files import read_photo
 from equiseg.evaluation.image_inference import predict_logits
 from equiseg.evaluation.large_images import from_small_logits, in_windows, window_config
+from equiseg.evaluation.photo_prediction import PredictedPhoto, predict_photo
 from equiseg.imbalance import FrequencyGroups
 from equiseg.metrics.predictions import most_likely
 from equiseg.runs.weights import ModelCard
@@ -40,6 +41,10 @@ def picture(tmp_path):
     return tmp_path / "a.png"
 
 
+def predicted(file, config, card=CARD, tell=lambda _: None) -> PredictedPhoto:
+    return predict_photo(Local(), card, read_photo(card, config, file), config, tell=tell)
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize("band_bytes", [1 << 28, 1])
 def test_windows_of_a_large_image_are_those_of_a_small_one(band_bytes, picture, monkeypatch):
@@ -65,10 +70,10 @@ def test_logits_are_resized_in_bands_as_whole(monkeypatch):
 @pytest.mark.parametrize("size", [None, (64, 96)])
 def test_a_large_image_says_how_it_is_predicted(size, picture, monkeypatch):
     monkeypatch.setattr(image_files, "LARGE_IMAGE", 10_000)
-    monkeypatch.setattr(image_files, "_SHOWN_SIDE", 60)
+    monkeypatch.setattr(photo_prediction, "_SHOWN_SIDE", 60)
     card = ModelCard("m", CARD.classes, 255, size, CARD.groups)
     told = []
-    found = predict_file(Local(), card, picture, EvaluationConfig(), tell=told.append)
+    found = predicted(picture, EvaluationConfig(), card, told.append)
     assert found.labels.shape == (150, 210)
     assert found.factor == 4
     assert found.image.shape == (3, 38, 53)
@@ -91,7 +96,7 @@ def test_windows_are_smaller_for_many_classes_and_take_no_scales():
 def test_a_strip_narrower_than_a_network_can_take(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "LARGE_IMAGE", 1000)
     Image.fromarray(np.zeros((5, 400, 3), np.uint8)).save(tmp_path / "a.png")
-    found = predict_file(Local(), CARD, tmp_path / "a.png", EvaluationConfig(flip=True))
+    found = predicted(tmp_path / "a.png", EvaluationConfig(flip=True))
     assert found.labels.shape == (5, 400)
 
 
@@ -132,7 +137,7 @@ def test_a_turned_photo_has_the_size_that_viewers_show(tmp_path):
 def test_mirrored_images_are_large_sooner(pixels, config, large, picture, monkeypatch):
     monkeypatch.setattr(image_files, "LARGE_IMAGE", pixels)  # the picture has 31,500
     sentences = []
-    found = predict_file(Local(), CARD, picture, EvaluationConfig(**config), tell=sentences.append)
+    found = predicted(picture, EvaluationConfig(**config), tell=sentences.append)
     assert found.labels.shape == (150, 210)
     assert bool(sentences) == large
     assert found.factor == 1

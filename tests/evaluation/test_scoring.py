@@ -10,9 +10,10 @@ from equiseg.data import CachedData, PointCard
 from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.points.voxels import collate_points
+from equiseg.data.shared_arena import SharedArena
 from equiseg.data.synthetic.scans.config import ScansConfig
 from equiseg.data.synthetic.scans.dataset import RoomScans
-from equiseg.evaluation.config import EvaluationConfig
+from equiseg.evaluation.config import EvaluationConfig, MeasureConfig
 from equiseg.evaluation.image_inference import predict_logits, predict_voxels
 from equiseg.evaluation.scan_inference import predict_scan_classes
 from equiseg.evaluation.scoring import evaluate, evaluation_record
@@ -145,4 +146,25 @@ def test_the_rule_of_a_benchmark_leaves_out_classes_without_labels(tmp_path):
     assert (ruled["num_iou"], ruled["means_over"]) == (2, "labelled classes")
     assert np.isnan(ruled["iou"][2])
     assert ruled["iou"][:2] == usual["iou"][:2]
-    assert CachedData(data, 0).spec.labelled_only
+    assert CachedData(data, SharedArena(0)).spec.labelled_only
+
+
+@pytest.mark.parametrize("config", VIEWS)
+@torch.no_grad()
+def test_scores_do_not_depend_on_what_else_is_measured(config):
+    data, network = Stripes(sizes=((24, 32), (20, 36))), TinyNetwork()
+    network.classifier_name = "head"
+    groups = FrequencyGroups.from_counts(data.statistics.pixels_K)
+    whole = evaluation_record(evaluate(network, data, config, groups), 0)
+    passes = []
+    network.register_forward_hook(lambda *_: passes.append(1))
+    measures = MeasureConfig(collapse=False, calibration=False)
+    found = evaluate(network, data, config, groups, measures=measures)
+    record = evaluation_record(found, 0)
+    assert found.collapse is None
+    assert whole.keys() - record.keys() == {"calibration", "collapse", "ece"} | {
+        f"{group}_ece" for group in ("head", "common", "tail")
+    }
+    np.testing.assert_equal(record, {name: whole[name] for name in record})
+    if config == EvaluationConfig():
+        assert len(passes) == len(data)  # of two sizes: one forward each

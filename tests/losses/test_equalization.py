@@ -1,9 +1,12 @@
 import math
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from equiseg.losses import CrossEntropyLoss, EqualizationLoss
+from equiseg.losses import equalization as equalization_module
+from equiseg.losses.equalization import _drawn
 from golden import LABELS, LOGITS, points
 from reference.slow_equalization import equalization
 
@@ -41,7 +44,8 @@ def test_training_draws_for_each_pixel_and_class():
     logits, labels = points(5)
     loss = EqualizationLoss(5, prior=PRIOR, gamma=0.6)
     torch.manual_seed(0)
-    drawn = torch.rand(1, *logits.T.shape)[0].T < 0.6  # class by class, however logits lie
+    drawn = torch.zeros(40, 5, dtype=torch.bool)
+    drawn[:, 3:] = _drawn(torch.full((2, 1), 0.6), torch.Size((2, 40))).T  # however logits lie
     torch.manual_seed(0)
     value = loss(logits, labels)
     known = labels != 255
@@ -52,6 +56,23 @@ def test_training_draws_for_each_pixel_and_class():
     left_out = drawn & rare_elsewhere
     assert left_out.any()
     assert torch.equal(logits.grad == 0, left_out | ~known.unsqueeze(1))
+
+
+@pytest.mark.parametrize("gamma", [0, 0.1, 0.9, 1 - 1e-9])
+def test_the_share_of_the_draws_is_gamma(gamma):
+    torch.manual_seed(0)
+    drawn = _drawn(torch.full((5, 1), gamma), torch.Size((5, 99_999)))
+    assert drawn.shape == (5, 99_999)
+    assert drawn.double().mean().item() == pytest.approx(gamma, abs=2e-3)
+    alike = (drawn[0] == drawn[1]).double().mean().item()  # rows do not depend on each other
+    assert alike == pytest.approx(gamma**2 + (1 - gamma) ** 2, abs=5e-3)
+
+
+def test_only_rare_rows_are_drawn(monkeypatch):
+    drawn = Mock(wraps=_drawn)
+    monkeypatch.setattr(equalization_module, "_drawn", drawn)
+    EqualizationLoss(5, prior=PRIOR)(*points(5))
+    assert [call.args[1] for call in drawn.call_args_list] == [(2, 40)]
 
 
 def test_the_draw_compiles():

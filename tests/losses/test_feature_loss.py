@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from equiseg.losses.cosines import cosines, directions
 from equiseg.losses.dot_regression import DotRegressionLoss
-from equiseg.losses.feature_loss import cosines, directions
 from equiseg.losses.fixed_classifier import FixedClassifierLoss
 from equiseg.losses.prototype_contrast import PrototypeContrastLoss
 from maps import LargestTensor

@@ -41,6 +41,33 @@ def test_absent_classes_are_not_sorted_on_the_cpu(monkeypatch):
     assert slopes.call_count == 3
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_order_by_bits_is_the_order_of_the_errors(dtype):
+    generator = torch.Generator().manual_seed(0)
+    errors = torch.rand(2**16, generator=generator, dtype=dtype) ** 30  # down to denormal numbers
+    errors[::7] = errors[1::7][: len(errors[::7])].clone()  # ties
+    errors[:3] = torch.tensor([0.0, 1.0, 1e-45])
+    expected = errors.argsort(descending=True, stable=True)
+    assert torch.equal(module._largest_first(errors), expected)
+
+
+def test_an_error_rounded_below_zero_comes_last():
+    assert module._largest_first(torch.tensor([-6e-8, 0.0, 0.5])).tolist() == [2, 0, 1]
+
+
+def test_gradients_of_classes_are_joined_once():
+    """The gradient of a slice [:, k] is a map of all K classes: K of them take K * K maps."""
+    logits = torch.randn(64, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    value = LovaszLoss(5)(logits, torch.arange(64) % 5)
+    joined, nodes = [], [value.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        joined.append(node.name())
+        nodes += [of for of, _ in node.next_functions if of is not None]
+    assert "UnbindBackward0" in joined
+    assert "SelectBackward0" not in joined
+
+
 def test_the_order_of_equal_errors_does_not_change_the_loss():
     labels = torch.tensor([0, 1, 2, 1, 0, 0])
     logits = torch.zeros(6, 3)

@@ -12,7 +12,7 @@ from equiseg.losses import (
     LearnableCenterLoss,
     PrototypeContrastLoss,
 )
-from equiseg.losses.feature_loss import cosines, directions
+from equiseg.losses.cosines import cosines, directions
 from equiseg.models.sparse.layers import SubmanifoldConv3d
 from equiseg.models.sparse.tensor import SparseTensor
 from maps import accelerator

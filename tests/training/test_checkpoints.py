@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from equiseg.foreign_files import FileError
-from equiseg.training.checkpoints import (
+from equiseg.training.checkpoint_files import (
     BEST,
     LAST,
     PREVIOUS,
-    WholeCheckpoints,
     best_of_checkpoint,
     find_resumable,
     read_checkpoint,
 )
+from equiseg.training.checkpoints import WholeCheckpoints
 
 
 def damage_by(kind: str, path: Path) -> None:

@@ -77,3 +77,38 @@ def test_a_run_logs_curves_that_end_where_its_evaluation_does(finished_run: Path
     measured = result["val"]["collapse"]["equiangularity"]
     assert curve[result["best_epoch"]] == pytest.approx(measured, rel=1e-3)
     assert set(curve) == set(history["val/miou"])
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
+def test_some_validations_can_be_left_out_but_the_last():
+    class Trained(OwnModule):
+        def training_step(self, batch, batch_index):
+            return self.head(self.encoder(batch[0])).mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    class Measured(CollapseCurves):
+        epochs: list[int] = []
+
+        def on_validation_epoch_end(self, trainer, task):
+            if self.is_measuring:
+                self.epochs.append(trainer.current_epoch)
+            super().on_validation_epoch_end(trainer, task)
+
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=7,
+        callbacks=[Measured(K, every=3)],
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        **quiet,
+    )
+    trainer.fit(Trained(), DataLoader(data(), 5), DataLoader(data(), 5))
+    assert Measured.epochs == [0, 3, 6]
+
+
+def test_a_step_below_one_is_refused():
+    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
+        CollapseCurves(K, every=0)

@@ -14,8 +14,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from equiseg.centers.label_sides import LabelSide, count_in_voxels, transpose_labels
-from equiseg.centers.sums import Labelling, dense_sums, row_sums, sparse_sums, sum_dtype
+from equiseg.centers.label_sides import (
+    LabelSide,
+    count_in_voxels,
+    narrowest_dtype,
+    transpose_labels,
+)
+from equiseg.centers.operators import sums_over_labels, sums_over_side
+from equiseg.centers.sums import Labelling, dense_sums, row_sums
+from equiseg.centers.tiles import sum_dtype
 from equiseg.labels import (
     check_labels,
     check_num_classes,
@@ -104,10 +111,8 @@ def class_centers(
     """
     check_num_classes(num_classes, ignore_index)
     check_shapes(features, labels, inverse)
-    if label_side is None and is_checkable(labels):
-        check_labels(labels, num_classes, ignore_index=ignore_index)
     labelling = Labelling(labels, num_classes, ignore_index, align_corners, inverse)
-    return mean_by_class(features, labelling, label_side, process_group)
+    return mean_by_class(features, labelling, label_side, process_group, checked=False)
 
 
 def mean_by_class(
@@ -115,49 +120,70 @@ def mean_by_class(
     labelling: Labelling,
     label_side: LabelSide | None = None,
     process_group: Any = None,
+    *,
+    checked: bool = True,
 ) -> ClassCenters:
-    """:func:`class_centers` for inputs that are already checked.
+    """:func:`class_centers` for inputs of checked shapes and dtypes.
 
     Args:
         features: As in :func:`class_centers`.
         labelling: The labels, and how they map to the features.
         label_side: As in :func:`class_centers`; checked against the features here.
         process_group: As in :func:`class_centers`.
+        checked: Whether the label values are checked too; otherwise they are here.
 
     Raises:
-        ValueError: If ``label_side`` was made for other maps.
+        ValueError: If ``label_side`` was made for other maps or (on eager CPU tensors) a label is
+            out of range.
     """
-    labels, num_classes, ignore_index, align_corners, inverse = labelling
     if label_side is not None:
         _check_side(label_side, features, labelling)
     with torch.autocast(features.device.type, enabled=False):
-        dtype = sum_dtype(features)
-        if label_side is None and is_checkable(labels):
-            if inverse is not None:
-                label_side = count_in_voxels(
-                    labels, inverse, len(features), num_classes, ignore_index, dtype
-                )
-            elif features.ndim > 2:
-                size = tuple(features.shape[2:])
-                label_side = transpose_labels(
-                    labels, num_classes, size, ignore_index, align_corners, dtype
-                )
-        on_cpu = features.device.type == "cpu"
-        if label_side is not None and is_checkable(labels):
-            sums_KD = sparse_sums(features, label_side)
-        elif inverse is None and labels.shape[1:] == features.shape[2:] and on_cpu:
-            ids = fold_ignored(labels, num_classes, ignore_index)
-            sums_KD = row_sums(features, ids, num_classes)
-        else:
-            sums_KD = dense_sums(features, labelling, label_side)
-        if label_side is None:
-            counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
-        else:
-            counts_K = label_side.counts_K
+        sums_KD, counts_K = _sums_and_counts(features, labelling, label_side, checked)
         if process_group is not None:
             sums_KD, counts_K = sum_over_ranks(sums_KD, counts_K, process_group)
         centers_KD = sums_KD / counts_K.clamp(min=1).to(sums_KD.dtype).unsqueeze(1)
     return ClassCenters(centers_KD, counts_K, counts_K > 0)
+
+
+def _sums_and_counts(
+    features: Tensor, labelling: Labelling, side: LabelSide | None, checked: bool
+) -> tuple[Tensor, Tensor]:
+    """The (K, D) sums by the route for this device, and the (K,) counts."""
+    labels, num_classes, ignore_index, align_corners, inverse = labelling
+    eager = is_checkable(labels)
+    compiled = torch.compiler.is_compiling() and labels.device.type == "cpu"
+    if side is None and not (eager or compiled):
+        counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
+        return dense_sums(features, labelling, None), counts_K
+    if side is None and eager and features.ndim == 2 and not checked:
+        check_labels(labels, num_classes, ignore_index=ignore_index)
+    if side is None and features.ndim == 2 and inverse is None:
+        ids = fold_ignored(labels, num_classes, ignore_index)
+        counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
+        return row_sums(features, ids, num_classes), counts_K
+    if side is None and compiled:
+        ids = fold_ignored(labels, num_classes, ignore_index)
+        ids = ids.to(narrowest_dtype(num_classes, num_classes))
+        return sums_over_labels(features, ids, num_classes, align_corners, inverse)
+    if side is None:
+        side = _side_of(features, labelling, checked)
+    if eager or compiled:
+        return sums_over_side(features, side), side.counts_K
+    return dense_sums(features, labelling, side), side.counts_K
+
+
+def _side_of(features: Tensor, labelling: Labelling, checked: bool) -> LabelSide:
+    """The label side of labels on the CPU."""
+    labels, num_classes, ignore_index, align_corners, inverse = labelling
+    dtype = sum_dtype(features)
+    if inverse is not None:
+        voxels = len(features)
+        return count_in_voxels(labels, inverse, voxels, num_classes, ignore_index, dtype)
+    size = tuple(features.shape[2:])
+    return transpose_labels(
+        labels, num_classes, size, ignore_index, align_corners, dtype, checked=checked
+    )
 
 
 def _check_side(side: LabelSide, features: Tensor, labelling: Labelling) -> None:

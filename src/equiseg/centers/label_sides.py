@@ -6,27 +6,22 @@ label pixel to the 2 (1D), 4 (2D) or 8 (3D) feature cells that the pixel would b
 about one entry per cell, and at most 2, 4 or 8 per label pixel. For points that share voxels, S
 contains counts: ``S_k(v)`` points of class k lie in voxel v.
 
-Shapes: B batch, K classes, E entries, R label rows and P label pixels of a row, C classes present,
-N points, V voxels.
+Shapes: B batch, K classes, E entries, N points, V voxels.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from equiseg.centers.transpose import Entries, Transpose, WrongLabelError
 from equiseg.labels import check_label_dtype, check_labels, check_num_classes, check_shapes
-from equiseg.resize import axis_of, corners
 
-# A band of cells is small enough for its temporary memory to stay in a core's cache at 150 classes.
-# With more classes it gets narrower, to keep about 16 MB, at least one row of cells (a slab in 3D).
-_BAND_CELLS = 2**12
-_BAND_VALUES = 2**22
+_GROUP_LABELS = 2**20  # small images are transposed together, up to so many labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +117,9 @@ def label_side(
 ) -> LabelSide:
     """Compute the label part of :func:`equiseg.class_centers` before the features exist.
 
-    Runs on the CPU, image by image and band of cells by band of cells. Its temporary memory does
-    not grow with the batch or with K: 16 bytes per label pixel of one image, and a band of about
-    16 MB (or one row of cells times the classes near it, if that is more). The result has 12 bytes
+    Runs on the CPU, a million labels at a time (or one image, if that is more). Its temporary
+    memory does not grow with the batch: at most 24 bytes for each of these labels, and a band of
+    8 MB (or one row of cells times the classes present, if that is more). The result has 12 bytes
     per entry: at most 4 entries per label pixel (2 in 1D, 8 in 3D). On pictures it has about one
     per feature cell, because all pixels of a class on a cell share one entry.
 
@@ -157,8 +152,9 @@ def label_side(
             f"feature_size must lie between 1 and the labels' size {label_size} in every "
             f"direction, got {size}; pass the labels at full resolution"
         )
-    check_labels(labels, num_classes, ignore_index=ignore_index)
-    side = transpose_labels(labels.cpu(), num_classes, size, ignore_index, align_corners, dtype)
+    side = transpose_labels(
+        labels.cpu(), num_classes, size, ignore_index, align_corners, dtype, checked=False
+    )
     return side.to(labels.device)
 
 
@@ -232,113 +228,84 @@ def transpose_labels(
     ignore_index: int,
     align_corners: bool,
     dtype: torch.dtype,
+    *,
+    checked: bool = True,
 ) -> LabelSide:
-    """:func:`label_side` for checked labels on the CPU."""
+    """:func:`label_side` for labels of checked shape on the CPU.
+
+    Args:
+        labels: As in :func:`label_side`, as the next four.
+        num_classes: Number of classes K.
+        feature_size: Spatial size of the feature maps.
+        ignore_index: Label value to leave out.
+        align_corners: The convention of the resize.
+        dtype: Dtype of the weights.
+        checked: Whether the values are known to be in range. If not, wrong ones are found on the
+            way, which costs less than :func:`equiseg.check_labels`.
+
+    Raises:
+        ValueError: If a label is out of range.
+    """
+    size = labels.shape[1:]
+    own_cells = feature_size == tuple(size)
+    if not checked and (own_cells or not _in_span(labels, num_classes, ignore_index)):
+        check_labels(labels, num_classes, ignore_index=ignore_index)
     none = torch.empty(0, dtype=torch.int32)
-    entries = [(none, none, torch.empty(0, dtype=dtype))]
     counts_K = torch.zeros(num_classes, dtype=torch.int64)
+    groups = [Entries(none, none, torch.empty(0, dtype=dtype), counts_K)]
+    narrow = narrowest_dtype(num_classes, ignore_index)
+    images = max(1, _GROUP_LABELS // max(1, size.numel()))
     transpose = None
-    if feature_size != labels.shape[1:]:
-        transpose = _Transpose(feature_size, labels.shape[1:], align_corners, dtype)
-    for image, image_labels in enumerate(labels):  # one at a time: the int64 copy stays small
-        ids = image_labels.long()
-        ids = ids.masked_fill(ids == ignore_index, num_classes)
-        image_counts_K = torch.bincount(ids.flatten(), minlength=num_classes + 1)[:num_classes]
-        counts_K += image_counts_K
-        if transpose is None:
-            entries.append(_own_cells(ids.flatten(), num_classes, image, dtype))
+    for first in range(0, len(labels), images):
+        group = labels[first : first + images].to(narrow)
+        if own_cells:
+            entries = _own_cells(group, num_classes, ignore_index, dtype)
         else:
-            most_classes = int((image_counts_K > 0).sum())
-            entries.extend(transpose.entries(ids, num_classes, image, most_classes))
-    class_E, cell_E, weight_E = map(torch.cat, zip(*entries, strict=True))
+            if transpose is None or transpose.images != len(group):
+                transpose = Transpose(len(group), feature_size, size, align_corners, dtype)
+            try:
+                entries = transpose.entries(group, num_classes, ignore_index)
+            except WrongLabelError:
+                check_labels(labels, num_classes, ignore_index=ignore_index)  # names them
+                raise
+        start = first * torch.Size(feature_size).numel()
+        groups.append(entries._replace(cell_E=entries.cell_E + start))
+    class_E, cell_E, weight_E, counts = zip(*groups, strict=True)
     return LabelSide(
-        class_E,
-        cell_E,
-        weight_E,
-        counts_K,
+        torch.cat(class_E),
+        torch.cat(cell_E),
+        torch.cat(weight_E),
+        torch.stack(counts).sum(0),
         (len(labels), *feature_size),
         ignore_index,
         align_corners,
     )
 
 
-def _own_cells(
-    ids: Tensor, num_classes: int, image: int, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
+def _in_span(labels: Tensor, num_classes: int, ignore_index: int) -> bool:
+    """Whether no label is below or above all that are allowed, so that a narrow dtype holds it."""
+    if labels.numel() == 0:
+        return True
+    lowest, highest = labels.aminmax()
+    return min(0, ignore_index) <= int(lowest) and int(highest) <= max(
+        num_classes - 1, ignore_index
+    )
+
+
+def narrowest_dtype(num_classes: int, ignore_index: int) -> torch.dtype:
+    """The smallest dtype for 0..K and ``ignore_index``: fewer bytes to read."""
+    lowest, highest = min(0, ignore_index), max(num_classes, ignore_index)
+    for dtype in (torch.uint8, torch.int16, torch.int32):
+        limits = torch.iinfo(dtype)
+        if limits.min <= lowest and highest <= limits.max:
+            return dtype
+    return torch.int64
+
+
+def _own_cells(labels: Tensor, num_classes: int, ignore_index: int, dtype: torch.dtype) -> Entries:
     """The entries of labels at feature size: each label has one cell, with a weight of one."""
-    cell_E = (ids < num_classes).nonzero().flatten()
-    weight_E = torch.ones(len(cell_E), dtype=dtype)
-    return ids[cell_E].int(), (cell_E + image * len(ids)).int(), weight_E
-
-
-class _Transpose:
-    """The transpose of one resize, applied to one labelled image after another.
-
-    It runs pixel by pixel along all axes but the first. Along the first axis, where all pixels of a
-    row have the same weights, it is a matrix product.
-    """
-
-    def __init__(
-        self,
-        feature_size: tuple[int, ...],
-        label_size: tuple[int, ...],
-        align_corners: bool,
-        dtype: torch.dtype,
-    ) -> None:
-        device = torch.device("cpu")
-        first, *others = (
-            axis_of(small, large, align_corners, device)
-            for small, large in zip(feature_size, label_size, strict=True)
-        )
-        self.rows, self.row_cells = feature_size[0], torch.Size(feature_size[1:]).numel()
-        self.row_indices = first.cells
-        self.first_axis = torch.zeros(self.rows, label_size[0], dtype=dtype)
-        position_R = torch.arange(label_size[0])
-        for index_R, units_R in zip(first.cells, first.units, strict=True):
-            weight_R = (units_R.double() / first.denominator).to(dtype)
-            self.first_axis.index_put_((index_R, position_R), weight_R, accumulate=True)
-        denominator = math.prod(axis.denominator for axis in others)
-        self.corners = [
-            (cell_P, (units_P.double() / denominator).to(dtype))
-            for cell_P, units_P in corners(others, device)
-        ]
-        self.dtype = dtype
-
-    def entries(
-        self, ids: Tensor, num_classes: int, image: int, most_classes: int
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Classes, cells (ascending) and weights of one image with ids in 0..K."""
-        ids_RP = ids.reshape(len(ids), -1)
-        lower, upper = self.row_indices
-        values_a_cell = (most_classes + 1) * len(ids) // self.rows
-        most = min(_BAND_CELLS, _BAND_VALUES // values_a_cell)
-        height = max(1, most // self.row_cells)
-        for top in range(0, self.rows, height):
-            bottom = min(top + height, self.rows)
-            reach = slice(
-                int(torch.searchsorted(upper, top)), int(torch.searchsorted(lower, bottom))
-            )
-            class_E, cell_E, weight_E = self._band(
-                ids_RP[reach], self.first_axis[top:bottom, reach], num_classes
-            )
-            first = (image * self.rows + top) * self.row_cells
-            yield class_E.int(), (cell_E + first).int(), weight_E
-
-    def _band(
-        self, ids_RP: Tensor, first_axis: Tensor, num_classes: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The entries of a few rows of cells, from the label rows that contribute to them."""
-        seen = torch.bincount(ids_RP.flatten(), minlength=num_classes + 1)[:num_classes]
-        classes_C = seen.nonzero().flatten()
-        width = len(classes_C) + 1  # the last column takes ignored pixels
-        slot = torch.full((num_classes + 1,), width - 1)
-        slot[classes_C] = torch.arange(width - 1)
-        start_R = torch.arange(len(ids_RP)) * (self.row_cells * width)
-        place_RP = slot[ids_RP].add_(start_R.unsqueeze(1))
-        along = torch.zeros(len(ids_RP) * self.row_cells * width, dtype=self.dtype)
-        for cell_P, weight_P in self.corners:
-            weight_RP = weight_P.expand(place_RP.shape)
-            along.index_add_(0, (place_RP + cell_P * width).flatten(), weight_RP.flatten())
-        weights_UC = (first_axis @ along.view(len(ids_RP), -1)).view(-1, width)[:, :-1]
-        cell_E, slot_E = weights_UC.nonzero(as_tuple=True)
-        return classes_C[slot_E], cell_E, weights_UC[cell_E, slot_E]
+    ids = labels.flatten()
+    cell_E = (ids != ignore_index).nonzero().flatten()
+    class_E = ids[cell_E]
+    counts_K = torch.bincount(class_E, minlength=num_classes)
+    return Entries(class_E.int(), cell_E.int(), torch.ones(len(cell_E), dtype=dtype), counts_K)

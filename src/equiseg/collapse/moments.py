@@ -16,7 +16,7 @@ from equiseg.collapse.second_moments import (
     cell_weights,
     pixel_weights,
 )
-from equiseg.labels import check_labels, check_num_classes, check_shapes, count_labels
+from equiseg.labels import check_num_classes, check_shapes, checked_counts
 
 Resolution = Literal["label", "feature"]
 
@@ -122,8 +122,7 @@ class ClassMoments:
             )
         device = self.counts_K.device
         features, labels = features.to(device), labels.to(device)
-        check_labels(labels, num_classes, ignore_index=self.ignore_index)
-        self.counts_K += count_labels(labels, num_classes, ignore_index=self.ignore_index)
+        self.counts_K += checked_counts(labels, num_classes, ignore_index=self.ignore_index)
         if features.ndim == 2:  # points or voxels are one map with a label for each cell
             pairs = self._point_weights(labels, inverse, len(features))
             add_products(self.sums_KD, self.squares_KDD, features.T, pairs)

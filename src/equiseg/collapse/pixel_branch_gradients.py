@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.collapse.gradients import BranchGradients, errors, norms
-from equiseg.labels import check_labels, check_num_classes, check_shapes, count_labels
+from equiseg.labels import check_num_classes, check_shapes, checked_counts
 from equiseg.resize import axis_of, corners
 
 _CHUNK_VALUES = 2**17  # scores of some pixels: 1 MB, a core's cache
@@ -54,9 +54,8 @@ def pixel_gradients(
     check_num_classes(num_classes, ignore_index)
     check_shapes(features, labels, inverse)
     _check_classifier(weight_KD, bias_K, features.shape[1])
-    check_labels(labels, num_classes, ignore_index=ignore_index)
+    counts_K = checked_counts(labels, num_classes, ignore_index=ignore_index)
     weight_KD = weight_KD.detach().double()
-    counts_K = count_labels(labels, num_classes, ignore_index=ignore_index)
     within_KD, between_KD = torch.zeros_like(weight_KD), torch.zeros_like(weight_KD)
     totals_4K = weight_KD.new_zeros(4, num_classes)  # mass, pull, push, error
     # Rows rotated into the space they span: norms do not change, and D numbers become K.

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from equiseg.centers.label_sides import LabelSide
 from equiseg.resize import axis_of
 
+_MOST_TABLE = 1 << 24  # keys that are numbered by a table (128 MB) instead of by sorting
 _CHUNK_ENTRIES = 2**11  # with 256 channels 4 MB of float64
 
 
@@ -81,27 +82,30 @@ def pixel_weights(
         upper = beyond.double() / axis.denominator
         products.append(((1 - upper).square(), (1 - upper) * upper, upper.square()))
     ids = labels.flatten().long()
-    known_P = (ids != ignore_index).nonzero().flatten()
-    key_G, group_P = torch.unique(
-        ids[known_P] * cells + lowest.flatten()[known_P], return_inverse=True
-    )
+    num_classes = int(ids.masked_fill(ids == ignore_index, 0).max()) + 1 if len(ids) else 0
+    # Pixels without a label have the largest key, whose group is dropped.
+    ignored_key = num_classes * cells
+    key_P = (ids * cells).add_(lowest.flatten())
+    key_P.masked_fill_(ids == ignore_index, ignored_key)
+    key_G, group_P = _numbered(key_P, ignored_key + 1)
+    num_groups = int((key_G < ignored_key).sum())
+    key_G = key_G[:num_groups]
 
     def total(*which: int) -> Tensor:
         """(G,) sums of one product along each axis, over the pixels of a group."""
         weight = torch.ones((), dtype=torch.float64, device=labels.device)
         for axis_products, index in zip(products, which, strict=True):
             weight = weight.unsqueeze(-1) * axis_products[index]
-        total_G = weight.new_zeros(len(key_G))
-        return total_G.scatter_add_(0, group_P, weight.flatten()[known_P])
+        total_G = weight.new_zeros(num_groups + 1)
+        return total_G.scatter_add_(0, group_P, weight.flatten())[:num_groups]
 
     totals = {which: total(*which) for which in itertools.product(range(3), repeat=dims)}
     corners = list(itertools.product((0, 1), repeat=dims))
     shift_C = [sum(itertools.compress(strides, corner)) for corner in corners]
     # Past the last cell of a row a corner gets the key of another cell. All its weights are zero,
     # and entries without any other weight are dropped.
-    key_E, entry_CG = torch.unique(
-        torch.stack([key_G + shift for shift in shift_C]), return_inverse=True
-    )
+    shifted_CG = torch.stack([key_G + shift for shift in shift_C])
+    key_E, entry_CG = _numbered(shifted_CG, ignored_key + sum(strides) + 1)
     pairs = list(itertools.combinations_with_replacement(range(len(corners)), 2))
     steps = sorted({shift_C[second] - shift_C[first] for first, second in pairs}, key=abs)
     weight_ES = key_E.new_zeros(len(key_E), len(steps), dtype=torch.float64)
@@ -115,6 +119,24 @@ def pixel_weights(
     cell_E = key_E % cells
     neighbor_ES = (cell_E.unsqueeze(1) + cell_E.new_tensor(steps)).clamp(0, cells - 1)
     return PairWeights(key_E // cells, cell_E, neighbor_ES, weight_ES)
+
+
+def _numbered(keys: Tensor, num_keys: int) -> tuple[Tensor, Tensor]:
+    """The different keys, ascending, and the place of each key among them, as ``torch.unique``.
+
+    A table of all possible keys takes a few passes, where sorting takes many.
+
+    Args:
+        keys: int64 from 0 to ``num_keys`` - 1, of any shape.
+        num_keys: How many keys are possible.
+    """
+    if num_keys > _MOST_TABLE:
+        found, places = torch.unique(keys, return_inverse=True)
+        return found, places
+    occurs = torch.zeros(num_keys, dtype=torch.bool, device=keys.device)
+    occurs[keys.flatten()] = True
+    places = occurs.cumsum(0).sub_(1)
+    return occurs.nonzero().flatten(), places[keys]
 
 
 def add_products(

@@ -12,7 +12,7 @@ from equiseg.commands.compare import CompareOptions, TaskFile, compare
 from equiseg.commands.demo import demo
 from equiseg.commands.diagnose import diagnose
 from equiseg.commands.doctor import DoctorOptions, doctor
-from equiseg.commands.evaluate import evaluate
+from equiseg.commands.evaluate import EvaluateOptions, evaluate
 from equiseg.commands.predict import predict
 from equiseg.commands.report import report
 from equiseg.commands.stats import StatsOptions, stats
@@ -40,6 +40,7 @@ __all__ = [
     "CompareOptions",
     "DiagnoseOptions",
     "DoctorOptions",
+    "EvaluateOptions",
     "StatsOptions",
     "TaskFile",
     "adjust",

@@ -51,8 +51,9 @@ class DoctorOptions:
 def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
     """Find the problems of a data set before training does, and how to fix them.
 
-    Reads every image or scan once. Errors stop training or make its scores worthless: with any,
-    the exit status is 1. Warnings and hints do not stop it.
+    Reads every image or scan once, and the next time only those that have changed. Errors stop
+    training or make its scores worthless: with any, the exit status is 1. Warnings and hints do not
+    stop it.
 
     Args:
         data: The name of a card, the path of a card (.yaml), the built-in "pictures" or "scans",
@@ -74,7 +75,8 @@ def doctor(data: str, options: DoctorOptions = DoctorOptions()) -> None:
 
     use_threads(options.threads)
     shown = partial(tracked, console=Console(stderr=True))
-    source = find_source(DataConfig(card=data, root=options.root))
+    config = DataConfig(card=data, root=options.root, num_workers=options.num_workers)
+    source = find_source(config)
     splits, findings = open_splits(source, shown)
     if splits:
         planned = PlannedTraining(
@@ -130,7 +132,7 @@ def _features(model: str | None, data: Any) -> int:
     from equiseg.models.build import is_own_model
     from equiseg.tap import FeatureTap
     from equiseg.training.config import ModelConfig
-    from equiseg.training.lightning_task import model_name
+    from equiseg.training.model_name import model_name
 
     spec = DataSpec.of(data)
     name = model_name(ModelConfig(name=model), spec)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from equiseg.evaluation.config import EvaluationConfig
+from equiseg.evaluation.config import EvaluationConfig, MeasureConfig
 
 MAIN_OPTIONS = {
-    "run": ("run", "split", "root", "out", "threads"),
+    "run": ("run", "split", "root", "out", "collapse", "calibration", "threads"),
     "prediction": (
         "evaluation.flip",
         "evaluation.scales",
@@ -22,13 +22,27 @@ MAIN_OPTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class EvaluateOptions(MeasureConfig):
+    """What is measured, and with what.
+
+    Attributes:
+        collapse: Also measure the collapse of the last-layer features; a quarter more time for a
+            small network.
+        calibration: Also measure the calibration error.
+        threads: CPU threads. None takes all cores.
+    """
+
+    threads: int | None = None
+
+
 def evaluate(
     run: Path,
     split: str = "test",
     root: str | None = None,
     evaluation: EvaluationConfig = EvaluationConfig(),  # noqa: B008 - frozen
     out: Path | None = None,
-    threads: int | None = None,
+    options: EvaluateOptions = EvaluateOptions(),
 ) -> dict[str, Any]:
     """Score a trained network on a split of its data set.
 
@@ -39,7 +53,7 @@ def evaluate(
         evaluation: How images or scans are predicted; each whole and once by default. Windows,
             mirror images and several scales cost time and usually help.
         out: File to write the scores to, as JSON.
-        threads: CPU threads. None takes all cores.
+        options: What is measured.
 
     Returns:
         The scores: IoU and accuracy of each class and their means, as the file holds them.
@@ -61,7 +75,7 @@ def evaluate(
     from equiseg.training.opened_data import scan_reading
     from equiseg.whole_files import replace_text
 
-    use_threads(threads)
+    use_threads(options.threads)
     run = Path(run)
     console = Console()
     config = read_config(run / "config.yaml")
@@ -80,6 +94,7 @@ def evaluate(
         data,
         evaluation,
         card.groups,
+        measures=options,
         num_workers=config.data.num_workers,
         track=partial(tracked, what="scoring", console=console),
     )

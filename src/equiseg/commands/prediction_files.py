@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,7 +72,7 @@ class WrittenClasses:
 
 
 class PredictionFiles:
-    """Writes predictions into a folder; each file is whole or does not exist.
+    """Writes predictions into a folder, from any thread; each file is whole or does not exist.
 
     Args:
         out: The folder.
@@ -95,6 +96,7 @@ class PredictionFiles:
         self.out, self.card, self.classes = out, card, classes
         self.confidence, self.opacity = confidence, opacity
         self.number = 0
+        self._counting = Lock()
 
     def write_classes(self) -> None:
         """classes.csv and legend.png."""
@@ -117,7 +119,7 @@ class PredictionFiles:
         if found.confidence is not None:
             save_grey(found.confidence, self.out / "confidence" / file)
         save_mask(found.labels, classes.values_K, classes.colors_K3, self.out / "masks" / file)
-        self.number += 1
+        self._count()
 
     def write_scan(self, found: PredictedScan) -> None:
         """A labelled scan, its views and, for ScanNet200, a submission file."""
@@ -144,7 +146,11 @@ class PredictionFiles:
         form = format_of_file(file, trained_on.name)
         if form is not None and form.write is not None:
             form.write(file, scans / f"{name}{file.suffix}", codes_N)
-        self.number += 1
+        self._count()
+
+    def _count(self) -> None:
+        with self._counting:
+            self.number += 1
 
     def _write_views(self, name: str, xyz_N3: np.ndarray, rgb_N3: np.ndarray) -> None:
         from equiseg.report.examples.overlays import save_rgb

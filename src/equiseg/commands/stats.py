@@ -27,7 +27,7 @@ MAIN_OPTIONS = {
 }
 RENAMED = {"scenes": "pictures", "rooms": "scans", "num_scenes": "num_samples"}
 _BATCH_SIZE = 8  # as in training
-_UNFINISHED = "counting.json"
+_UNFINISHED = "counting.sqlite"
 _SHOWN_ROWS = 200  # at both ends of a table that is too long for a terminal
 
 
@@ -222,6 +222,7 @@ def _counted(name: str, options: StatsOptions, unfinished: Path | None) -> DataP
         root=options.root,
         ignore_values=options.ignore_values,
         synthetic=SyntheticConfig(options.pictures, options.scans, numbers),
+        num_workers=options.num_workers,
         track=shown,
     )
     counts = count_data(

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from equiseg.data.point_card import PointCard
     from equiseg.data.points.cloud import PointCloud
     from equiseg.data.sample import Sample, SegmentationData
-    from equiseg.data.sample_cache import CachedData, survey
+    from equiseg.data.sample_cache import CachedData
+    from equiseg.data.survey.samples import survey_samples
 
 __all__ = [
     "CachedData",
@@ -24,7 +25,7 @@ __all__ = [
     "Sample",
     "SegmentationData",
     "load_card",
-    "survey",
+    "survey_samples",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -39,6 +40,6 @@ __getattr__, __dir__ = lazy_names(
         "Sample": "equiseg.data.sample",
         "SegmentationData": "equiseg.data.sample",
         "load_card": "equiseg.data.card_file",
-        "survey": "equiseg.data.sample_cache",
+        "survey_samples": "equiseg.data.survey.samples",
     },
 )

@@ -47,8 +47,9 @@ class DataConfig:
         augment: Random changes to training images.
         points: Options for training on scans.
         synthetic: The built-in pictures and scans.
-        num_workers: Worker processes that load data; 0 loads in the training process.
-        cache_gb: Memory for decoded images in each process, in gigabytes. 0 keeps none.
+        num_workers: Worker processes that check and load data; 0 does so in the training process.
+        cache_gb: Memory for decoded images or scans of each training process, shared with its
+            workers, in gigabytes. 0 keeps none.
     """
 
     card: str = "pictures"

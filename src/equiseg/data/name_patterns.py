@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ def pattern_fields(pattern: str) -> list[str]:
 
 def find_files(
     root: Path, pattern: str, split: str, suffixes: Sequence[str]
-) -> Iterator[tuple[Values, Path]]:
+) -> Iterator[tuple[Values, str]]:
     """Files that match a pattern, in the order of their paths, without hidden ones.
 
     Each field matches one name of a folder or file, or a part of one, as short as possible; the
@@ -46,8 +47,9 @@ def find_files(
         suffixes: Suffixes in lower case.
 
     Yields:
-        The values of the other fields, in their order in the pattern, and the file. Values are in
-        the Unicode form NFC, as macOS stores other forms than Linux.
+        The values of the other fields, in their order in the pattern, and the path of the file, a
+        text: making a ``Path`` of each takes longer than all the rest. Values are in the Unicode
+        form NFC, as macOS stores other forms than Linux.
 
     Raises:
         FileError: If a folder without a field in its name cannot be read.
@@ -95,7 +97,7 @@ def _matching(
     known: Mapping[str, str],
     *,
     certain: bool,
-) -> Iterator[tuple[Mapping[str, str], Path]]:
+) -> Iterator[tuple[Mapping[str, str], str]]:
     """Files below a folder that match the parts left of a pattern."""
     part, left = parts[0], parts[1:]
     if left and not any(field for _, field in part):
@@ -104,20 +106,28 @@ def _matching(
         return
     wanted = _expression(part, known, "" if left else ends)
     try:
-        entries = sorted(folder.iterdir())
+        with os.scandir(folder) as found_entries:  # says what is a folder without asking for each
+            entries = sorted(found_entries, key=lambda entry: entry.name)
     except OSError as error:
         if not certain:  # one of many folders that fit, without the rest of the pattern
             return
         raise FileError(f"{folder}: {error.strerror or error}; check the card") from None
     for entry in entries:
         found = None if is_hidden(entry) else wanted.fullmatch(name_key(entry.name))
-        if found is None or entry.is_dir() != bool(left):
+        if found is None or _is_folder(entry) != bool(left):
             continue
         values = {**known, **found.groupdict()}
         if left:
-            yield from _matching(entry, left, ends, values, certain=False)
+            yield from _matching(Path(entry.path), left, ends, values, certain=False)
         else:
-            yield values, entry
+            yield values, entry.path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _expression(

@@ -1,34 +1,40 @@
-"""A cache of samples in memory, and the pass that fills it and checks all samples."""
+"""A cache of samples in memory that data workers share."""
 
 from __future__ import annotations
+
+import math
+import mmap
+import pickle
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from equiseg.data.errors import DataError
 from equiseg.data.sample import DataSpec, Sample, SegmentationData
-from equiseg.foreign_files import FileError
-from equiseg.labels import check_labels, count_labels
-from equiseg.progress import Track, untracked
+from equiseg.data.shared_arena import SharedArena, aligned, places
+
+_LENGTH = 8  # bytes of the length of a header
 
 
 class CachedData:
-    """A data set that keeps its samples in memory, up to a number of bytes.
+    """A data set whose samples are read once, by whichever process needs them first.
 
-    Samples are kept in the order of the first reads until the budget is used up; the others are
-    read again each time. Fill the cache before data workers start (:func:`survey` does): forked
-    workers share its memory.
+    Samples are kept in the order of the first reads while the arena has room; the others are read
+    again each time. Forked data workers and the process that started them fill and read one cache.
+    In a process that is not forked the cache is empty and stays so: samples are read from the data.
+
+    Tensors from the cache are views of shared memory: writing into one changes the sample for
+    every process. Clone a tensor before writing into it.
 
     Args:
         data: The data set to read.
-        max_bytes: Largest size of the cache in bytes. 0 keeps nothing.
+        arena: Memory for samples; several data sets may share it.
 
     Attributes:
-        kept_bytes: Bytes kept so far.
-        sizes: The different (H, W) read so far; for point clouds, the numbers of points.
+        sizes: The different (H, W) of the samples of an image data set, once they are known.
     """
 
-    def __init__(self, data: SegmentationData, max_bytes: int) -> None:
+    def __init__(self, data: SegmentationData, arena: SharedArena) -> None:
         self.data = data
         self.spec = DataSpec.of(data)
         self.classes = data.classes
@@ -38,10 +44,12 @@ class CachedData:
         self.voxel_size = self.spec.voxel_size
         self.groups = self.spec.groups
         self.labelled_only = self.spec.labelled_only
-        self.max_bytes = max_bytes
-        self.kept_bytes = 0
-        self.sizes: set[tuple[int, ...]] = set()
-        self._kept: dict[int, Sample] = {}
+        self.arena = arena
+        self.sizes: frozenset[tuple[int, ...]] = frozenset()
+        self._places = places(len(data))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CachedData, (self.data, self.arena), {"sizes": self.sizes}
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -49,52 +57,65 @@ class CachedData:
 
     def __getitem__(self, index: int) -> Sample:
         """The sample at ``index``, from memory if it was kept."""
-        if index in self._kept:
-            return self._kept[index]
+        if (place := self._places[index]) > 0:
+            return self._kept(place)
         sample = self.data[index]
-        self.sizes.add(tuple(sample.labels.shape))
-        size = sum(part.nbytes for part in sample if isinstance(part, Tensor))
-        if self.kept_bytes + size <= self.max_bytes:
-            self.kept_bytes += size
-            self._kept[index] = sample
+        self._keep(index, sample)
+        return sample
+
+    def _keep(self, index: int, sample: Sample) -> None:
+        """Copy a sample into the arena, if there is room."""
+        end = 0
+        parts: list[Any] = []
+        for part in sample:
+            if isinstance(part, Tensor):
+                parts.append(_Placed(part.dtype, tuple(part.shape), end))
+                end = aligned(end + part.nbytes)
+            else:
+                parts.append(part)
+        header = pickle.dumps((type(sample), parts))
+        first = aligned(_LENGTH + len(header))
+        place = self.arena.reserve(self._places, index, first + end)
+        memory = self.arena.memory
+        if place is None or memory is None:
+            return
+        memory[place : place + _LENGTH] = len(header).to_bytes(_LENGTH, "little")
+        memory[place + _LENGTH : place + _LENGTH + len(header)] = header
+        for given, part in zip(sample, parts, strict=True):
+            if isinstance(part, _Placed) and isinstance(given, Tensor):
+                part.view(memory, place + first).copy_(given)
+        self.arena.publish(self._places, index, place)
+
+    def _kept(self, place: int) -> Sample:
+        """The sample at a place of the arena."""
+        memory = self.arena.memory
+        assert memory is not None
+        start = place + _LENGTH
+        length = int.from_bytes(memory[place:start], "little")
+        kind, parts = pickle.loads(memory[start : start + length])
+        first = place + aligned(_LENGTH + length)
+        sample: Sample = kind(
+            *(part.view(memory, first) if isinstance(part, _Placed) else part for part in parts)
+        )
         return sample
 
 
-def survey(
-    data: SegmentationData,
-    name: str,
-    track: Track = untracked,
-) -> Tensor:
-    """Read every sample once, count its classes, and report all broken samples.
+class _Placed(NamedTuple):
+    """A tensor in the arena.
 
-    Args:
-        data: The data set.
-        name: Name of the data set in the error.
-        track: Shows the progress over the samples.
-
-    Returns:
-        (S, K) int64 number of labels of each class in each sample.
-
-    Raises:
-        DataError: If files cannot be used; the message lists all of them.
+    Attributes:
+        dtype: Its type.
+        shape: Its shape.
+        begin: Bytes from the first tensor of its sample.
     """
-    problems: list[str] = []
-    num_classes = len(data.classes)
-    counts_SK = torch.zeros(len(data), num_classes, dtype=torch.int64)
-    for index in track(range(len(data)), name):
-        try:
-            sample = data[index]
-        except FileError as error:
-            problems.append(str(error))
-            continue
-        try:  # image folders check masks themselves; other data sets are checked here
-            check_labels(sample.labels, num_classes, ignore_index=data.ignore_index)
-        except (TypeError, ValueError) as error:
-            problems.append(f"{sample.name}: {error}")
-        else:
-            counts_SK[index] = count_labels(
-                sample.labels, num_classes, ignore_index=data.ignore_index
-            )
-    if problems:
-        raise DataError.listing(f"{name}: files that cannot be used", problems)
-    return counts_SK
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+
+    def view(self, memory: mmap.mmap, first: int) -> Tensor:
+        """The tensor, given the place of the first of its sample."""
+        if not (count := math.prod(self.shape)):
+            return torch.empty(self.shape, dtype=self.dtype)
+        flat = torch.frombuffer(memory, dtype=self.dtype, count=count, offset=first + self.begin)
+        return flat.view(self.shape)

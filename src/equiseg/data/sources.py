@@ -7,7 +7,7 @@ sizes and the reading of scans, and never look at the name themselves.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -202,7 +202,7 @@ class PointSource(_Card):
 
         if isinstance(self.card.splits, Mapping):
             check_splits(self.card.name, self.card.splits)
-        return PointFolder(self.card, split, track=track)
+        return PointFolder(self.card, split, track=track, num_workers=self.config.num_workers)
 
     def without_context(self) -> Source:
         """The same blocks without a margin."""
@@ -319,14 +319,19 @@ def split_names(config: DataConfig) -> list[str]:
     Raises:
         DataError: If train or val is missing.
     """
-    source = find_source(config)
-    return _known_splits(source.title, source.all_splits())
+    return training_splits(find_source(config))
 
 
-def _known_splits(title: str, known: Sequence[str]) -> list[str]:
+def training_splits(source: Source) -> list[str]:
+    """Names of the splits of a data source, in the order train, val, test.
+
+    Raises:
+        DataError: If train or val is missing.
+    """
+    known = source.all_splits()
     if missing := [name for name in ("train", "val") if name not in known]:
         raise DataError(
-            f"card {title} has no split {' or '.join(missing)}, only {list(known)}; training needs "
-            "both: it chooses the weights by val"
+            f"card {source.title} has no split {' or '.join(missing)}, only {list(known)}; "
+            "training needs both: it chooses the weights by val"
         )
     return [name for name in SPLITS if name in known]

@@ -118,7 +118,7 @@ def _predict(model: nn.Module, sample: Any, spec: DataSpec, shape: torch.Size) -
         batch, _ = collate_points([sample], spec.voxel_size)
         return predict(model, moved(batch, device), EvaluationConfig(), spec.channels).cpu()
     image = to_tensors(sample)[0][None].to(device)
-    ids = predict_logits(model, image, EvaluationConfig()).argmax(1)
+    ids = predict_logits(model, image, EvaluationConfig()).max(1).indices
     return F.interpolate(ids[None].float(), tuple(shape), mode="nearest")[0, 0].long().cpu()
 
 

@@ -25,7 +25,7 @@ from equiseg.diagnosis.result import Diagnosis, FrequencyCorrelation
 from equiseg.diagnosis.sample_choice import Spread
 from equiseg.evaluation.config import EvaluationConfig
 from equiseg.evaluation.inputs import inverse_of, moved, network_input, within
-from equiseg.evaluation.scoring import Evaluation, evaluate
+from equiseg.evaluation.scoring import evaluate
 from equiseg.imbalance import FrequencyGroups
 from equiseg.losses import CenterCollapseLoss
 from equiseg.metrics import CollapseMetric
@@ -111,7 +111,8 @@ def diagnose(
         track=passes.track,
     )
     moments, rows_KD = evaluation.moments, evaluation.classifier_KD
-    agreement, gradients = _second_pass(named, samples, evaluation, passes)
+    assert moments is not None  # measured by default
+    agreement, gradients = _second_pass(named, samples, moments.centers_KD, rows_KD, passes)
     measures = CollapseMeasures.of(moments, rows_KD, nearest_center_agreement=agreement)
     counts_K = class_counts_K.cpu()
     return Diagnosis(
@@ -148,12 +149,12 @@ class _Named(nn.Module):
 def _second_pass(
     model: _Named,
     samples: Spread,
-    evaluation: Evaluation,
+    centers_KD: Tensor,
+    rows_KD: Tensor | None,
     passes: Passes,
 ) -> tuple[float, dict[str, BranchGradients]]:
     """Agreement with the nearest center, and the gradients of the branches."""
     device = next(model.parameters()).device
-    centers_KD, rows_KD = evaluation.moments.centers_KD, evaluation.classifier_KD
     num_classes, dim = centers_KD.shape
     loss = passes.loss or CenterCollapseLoss(num_classes, dim, ignore_index=samples.ignore_index)
     branch = copy.deepcopy(loss).to(device).eval()  # the caller's goes on training

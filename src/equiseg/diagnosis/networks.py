@@ -14,7 +14,7 @@ from equiseg.losses import CenterCollapseLoss, PublishedCenterCollapseLoss
 from equiseg.records.run_result import RESULT, read_result
 from equiseg.runs.weights import ModelCard, load_weights
 from equiseg.tap import FeatureTap
-from equiseg.training.checkpoints import read_checkpoint
+from equiseg.training.checkpoint_files import read_checkpoint
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import read_config
 from equiseg.training.criterion import build_criterion

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from torch import nn
 
-from equiseg.data.errors import DataError
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.evaluation.finite_logits import NonFiniteError
-from equiseg.evaluation.image_files import (
-    PredictedFile,
-    check_channels,
-    image_files,
-    predict_file,
-)
+from equiseg.evaluation.file_failures import FileFailures
+from equiseg.evaluation.file_threads import read_ahead, write_behind
+from equiseg.evaluation.image_files import Photo, check_channels, image_files, read_photo
+from equiseg.evaluation.photo_prediction import PredictedPhoto, predict_photo
 from equiseg.evaluation.scan_files import predict_scan_file, scan_files
 from equiseg.foreign_files import FileError
-from equiseg.foreign_text import short
 from equiseg.progress import Track, untracked
 from equiseg.runs.weights import ModelCard
 from equiseg.whole_files import sweep_folders, unfinished_folder
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail as well
 
 
 class PredictedImage(NamedTuple):
@@ -43,7 +37,7 @@ class PredictedImage(NamedTuple):
 
     file: Path
     name: str
-    found: PredictedFile
+    found: PredictedPhoto
 
 
 class PredictedScan(NamedTuple):
@@ -88,31 +82,38 @@ class FilePredictor:
         write: Callable[[PredictedImage], None],
         track: Track = untracked,
     ) -> None:
-        """Predict the images among files and folders.
+        """Predict the images among files and folders, while others are read and written in threads.
+
+        A large image is predicted alone, when all images before it are written.
 
         Args:
             sources: Files and folders of images.
-            write: Called with each prediction.
+            write: Called with each prediction, in threads, for several at a time.
             track: Shows the progress over the files.
 
         Raises:
-            DataError: At the end, for all files that cannot be read, and sources without an image.
+            DataError: At the end, for all files that cannot be read or written, and sources without
+                an image.
             ValueError: If the network takes images of other than 3 channels, or computes NaN.
         """
         check_channels(self.card)
-
-        def one(file: Path, name: str) -> None:
-            found = predict_file(
-                self.model,
-                self.card,
-                file,
-                self.config,
-                confidence=self.confidence,
-                tell=self.tell,
-            )
-            write(PredictedImage(file, name, found))
-
-        _each(sources, image_files, one, "images that were not predicted", track)
+        files, problems = _found(sources, image_files)
+        failures = FileFailures(problems)
+        names = _distinct(file.stem for file in files)
+        read = partial(read_photo, self.card, self.config)
+        with write_behind(failures) as writes, closing(read_ahead(read, files)) as photos:
+            # A bar has no length, so zip cannot compare.
+            each = zip(track(files, "predicting"), names, photos)  # noqa: B905
+            for place, (file, name, reading) in enumerate(each):
+                with failures.caught(place, file):
+                    photo = reading.result()
+                    if photo.is_large:
+                        writes.wait()
+                    found = self._predict(photo)
+                    writes.add(place, file, write, PredictedImage(file, name, found))
+                    if photo.is_large:
+                        writes.wait()
+        failures.raise_any("images that were not predicted")
 
     def scans(
         self,
@@ -134,55 +135,28 @@ class FilePredictor:
                 a scan.
             ValueError: If the network computes NaN.
         """
-
-        def one(file: Path, name: str) -> None:
-            with unfinished_folder(cache, f"{os.getpid()}-{name}") as folder:
-                predicted = predict_scan_file(self.model, self.card, file, self.config, folder)
-            write(PredictedScan(file, name, *predicted))
-
-        def find(some: list[Path]) -> list[Path]:
-            return scan_files(some, self.card.scans.form if self.card.scans else None)
-
         sweep_folders(cache)
-        what = "scans that were not predicted, or not completely"
-        _each(sources, find, one, what, track)
+        form = self.card.scans.form if self.card.scans else None
+        files, problems = _found(sources, lambda some: scan_files(some, form))
+        failures = FileFailures(problems)
+        names = _distinct(file.stem for file in files)
+        each = zip(track(files, "predicting"), names)  # noqa: B905 - a bar has no length
+        for place, (file, name) in enumerate(each):
+            with failures.caught(place, file):
+                with unfinished_folder(cache, f"{os.getpid()}-{name}") as folder:
+                    predicted = predict_scan_file(self.model, self.card, file, self.config, folder)
+                write(PredictedScan(file, name, *predicted))
+        failures.raise_any("scans that were not predicted, or not completely")
 
-
-def _each(
-    sources: list[Path],
-    find: Callable[[list[Path]], list[Path]],
-    one: Callable[[Path, str], None],
-    what: str,
-    track: Track,
-) -> None:
-    """Go through the files of all sources; sources and files that fail are named at the end.
-
-    Only a mistake that every file shares ends it at once: a network that computes NaN, a library
-    that is missing, a disk that is full.
-    """
-    files, problems = _found(sources, find)
-    unforeseen: Exception | None = None
-    names = _distinct(file.stem for file in files)
-    for file, name in zip(track(files, "predicting"), names):  # noqa: B905 - a bar has no length
-        try:
-            one(file, name)
-        except (NonFiniteError, ImportError):
-            raise
-        except FileError as error:
-            problems.append(str(error))
-        except MemoryError:
-            problems.append(f"{file}: not enough memory; cut it into parts")
-        except OSError as error:
-            if error.errno in _FULL:
-                raise
-            problems.append(f"{file}: {short(error)}")
-        except Exception as error:
-            problems.append(f"{file}: {type(error).__name__}: {short(error)}")
-            unforeseen = unforeseen or error
-    if problems:
-        failed = DataError.listing(what, problems)
-        failed.unforeseen = unforeseen
-        raise failed
+    def _predict(self, photo: Photo) -> PredictedPhoto:
+        return predict_photo(
+            self.model,
+            self.card,
+            photo,
+            self.config,
+            confidence=self.confidence,
+            tell=self.tell,
+        )
 
 
 def _found(

@@ -1,53 +1,43 @@
-"""Predicting image files with a trained network, at their own size."""
+"""Finding and reading the image files that are predicted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from equiseg.data.errors import DataError
-from equiseg.data.images.decoded import DecodedImage, image_size
+from equiseg.data.images.decoded import image_size
 from equiseg.data.images.opened import IMAGE_SUFFIXES
 from equiseg.data.images.reading import read_image
 from equiseg.evaluation.config import EvaluationConfig
-from equiseg.evaluation.finite_logits import finite_logits
-from equiseg.evaluation.image_inference import predict_logits
-from equiseg.evaluation.large_images import (
-    LARGE_IMAGE,
-    LEAST_SIDE,
-    Prediction,
-    from_small_logits,
-    in_windows,
-    window_config,
-)
+from equiseg.evaluation.large_images import LARGE_IMAGE, LEAST_SIDE
 from equiseg.foreign_files import list_files
-from equiseg.metrics.predictions import most_likely
 from equiseg.runs.weights import ModelCard
 
-_MOST_LOGITS = 1 << 28  # bytes of all logits at the size of the image; above, band by band
-_MOST_OF_VIEWS = 1 << 29  # bytes likewise, if logits of several views are averaged
-_SHOWN_SIDE = 2048  # pixels of the longer side of the overlay of a large image
+_MOST_OF_VIEWS = 1 << 29  # bytes of all logits, if logits of several views are averaged
 
 
-class PredictedFile(NamedTuple):
-    """An image and its classes.
+class Photo(NamedTuple):
+    """An image file, decoded as far as memory allows.
 
     Attributes:
-        image: uint8 (3, H, W); of a large image (3, ceil(H / factor), ceil(W / factor)).
-        labels: Class ids (H, W): uint8, or int32 above 256 classes.
-        confidence: Their probabilities, uint8 (H, W) in 255ths, or None.
-        factor: The factor by which the image is reduced.
+        file: The file.
+        size: (H, W) on disk.
+        image: uint8 (3, H, W); None of a large image, which is decoded when it is predicted.
+        shown: uint8 (3, h, w) at the size that the network takes; None of a large image.
     """
 
-    image: Tensor
-    labels: Tensor
-    confidence: Tensor | None
-    factor: int = 1
+    file: Path
+    size: tuple[int, int]
+    image: Tensor | None
+    shown: Tensor | None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether memory cannot hold the whole image and everything made of it."""
+        return self.image is None
 
 
 def image_files(sources: list[Path]) -> list[Path]:
@@ -89,46 +79,29 @@ def check_channels(card: ModelCard) -> None:
         )
 
 
-@torch.inference_mode()
-def predict_file(
-    model: nn.Module,
-    card: ModelCard,
-    file: Path,
-    config: EvaluationConfig,
-    *,
-    confidence: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
-) -> PredictedFile:
-    """An image and its predicted classes.
-
-    The image is resized as in training (and to at least 32 pixels a side), its logits back to the
-    size on disk. A large image that is not resized is predicted in windows.
+def read_photo(card: ModelCard, config: EvaluationConfig, file: Path) -> Photo:
+    """Decode an image, unless it is large.
 
     Args:
-        model: The network; runs where its weights are.
-        card: What its weights file says of it.
+        card: What the weights file says of the network.
+        config: How the image is predicted.
         file: The image.
-        config: How it is predicted.
-        confidence: Whether the probability of each class id is wanted.
-        tell: Receives a sentence if the image is too large to be predicted whole.
 
     Raises:
         DataError: If the file cannot be read.
-        ValueError: If the network computes NaN or infinity.
     """
-    size, num_classes = image_size(file), len(card.classes)
+    size = image_size(file)
     if not _fits_whole(size, card, config):
-        return _large(model, card, file, config, confidence, tell)
+        return Photo(file, size, None, None)
     image = read_image(file)
-    logits = _logits(model, card, file, config, image)
-    if 4 * num_classes * size[0] * size[1] > _MOST_LOGITS:
-        return PredictedFile(image, *from_small_logits(logits, size, confidence))
-    if logits.shape[2:] != size:
-        logits = F.interpolate(logits, size, mode="bilinear")
-    found = Prediction.empty(size, num_classes, confidence)
-    ids, probabilities = most_likely(logits) if confidence else (logits.argmax(1), logits[:, 0])
-    found.fill(0, 0, ids[0], probabilities[0])
-    return PredictedFile(image, *found)
+    wanted = network_size(card, size)
+    return Photo(file, size, image, image if wanted == size else read_image(file, wanted))
+
+
+def network_size(card: ModelCard, size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) at which the network sees an image of this size, at least 32 a side."""
+    height, width = card.size or size
+    return max(height, LEAST_SIDE), max(width, LEAST_SIDE)
 
 
 def _fits_whole(size: tuple[int, int], card: ModelCard, config: EvaluationConfig) -> bool:
@@ -141,45 +114,3 @@ def _fits_whole(size: tuple[int, int], card: ModelCard, config: EvaluationConfig
         return True
     views = 2 if config.flip else 1
     return views * pixels <= LARGE_IMAGE and 4 * len(card.classes) * pixels <= _MOST_OF_VIEWS
-
-
-def _logits(
-    model: nn.Module, card: ModelCard, file: Path, config: EvaluationConfig, image: Tensor | None
-) -> Tensor:
-    """Logits of the resized image; of one whole view that is large, at the network's own stride."""
-    height, width = card.size or (image_size(file) if image is None else image.shape[1:])
-    size = (max(height, LEAST_SIDE), max(width, LEAST_SIDE))
-    shown = image if image is not None and size == tuple(image.shape[1:]) else None
-    shown = read_image(file, size) if shown is None else shown
-    device = next(model.parameters()).device
-    images = shown[None].to(device).float() / 255
-    whole = not config.window and not config.flip and config.scales == (1.0,)
-    if whole and 4 * len(card.classes) * size[0] * size[1] > _MOST_LOGITS:
-        return finite_logits(model, images)
-    return predict_logits(model, images, config)
-
-
-def _large(
-    model: nn.Module,
-    card: ModelCard,
-    file: Path,
-    config: EvaluationConfig,
-    confidence: bool,
-    tell: Callable[[str], None],
-) -> PredictedFile:
-    """A large image: resized as a whole if training did so, else window by window."""
-    image = None
-    if card.size is None:
-        config = window_config(config, len(card.classes))
-        image = DecodedImage(file)
-        found = in_windows(model, image, len(card.classes), config, confidence)
-        how = "predicted in windows of {}x{} (evaluation.window)".format(*config.window or ())
-    else:
-        logits = _logits(model, card, file, config, None)
-        found = from_small_logits(logits, image_size(file), confidence)
-        how = "predicted at {}x{}, as in training".format(*card.size)
-    image = image or DecodedImage(file)
-    factor = -(-max(image.size) // _SHOWN_SIDE)
-    smaller = f"; its overlay is smaller by {factor}" if factor > 1 else ""
-    tell(f"{file}: {image.size[0]}x{image.size[1]} pixels (height x width), {how}{smaller}")
-    return PredictedFile(torch.from_numpy(image.reduced(factor)), *found, factor)

@@ -28,7 +28,7 @@ def inverse_of(inputs: Inputs) -> Tensor | None:
     return inputs.inverse_N if isinstance(inputs, VoxelBatch) else None
 
 
-_Inputs = TypeVar("_Inputs", Tensor, VoxelBatch)
+_Inputs = TypeVar("_Inputs", Tensor, VoxelBatch, Inputs)
 
 
 def moved(inputs: _Inputs, device: torch.device) -> _Inputs:

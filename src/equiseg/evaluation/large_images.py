@@ -43,6 +43,18 @@ class Prediction(NamedTuple):
         shown = torch.zeros(size, dtype=torch.uint8) if confidence else None
         return cls(torch.zeros(size, dtype=dtype), shown)
 
+    @classmethod
+    def of(cls, logits: Tensor, confidence: bool) -> Prediction:
+        """The classes of logits (1, K, H, W)."""
+        _, num_classes, height, width = logits.shape
+        found = cls.empty((height, width), num_classes, confidence)
+        if confidence:
+            ids, probabilities = most_likely(logits)
+            found.fill(0, 0, ids[0], probabilities[0])
+        else:
+            found.labels.copy_(logits[0].max(0).indices)  # as argmax, which is slower on CPUs
+        return found
+
     def fill(self, top: int, left: int, ids: Tensor, probabilities: Tensor) -> None:
         """Put class ids (h, w) and their probabilities at a place."""
         height, width = ids.shape

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from equiseg.imbalance.formulas import class_prior, imbalance_factor
 from equiseg.imbalance.tally import Tally
-from equiseg.labels import check_labels, count_labels
+from equiseg.labels import checked_counts
 
 
 @dataclass(eq=False)
@@ -79,8 +79,7 @@ class ClassStatistics(Tally):
             TypeError: If labels are not integers.
             ValueError: If a label is neither a class nor ``ignore_index``.
         """
-        check_labels(labels, self.num_classes, ignore_index=ignore_index)
-        counts_K = count_labels(labels, self.num_classes, ignore_index=ignore_index).cpu()
+        counts_K = checked_counts(labels, self.num_classes, ignore_index=ignore_index).cpu()
         self.pixels_K += counts_K
         self.images_K += counts_K > 0
         self.num_images += 1

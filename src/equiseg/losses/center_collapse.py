@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from equiseg.frames import frame
 from equiseg.losses.arguments import check_at_least, check_number
 from equiseg.losses.center_loss import CenterLoss
-from equiseg.losses.feature_loss import directions
+from equiseg.losses.cosines import directions
 from equiseg.losses.protocol import ClassPrior
 from equiseg.losses.seeded_linear import SeededLinear
 

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from equiseg.centers.centers import mean_by_class
 from equiseg.centers.label_sides import LabelSide
 from equiseg.centers.sums import Labelling
-from equiseg.labels import check_inputs, check_num_classes, check_shapes, is_checkable
+from equiseg.labels import check_num_classes, check_shapes, is_checkable
 from equiseg.losses.arguments import check_at_least, per_class
 from equiseg.losses.feature_loss import check_channels
 from equiseg.losses.fixed_buffers import FixedBuffers
@@ -103,7 +103,8 @@ class CenterLoss(FixedBuffers):
                 was made for other maps, or (on eager CPU tensors) a label is neither a class nor
                 ``ignore_index`` or a labelled feature is not finite.
         """
-        self._check(features, labels, inverse, label_side)
+        check_shapes(features, labels, inverse)
+        check_channels(features, self.in_features)
         labelling = Labelling(
             labels, self.num_classes, self.ignore_index, self.align_corners, inverse
         )
@@ -114,6 +115,7 @@ class CenterLoss(FixedBuffers):
                 labelling,
                 label_side,
                 summing_group(self.sync) if self.training else None,
+                checked=False,
             )
             present_K = centers.counts_K >= self.min_count
             if is_checkable(labels):
@@ -149,22 +151,6 @@ class CenterLoss(FixedBuffers):
         if self.log_prior_K is not None:
             logits_KK = logits_KK + self.log_prior_K.to(logits_KK.dtype)
         return F.cross_entropy(logits_KK, targets_K, reduction="none", label_smoothing=smoothing)
-
-    def _check(
-        self,
-        features: Tensor,
-        labels: Tensor,
-        inverse: Tensor | None,
-        label_side: LabelSide | None,
-    ) -> None:
-        """Check the inputs once per forward pass; a label side has checked the label values."""
-        if label_side is not None:
-            check_shapes(features, labels, inverse)
-        else:
-            check_inputs(
-                features, labels, self.num_classes, ignore_index=self.ignore_index, inverse=inverse
-            )
-        check_channels(features, self.in_features)
 
     def _score(self, centers_KD: Tensor, present_K: Tensor) -> Tensor:
         """Mean loss of the present centers, times the weight."""

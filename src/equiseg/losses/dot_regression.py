@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from equiseg.frames import frame
-from equiseg.losses.feature_loss import FeatureLoss, cosines
+from equiseg.losses.cosines import cosines
+from equiseg.losses.feature_loss import FeatureLoss
 from equiseg.losses.pixel_loss import mean_of_known
 
 

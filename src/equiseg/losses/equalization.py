@@ -6,11 +6,12 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from equiseg.labels import is_checkable
 from equiseg.losses.arguments import is_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 from equiseg.losses.protocol import ClassPrior
+from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
 
 
 class EqualizationLoss(PixelLoss):
@@ -25,9 +26,9 @@ class EqualizationLoss(PixelLoss):
 
     Tan et al., "Equalization Loss for Long-Tailed Object Recognition", CVPR 2020 (arXiv
     2003.05176), the softmax form. Adapted to segmentation: samples are pixels instead of images,
-    each with its own random draws; and the rare classes are defined by their joint share of the
-    pixels (the tail ratio of the paper), not by a threshold on the frequency of each, which would
-    depend on K. In eval mode :math:`\beta` is its mean, as in dropout.
+    each with its own random draws (in steps of 2^-16); and the rare classes are defined by their
+    joint share of the pixels (the tail ratio of the paper), not by a threshold on the frequency of
+    each, which would depend on K. In eval mode :math:`\beta` is its mean, as in dropout.
 
     Args:
         num_classes: Number of classes K.
@@ -73,15 +74,28 @@ class EqualizationLoss(PixelLoss):
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log w."""
-        if self.training:
-            # rand, not rand_like: the draw must not depend on the memory layout of the logits.
-            drawn_BKP = torch.rand(logits_BKP.shape, device=logits_BKP.device)
-            log_kept = torch.where(drawn_BKP < self.gamma, -math.inf, 0.0)
-        else:
-            log_kept = logits_BKP.new_full((), math.log1p(-self.gamma))
-        classes_K1 = torch.arange(self.num_classes, device=targets_BP.device).unsqueeze(1)
-        rare_K1 = self.rare_K.unsqueeze(1) > 0
-        spared_BKP = rare_K1 & (classes_K1 != targets_BP.unsqueeze(1))
-        logits_BKP = logits_BKP + torch.where(spared_BKP, log_kept, 0)
-        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
-        return mean_of_known(losses_BP, known_BP)
+        # On a CPU the rare rows are drawn and masked; elsewhere shapes must not depend on values.
+        rows_R = torch.arange(self.num_classes, device=self.rare_K.device)
+        if is_checkable(targets_BP):
+            rows_R = rows_R[self.rare_K > 0]
+        rare_R1 = self.rare_K[rows_R].unsqueeze(1) > 0
+
+        def spare(logits: Tensor, targets: Tensor) -> Tensor:
+            rows = logits.index_select(-2, rows_R)
+            if self.training:
+                rows.masked_fill_(_drawn(self.gamma * rare_R1, rows.shape), -math.inf)
+            else:
+                rows += math.log1p(-self.gamma) * rare_R1.to(rows.dtype)
+            own = targets.unsqueeze(-2)
+            return logits.index_copy(-2, rows_R, rows).scatter_(-2, own, logits.gather(-2, own))
+
+        return mean_of_known(shifted_cross_entropy(logits_BKP, targets_BP, spare), known_BP)
+
+
+def _drawn(chances: Tensor, shape: torch.Size) -> Tensor:
+    """Bool, true with chances that spread to this shape: in multiples of 2^-16, below 1."""
+    count = shape.numel()
+    # Four draws from each number. In the layout of the logits, they would depend on it.
+    numbers = torch.randint(-(2**63), 2**63 - 1, (-(-count // 4),), device=chances.device)
+    draws = numbers.view(torch.int16)[:count].view(shape)
+    return draws < ((2**16 * chances).round().clamp(max=2**16 - 1) - 2**15).to(torch.int16)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,10 +10,6 @@ from equiseg.labels import check_inputs, fold_ignored, is_checkable
 from equiseg.losses.arguments import check_at_least
 from equiseg.losses.pixel_loss import PixelLoss
 from equiseg.resize import LINEAR_MODES
-
-# Shorter than this, a vector has no direction: its gradient would be a million times the loss's.
-_SHORTEST = 1e-6
-_DOWN = 2.0**-80  # scales the largest float32 to 3e14, the shortest vector that overflows to 1e-5
 
 
 class FeatureLoss(PixelLoss):
@@ -115,35 +109,3 @@ def _reached(known: Tensor, size: torch.Size) -> Tensor:
 def wide(features: Tensor) -> Tensor:
     """Features in float32 or wider: sums over a batch would overflow half precision."""
     return features.to(torch.promote_types(features.dtype, torch.float32))
-
-
-def products(features: Tensor, rows_KC: Tensor) -> Tensor:
-    """The product of every feature with every row: (B, K, *spatial) or (N, K)."""
-    scores: Tensor = torch.einsum("nc...,kc->nk...", features, rows_KC.to(features.dtype))
-    return scores
-
-
-def cosines(features: Tensor, unit_KC: Tensor) -> Tensor:
-    """The cosine of every feature with every unit row: (B, K, *spatial) or (N, K)."""
-    features, lengths = _with_lengths(features)
-    return products(features, unit_KC) / lengths
-
-
-def directions(vectors: Tensor) -> Tensor:
-    """Vectors along dimension 1 at length one; those too short become zero, without a gradient."""
-    vectors, lengths = _with_lengths(vectors)
-    return vectors / lengths
-
-
-def _with_lengths(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors, and lengths to divide by; infinite for vectors too short to have a direction.
-
-    Vectors whose squares overflow are scaled down first: a direction has no length.
-    """
-    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    overflows = lengths.isinf()
-    if not is_checkable(lengths) or bool(overflows.any()):
-        # A power of two, so nothing is rounded; float16 and bfloat16 were widened before.
-        vectors = vectors * torch.where(overflows, _DOWN, 1.0).to(vectors.dtype)
-        lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    return vectors, lengths.masked_fill(lengths < _SHORTEST, math.inf)

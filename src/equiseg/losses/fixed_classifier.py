@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from equiseg.frames import frame
 from equiseg.losses.arguments import check_number
-from equiseg.losses.feature_loss import FeatureLoss, products
+from equiseg.losses.cosines import products
+from equiseg.losses.feature_loss import FeatureLoss
 from equiseg.losses.pixel_loss import mean_of_known
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from equiseg.imbalance import ClassStatistics, class_weights
 from equiseg.losses.arguments import check_number, per_class
 from equiseg.losses.protocol import ClassCounts, ClassWeight
+from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
 from equiseg.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
 
 # The last fifth of training, as Cao et al. 2019 published it: epochs 160 to 200.
@@ -89,7 +89,12 @@ class LdamLoss(WeightedCrossEntropyLoss):
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Weighted cross entropy after the margins are subtracted."""
-        classes_K1 = torch.arange(self.num_classes, device=targets_BP.device).unsqueeze(1)
-        margin_K1 = self.margin_K.to(logits_BKP.dtype).unsqueeze(1)
-        owed_BKP = torch.where(classes_K1 == targets_BP.unsqueeze(1), margin_K1, 0)
-        return super().of_pixels(self.scale * (logits_BKP - owed_BKP), targets_BP, known_BP)
+        owed_K = self.scale * self.margin_K.to(logits_BKP.dtype)
+
+        def subtract(logits: Tensor, targets: Tensor) -> Tensor:
+            return logits.scatter_add(-2, targets.unsqueeze(-2), -owed_K[targets].unsqueeze(-2))
+
+        if self.scale != 1:
+            logits_BKP = self.scale * logits_BKP
+        losses_BP = shifted_cross_entropy(logits_BKP, targets_BP, subtract)
+        return self.weighted_mean(losses_BP, targets_BP, known_BP)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from equiseg.losses.arguments import check_number, per_class
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 from equiseg.losses.protocol import ClassPrior
+from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
 
 
 class LogitAdjustedLoss(PixelLoss):
@@ -53,9 +53,11 @@ class LogitAdjustedLoss(PixelLoss):
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus their log-prior."""
-        log_prior_K = self.log_prior_K.to(logits_BKP.dtype)
-        logits_BKP = logits_BKP + self.tau * log_prior_K.unsqueeze(1)
-        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)
+        added_K1 = (self.tau * self.log_prior_K.to(logits_BKP.dtype)).unsqueeze(1)
+        losses_BP = shifted_cross_entropy(
+            logits_BKP, targets_BP, lambda logits, _: logits + added_K1
+        )
+        return mean_of_known(losses_BP, known_BP)
 
 
 def adjusted_logits(logits: Tensor, *, prior: Tensor | Sequence[float], tau: float = 1.0) -> Tensor:

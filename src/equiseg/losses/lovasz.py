@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiseg.labels import count_labels, is_checkable
+from equiseg.labels import count_ids, is_checkable
 from equiseg.losses.pixel_loss import PixelLoss
 
 
@@ -37,16 +37,16 @@ class LovaszLoss(PixelLoss):
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
-        probabilities_BKP = logits_BKP.softmax(1)
         targets_P, known_P = targets_BP.flatten(), known_BP.flatten()
-        ids_P = torch.where(known_P, targets_P, -1)
-        present_K = count_labels(ids_P, self.num_classes, ignore_index=-1) > 0
-        total = probabilities_BKP[:0].sum()  # zero, connected to the graph
-        for k in range(self.num_classes):
+        ids_P = torch.where(known_P, targets_P, self.num_classes)
+        present_K = count_ids(ids_P, self.num_classes) > 0
+        total = logits_BKP[:0].sum()  # zero, connected to the graph
+        # unbind: the gradient of each slice [:, k] would be a zero map of all K classes.
+        for k, chances_BP in enumerate(logits_BKP.softmax(1).unbind(1)):
             if is_checkable(present_K) and not present_K[k]:
                 continue  # contributes nothing; saves a sort
-            own_P = known_P & (targets_P == k)
-            chances_P = probabilities_BKP[:, k].flatten()
+            own_P = ids_P == k
+            chances_P = chances_BP.flatten()
             errors_P = torch.where(own_P, 1 - chances_P, chances_P)
             errors_P = torch.where(known_P, errors_P, 0)  # sorted last, contributes nothing
             total = total + (errors_P * _slopes(errors_P, own_P)).sum()
@@ -60,13 +60,25 @@ def _slopes(errors_P: Tensor, own_P: Tensor) -> Tensor:
     A wrong pixel of the class leaves the intersection, 1 / union; any other wrong pixel enters the
     union. Zero for a class without pixels. Constant between changes of order, hence no gradient.
     """
-    order_P = errors_P.argsort(descending=True)
-    own_sorted_P = own_P[order_P]
-    total = own_P.sum()
+    order_P = _largest_first(errors_P)
+    own_sorted_P = own_P.gather(0, order_P)
     # Counts in integers, where float32 would stop at 2^24; no difference of nearly equal IoUs.
-    left_P = (total - own_sorted_P.cumsum(0)).to(errors_P.dtype)
-    union_P = total + (~own_sorted_P).cumsum(0)
-    before_P = (union_P - 1).clamp(min=1).to(errors_P.dtype)
-    union_P = union_P.to(errors_P.dtype)
-    slopes_P = torch.where(own_sorted_P, 1, left_P / before_P) / union_P
-    return torch.empty_like(errors_P).scatter(0, order_P, slopes_P)
+    seen_P = own_sorted_P.cumsum(0, dtype=torch.int32)
+    others_P = torch.arange(1, len(order_P) + 1, dtype=torch.int32, device=own_P.device) - seen_P
+    total = own_P.sum(dtype=torch.int32)
+    left_P = (total - seen_P).to(errors_P.dtype)
+    union_P = (total.clamp(min=1) + others_P).to(errors_P.dtype)
+    slopes_P = torch.where(own_sorted_P, 1, left_P / (union_P - 1)) / union_P
+    return torch.empty_like(errors_P).scatter_(0, order_P, slopes_P)
+
+
+def _largest_first(errors_P: Tensor) -> Tensor:
+    """The order of errors >= 0, the first of equal ones first.
+
+    The bits of such numbers, read as an integer, have the same order; torch sorts integers by
+    their digits on a CPU, which takes an eighth of the time.
+    """
+    integers = {torch.float32: torch.int32, torch.float64: torch.int64}[errors_P.dtype]
+    # Rounding can make an error of zero negative, whose sign bit is no digit.
+    falling_P = torch.iinfo(integers).max - errors_P.clamp(min=0).view(integers)
+    return falling_P.argsort(stable=True)

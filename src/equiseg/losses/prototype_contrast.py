@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn import functional as F
 
 from equiseg.centers.centers import mean_by_class
 from equiseg.centers.sums import Labelling
 from equiseg.losses.arguments import check_number, is_number
-from equiseg.losses.feature_loss import FeatureLoss, cosines, directions, wide, without_unlabelled
+from equiseg.losses.cosines import directions, products, with_lengths
+from equiseg.losses.feature_loss import FeatureLoss, wide, without_unlabelled
 from equiseg.losses.pixel_loss import mean_of_known
+from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
 from equiseg.ranks import summing_group
 
 
@@ -72,32 +73,40 @@ class PrototypeContrastLoss(FeatureLoss):
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, K, *spatial) or (N, K) cosines with the prototypes over the temperature."""
-        # A copy: autograd saves its input, and the buffer will change.
-        return cosines(features, self.prototypes_KD.clone()) / self.temperature
+        return self._scaled_cosines(*with_lengths(features))
 
     def forward(self, features: Tensor, labels: Tensor, *, inverse: Tensor | None = None) -> Tensor:
         """Scalar loss of one batch, see :class:`FeatureLoss`; updates prototypes in training."""
         self.check(features, labels, inverse)
         with torch.autocast(features.device.type, enabled=False):
-            features = wide(without_unlabelled(features, labels, inverse, self))
+            features, lengths = with_lengths(
+                wide(without_unlabelled(features, labels, inverse, self))
+            )
             if self.training:
-                self._update(features, labels, inverse)
-            return self.score(self.logits(features), labels, inverse)
+                self._update(features.detach() / lengths.detach(), labels, inverse)
+            return self.score(self._scaled_cosines(features, lengths), labels, inverse)
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
         seen_K = self.prototypes_KD.any(1)
         lowest = torch.finfo(logits_BKP.dtype).min
-        logits_BKP = logits_BKP.masked_fill(~seen_K.unsqueeze(1), lowest)
-        losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        losses_BP = shifted_cross_entropy(
+            logits_BKP,
+            targets_BP,
+            lambda logits, _: logits.masked_fill(~seen_K.unsqueeze(1), lowest),
+        )
         return mean_of_known(losses_BP, known_BP & seen_K[targets_BP])
 
+    def _scaled_cosines(self, features: Tensor, lengths: Tensor) -> Tensor:
+        # Divided, the prototypes are a copy: autograd saves its input, and the buffer will change.
+        return products(features, self.prototypes_KD / self.temperature) / lengths
+
     @torch.no_grad()
-    def _update(self, features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
+    def _update(self, unit_features: Tensor, labels: Tensor, inverse: Tensor | None) -> None:
         """Move the prototypes of the present classes towards the batch."""
         labelling = Labelling(labels, self.num_classes, self.ignore_index, inverse=inverse)
         centers_KD, _, present_K = mean_by_class(
-            directions(features), labelling, process_group=summing_group(self.sync)
+            unit_features, labelling, process_group=summing_group(self.sync)
         )
         news_KD = directions(centers_KD)
         olds_KD = self.prototypes_KD.to(news_KD.dtype)

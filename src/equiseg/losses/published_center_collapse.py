@@ -10,7 +10,7 @@ from equiseg.frames import frame
 from equiseg.losses.arguments import check_at_least, check_number, is_number
 from equiseg.losses.center_collapse import CenterCollapseLoss
 from equiseg.losses.center_loss import CenterLoss
-from equiseg.losses.feature_loss import directions
+from equiseg.losses.cosines import directions
 from equiseg.losses.fixed_buffers import FixedBuffers
 from equiseg.losses.protocol import ClassPrior
 from equiseg.losses.seeded_linear import SeededLinear, draw

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn import functional as F
 
-from equiseg.labels import count_labels
+from equiseg.labels import count_ids
 from equiseg.losses.arguments import check_number
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
+from equiseg.losses.shifted_cross_entropy import shifted_cross_entropy
 from equiseg.ranks import summing_group
 
 
@@ -66,18 +66,21 @@ class SeesawLoss(PixelLoss):
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Mean cross entropy of the logits plus log S; counts the batch first in training."""
         if self.training:
-            seen_BP = torch.where(known_BP, targets_BP, self.ignore_index)
-            counts_K = count_labels(seen_BP, self.num_classes, ignore_index=self.ignore_index)
+            ids_BP = torch.where(known_BP, targets_BP, self.num_classes)
+            counts_K = count_ids(ids_BP, self.num_classes)
             group = summing_group(self.sync)
             if group is not None:
                 dist.all_reduce(counts_K, group=group)
             self.counts_K += counts_K
         log_counts_K = self.counts_K.to(logits_BKP.dtype).clamp(min=1).log()
         log_shares_KK = (log_counts_K - log_counts_K.unsqueeze(1)).clamp(max=0)
-        # The ratio of two softmax values is the exponential of the difference of their logits. For
-        # the true class the difference is 0, so its logit does not change.
-        constant_BKP = logits_BKP.detach()
-        ahead_BKP = (constant_BKP - constant_BKP.gather(1, targets_BP.unsqueeze(1))).relu()
-        share_BKP = log_shares_KK.T[:, targets_BP].transpose(0, 1)
-        logits_BKP = logits_BKP + self.mitigation * share_BKP + self.compensation * ahead_BKP
-        return mean_of_known(F.cross_entropy(logits_BKP, targets_BP, reduction="none"), known_BP)
+
+        def rebalance(logits: Tensor, targets: Tensor) -> Tensor:
+            # The ratio of two softmax values is the exponential of the difference of their logits.
+            # For the true class the difference is 0, so its logit does not change.
+            constant = logits.detach()
+            ahead = (constant - constant.gather(-2, targets.unsqueeze(-2))).relu()
+            share = log_shares_KK.T[:, targets].movedim(0, -2)
+            return logits + self.mitigation * share + self.compensation * ahead
+
+        return mean_of_known(shifted_cross_entropy(logits_BKP, targets_BP, rebalance), known_BP)

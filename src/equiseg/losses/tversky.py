@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from equiseg.centers.sums import row_sums
-from equiseg.labels import count_labels
+from equiseg.labels import count_ids
 from equiseg.losses.arguments import check_number, is_number
+from equiseg.losses.class_errors import class_errors
 from equiseg.losses.pixel_loss import PixelLoss, mean_of_known
 
 
@@ -54,15 +54,9 @@ class TverskyLoss(PixelLoss):
 
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """See the class."""
-        chances_BKP = logits_BKP.softmax(1)
-        own_B1P = targets_BP.unsqueeze(1)
+        missed_K, false_K = class_errors(logits_BKP, targets_BP, known_BP)
         ids_BP = torch.where(known_BP, targets_BP, self.num_classes)
-        # Sum the errors themselves: in float32, a difference of large sums would lose them.
-        missed_B1P = 1 - chances_BKP.gather(1, own_B1P)
-        missed_K = row_sums(missed_B1P, ids_BP, self.num_classes).squeeze(1)
-        known_BKP = torch.where(known_BP.unsqueeze(1), chances_BKP, 0)
-        false_K = known_BKP.scatter(1, own_B1P, 0).sum((0, 2))
-        counts_K = count_labels(ids_BP, self.num_classes, ignore_index=self.num_classes)
+        counts_K = count_ids(ids_BP, self.num_classes)
         price_K = self.alpha * false_K + self.beta * missed_K
         present_K = counts_K > 0
         whole_K = torch.where(present_K, counts_K - missed_K + price_K, 1)

@@ -42,6 +42,10 @@ class WeightedCrossEntropyLoss(PixelLoss):
     def of_pixels(self, logits_BKP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
         """Weighted mean of the pixels' cross entropies."""
         losses_BP = F.cross_entropy(logits_BKP, targets_BP, reduction="none")
+        return self.weighted_mean(losses_BP, targets_BP, known_BP)
+
+    def weighted_mean(self, losses_BP: Tensor, targets_BP: Tensor, known_BP: Tensor) -> Tensor:
+        """Mean of the known pixels' losses, weighted by class; zero if there are none."""
         weights_BP = torch.where(known_BP, self.weight_K.to(losses_BP.dtype)[targets_BP], 0)
         losses_BP = torch.where(known_BP, losses_BP, 0)  # zero times infinity is NaN
         total = weights_BP.sum()

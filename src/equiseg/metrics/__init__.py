@@ -7,13 +7,15 @@ from equiseg.lazy_names import lazy_names
 if TYPE_CHECKING:
     from equiseg.metrics.boundaries import BoundaryScore
     from equiseg.metrics.boundary_counts import BoundaryResult
-    from equiseg.metrics.calibration import Calibration, CalibrationError
+    from equiseg.metrics.calibration import CalibrationError
     from equiseg.metrics.collapse_metric import CollapseMetric
+    from equiseg.metrics.confidence_bins import Calibration
     from equiseg.metrics.image_ious import ImageResult
     from equiseg.metrics.images import ImageScore
     from equiseg.metrics.object_result import ObjectResult
     from equiseg.metrics.objects import ObjectScore
-    from equiseg.metrics.segmentation import Score, SegmentationScore
+    from equiseg.metrics.score import Score
+    from equiseg.metrics.segmentation import SegmentationScore
 
 __all__ = [
     "BoundaryResult",
@@ -34,15 +36,25 @@ __getattr__, __dir__ = lazy_names(
     {
         "BoundaryResult": "equiseg.metrics.boundary_counts",
         "BoundaryScore": "equiseg.metrics.boundaries",
-        "Calibration": "equiseg.metrics.calibration",
+        "Calibration": "equiseg.metrics.confidence_bins",
         "CalibrationError": "equiseg.metrics.calibration",
         "CollapseMetric": "equiseg.metrics.collapse_metric",
         "ImageResult": "equiseg.metrics.image_ious",
         "ImageScore": "equiseg.metrics.images",
         "ObjectResult": "equiseg.metrics.object_result",
         "ObjectScore": "equiseg.metrics.objects",
-        "Score": "equiseg.metrics.segmentation",
+        "Score": "equiseg.metrics.score",
         "SegmentationScore": "equiseg.metrics.segmentation",
     },
-    dict.fromkeys(__all__, ("torchmetrics", "equiseg[metrics]")),
+    dict.fromkeys(
+        (
+            "BoundaryScore",
+            "CalibrationError",
+            "CollapseMetric",
+            "ImageScore",
+            "ObjectScore",
+            "SegmentationScore",
+        ),
+        ("torchmetrics", "equiseg[metrics]"),
+    ),
 )

@@ -10,6 +10,8 @@ from equiseg.records.checked import Fields, Maybe, check_classes, check_form, ch
 from equiseg.records.record_files import read_record, write_record
 
 RESULT = "result.json"
+PROGRESS = "progress"
+"""While a run trains: the share of its epochs that are done, as a number."""
 SCORES = Fields(
     {"miou": float, "iou": [float], "collapse": {str: float}},
     {"accuracy": [float], "calibration": {str: [float]}, "confusion": [[float]], "means_over": str},

@@ -17,12 +17,11 @@ import torch
 
 from equiseg.foreign_files import FileError
 from equiseg.ranks import Launch
-from equiseg.records.run_result import RESULT, read_result
+from equiseg.records.run_result import PROGRESS, RESULT, read_result
 from equiseg.runs.lock import held
 from equiseg.runs.parent_watch import watched_environment
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, write_config
-from equiseg.training.fitting import PROGRESS
 
 LOG = "output.log"
 _POLL_SECONDS = 0.5

@@ -1,4 +1,4 @@
-"""CollapseCurves: neural collapse over the epochs, measured at every validation."""
+"""CollapseCurves: neural collapse over the epochs, measured in validation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def labels_and_inverse(batch: Any) -> tuple[Tensor, Tensor | None]:
 
 
 class CollapseCurves(L.Callback):
-    """Logs, at every validation, how far the validation features are from neural collapse.
+    """Logs, in validation, how far the validation features are from neural collapse.
 
     Works in any LightningModule whose ``validation_step`` runs a pixel (point) classifier:
 
@@ -38,9 +38,11 @@ class CollapseCurves(L.Callback):
         ignore_index: Label value to leave out.
         labels_of: From a validation batch to its labels and, for voxels, their inverse map. The
             default takes batches (inputs, labels).
+        every: Validations from one measurement to the next; the last validation is measured.
 
     Raises:
-        ValueError: When validation starts, if the classifier cannot be found.
+        ValueError: If ``every`` is below 1; when validation starts, if the classifier cannot be
+            found.
     """
 
     def __init__(
@@ -50,16 +52,28 @@ class CollapseCurves(L.Callback):
         *,
         ignore_index: int = 255,
         labels_of: Callable[[Any], tuple[Tensor, Tensor | None]] = labels_and_inverse,
+        every: int = 1,
     ) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}; 1 is every validation")
         self.num_classes = num_classes
         self.layer = layer
         self.ignore_index = ignore_index
         self.labels_of = labels_of
+        self.every = every
         self._tap: FeatureTap | None = None
         self._metric: CollapseMetric | None = None
 
+    @property
+    def is_measuring(self) -> bool:
+        """Whether this validation is measured."""
+        return self._metric is not None
+
     def on_validation_epoch_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
-        """Tap the classifier."""
+        """Tap the classifier, if it is the turn of this validation."""
+        epochs_left = (trainer.max_epochs or 0) - trainer.current_epoch - 1
+        if epochs_left // (trainer.check_val_every_n_epoch or 1) % self.every:
+            return
         self._tap = tap = FeatureTap(task, self.layer, self.num_classes)
         # A classifier larger than 1x1 has no single row to compare with a center.
         weight: Any = getattr(tap.layer, "weight", torch.empty(0))

@@ -114,7 +114,8 @@ class TrainConfig:
         patience: Validations without a better mIoU after which to stop; None never stops early.
         score_test: Score the test split, if there is one, when training ends. A study does not
             score it for settings that it only tries.
-        log_collapse: Measure neural collapse at every validation, for curves over the epochs.
+        log_collapse: Measure neural collapse in validation, for curves over the epochs of at most
+            15 points; the last validation is one of them.
     """
 
     data: DataConfig = field(default_factory=DataConfig)

@@ -24,22 +24,25 @@ from equiseg.data.loading import (
     evaluation_loader,
     training_loader,
 )
+from equiseg.evaluation.batches import EqualBatches
 from equiseg.evaluation.inputs import PointCollate
 from equiseg.models.rank_batch_norm import over_ranks
 from equiseg.ranks import Launch
+from equiseg.records.run_result import PROGRESS
 from equiseg.runs.terminal import as_is
 from equiseg.training.callbacks import PeakMemory, ProgressFile, StepClock, ValidationTable
-from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints, find_resumable
+from equiseg.training.checkpoint_files import find_resumable
+from equiseg.training.checkpoints import Checkpoints, WholeCheckpoints
 from equiseg.training.collapse_curves import CollapseCurves
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same_values, write_config
-from equiseg.training.label_sides import SidedCollate, map_sizes
 from equiseg.training.lightning_task import SegmentationTask
 from equiseg.training.loggers import loggers
 from equiseg.training.opened_data import OpenedData
 from equiseg.training.samples import TrainingSamples
+from equiseg.training.sided_batches import SidedCollate, map_sizes
 
-PROGRESS = "progress"
+_CURVE_POINTS = 15  # of a collapse curve: its moments take a third of the time of a validation
 _EXPECTED_WARNINGS = (
     ".*does not have many workers.*",  # loading in the training process is a choice
     ".*in eval mode at the start of training.*",  # frozen stages are meant to be
@@ -136,7 +139,10 @@ def _callbacks(run: Run, fitted: Fitted) -> list[L.Callback]:
     callbacks += [ValidationTable(run.console), ProgressFile(run.out / PROGRESS)]
     if config.log_collapse:
         layer = run.task.tap.layer
-        callbacks.append(CollapseCurves(len(spec.classes), layer, ignore_index=spec.ignore_index))
+        every = -(-config.epochs // (config.val_every * _CURVE_POINTS))
+        callbacks.append(
+            CollapseCurves(len(spec.classes), layer, ignore_index=spec.ignore_index, every=every)
+        )
     if config.patience is not None:
         callbacks.append(EarlyStopping("val/miou", mode="max", patience=config.patience))
     if _shows_bar(run.console):
@@ -172,7 +178,7 @@ def _loaders(
     validation = evaluation_loader(
         run.data.splits["val"], num_workers=workers, rank=rank, num_ranks=ranks
     )
-    return batches, validation
+    return batches, EqualBatches(validation)
 
 
 def _trainer(run: Run, callbacks: list[L.Callback]) -> L.Trainer:

@@ -18,40 +18,22 @@ from equiseg.evaluation.inputs import Inputs, inverse_of, network_input
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.losses.fixed_buffers import fixed_buffers_of
 from equiseg.metrics import Score, SegmentationScore
-from equiseg.models import SPARSE_MODELS, build_model, freeze_encoder, model_names
+from equiseg.models import build_model, freeze_encoder
 from equiseg.runs.finite import first_non_finite, first_overflow
 from equiseg.tap import FeatureTap
-from equiseg.training.config import ModelConfig, TrainConfig
+from equiseg.training.collapse_curves import CollapseCurves
+from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import plain
 from equiseg.training.criterion import build_criterion
-from equiseg.training.label_sides import SidedBatch
+from equiseg.training.model_name import model_name
 from equiseg.training.optimizer import build_optimizer, learning_rate_factor
-
-
-def model_name(config: ModelConfig, spec: DataSpec) -> str:
-    """The name of the network: the one asked for, or the small one that suits the data.
-
-    Raises:
-        ValueError: If a network of images is asked for on point clouds, or the other way round.
-    """
-    name = config.name or ("minkunet-small" if spec.holds_points else "fpn-small")
-    if (name in SPARSE_MODELS) != spec.holds_points:
-        kinds = ("images", "point clouds")
-        raise ValueError(
-            f"model.name={name} takes {kinds[name in SPARSE_MODELS]}, the data are "
-            f"{kinds[spec.holds_points]}; choose one of {', '.join(_names(spec.holds_points))}"
-        )
-    return name
+from equiseg.training.sided_batches import SidedBatch
 
 
 def _seed_of_rank(seed: int, epoch: int, rank: int) -> int:
     """A seed of 63 bits for the dropout of one rank in one epoch."""
     words = np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)
     return int(words[0] >> np.uint64(1))
-
-
-def _names(of_points: bool) -> list[str]:
-    return [name for name in model_names() if (name in SPARSE_MODELS) == of_points]
 
 
 class SegmentationTask(L.LightningModule):
@@ -160,9 +142,13 @@ class SegmentationTask(L.LightningModule):
         inputs, labels = batch
         predictions = predict(self.model, inputs, self.config.evaluation, self.spec.channels)
         self.score.update(predictions, labels)
-        if self.config.log_collapse and self.config.evaluation != EvaluationConfig():
+        if self.config.evaluation != EvaluationConfig() and self._measures_collapse():
             # Collapse is measured on the last forward: that of the whole, unturned input.
             predict(self.model, inputs, EvaluationConfig(), self.spec.channels)
+
+    def _measures_collapse(self) -> bool:
+        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        return any(isinstance(c, CollapseCurves) and c.is_measuring for c in callbacks)
 
     def on_validation_epoch_end(self) -> None:
         """Score the validation images, over all ranks."""

@@ -8,20 +8,22 @@ from typing import Any
 
 from torch import Tensor
 
-from equiseg.data import CachedData, DataError, survey
+from equiseg.data import CachedData, DataError, survey_samples
 from equiseg.data.class_looks import ClassLooks
 from equiseg.data.config import DataConfig
+from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.reading import ScanReading
 from equiseg.data.sample import DataSpec
+from equiseg.data.shared_arena import SharedArena
 from equiseg.data.shared_files import check_shared_files
-from equiseg.data.sources import find_source, open_split, split_names
+from equiseg.data.sources import find_source, training_splits
 from equiseg.imbalance import ClassStatistics, FrequencyGroups
 from equiseg.progress import Track, untracked
 
 
 @dataclass(frozen=True)
 class OpenedData:
-    """The splits of a data set that a run needs, every file read once.
+    """The splits of a data set that a run needs, every sample checked.
 
     Attributes:
         splits: The samples of each split.
@@ -75,7 +77,10 @@ def open_data(
     config: DataConfig,
     track: Track = untracked,
 ) -> OpenedData:
-    """Open all splits, read every file once, keep what fits in memory.
+    """Open all splits and check every sample, unless it was checked before and has not changed.
+
+    Samples that are read are kept in memory for training, as many as fit; the others when a data
+    worker first reads them.
 
     Args:
         config: Which data.
@@ -84,25 +89,32 @@ def open_data(
     Raises:
         DataError: Listing everything that cannot be used.
     """
+    arena = SharedArena(int(config.cache_gb * 1e9))
+    source = find_source(config)
     splits: dict[str, CachedData] = {}
     counts: dict[str, Tensor] = {}
     problems: list[str] = []
-    budget = int(config.cache_gb * 1e9)
     opened: dict[str, Any] = {}
-    for name in split_names(config):
+    for name in training_splits(source):
         try:
-            opened[name] = open_split(config, name, track)
-            cached = CachedData(opened[name], budget)
-            counts[name] = survey(cached, name, track)
+            opened[name] = source.open(name, track)
+            splits[name] = CachedData(opened[name], arena)
+            counts[name] = _checked(splits[name], name, config.num_workers, track)
         except DataError as error:
             problems.append(str(error))
-            continue
-        budget -= cached.kept_bytes
-        splits[name] = cached
     try:
         check_shared_files(config.card, opened)
     except DataError as error:
         problems.append(str(error))
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
-    return OpenedData(splits, counts["train"], next(iter(splits.values())).spec)
+    return OpenedData(splits, counts["train"], splits["train"].spec)
+
+
+def _checked(cached: CachedData, name: str, num_workers: int, track: Track) -> Tensor:
+    """(S, K) labels of each class in each sample of a split, after a check of every sample."""
+    if isinstance(cached.data, PointFolder):  # checked and counted when its scans were stored
+        return cached.data.counts_SK
+    surveyed = survey_samples(cached, name, num_workers=num_workers, track=track)
+    cached.sizes = surveyed.sizes
+    return surveyed.counts_SK

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equiseg.evaluation.config import MeasureConfig
 from equiseg.evaluation.scoring import evaluate, evaluation_record
 from equiseg.imbalance import class_prior
 from equiseg.losses import adjusted_logits
@@ -96,7 +97,12 @@ def adjust_run(
             adjust_classifier(classifier, prior_K, tried)
             workers = config.data.num_workers
             validation = evaluate(
-                model, data.splits["val"], config.evaluation, data.groups, num_workers=workers
+                model,
+                data.splits["val"],
+                config.evaluation,
+                data.groups,
+                measures=MeasureConfig(collapse=False, calibration=select.endswith("ece")),
+                num_workers=workers,
             )
             record = evaluation_record(validation, data.spec.background)
             scores[tried] = score_of(record, select)

@@ -31,7 +31,7 @@ from equiseg.runs.terminal import as_is
 from equiseg.runs.threads import use_threads
 from equiseg.runs.weights import ModelCard, save_weights
 from equiseg.training.augmented_shares import drawn_shares, drawn_table
-from equiseg.training.checkpoints import BEST, read_checkpoint
+from equiseg.training.checkpoint_files import BEST, read_checkpoint
 from equiseg.training.config import TrainConfig
 from equiseg.training.config_file import check_same, plain
 from equiseg.training.fitting import Fitted, Run, fit

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from equiseg.data import DataError, ImageCard, load_card, survey
+from equiseg.data import DataError, ImageCard, load_card, survey_samples
 from equiseg.data.images.folder import ImageFolder
 from equiseg.data.images.reading import read_image
 from equiseg.imbalance import ClassStatistics
@@ -314,7 +314,7 @@ def test_a_dangling_link_is_named(root):
 
 def test_survey_counts_the_classes(root):
     mask(root, np.where(VALUES == 2, 255, VALUES).astype(np.uint8))
-    counts_SK = survey(opened(root), "train")
+    counts_SK = survey_samples(opened(root), "train").counts_SK
     statistics = ClassStatistics.from_counts(counts_SK)
     b = np.bincount(VALUES.flat)
     assert statistics.pixels_K.tolist() == [2 * b[0], 2 * b[1], b[2]]
@@ -326,7 +326,7 @@ def test_survey_reports_every_broken_file_at_once(root):
     mask(root, np.full((H, W), 9, np.uint8))
     (root / "images/train/b.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"toy train: files that cannot be used \(2\):") as caught:
-        survey(opened(root), "toy train")
+        survey_samples(opened(root), "toy train")
     assert "annotations/train/a.png: values [9]" in str(caught.value)
     assert "images/train/b.png: not a readable image" in str(caught.value)
 
@@ -353,7 +353,8 @@ def test_ccp_null_is_its_background():
 
 
 def test_camvid_has_its_published_imbalance():
-    statistics = ClassStatistics.from_counts(survey(real("camvid", "train", (180, 240)), "train"))
+    surveyed = survey_samples(real("camvid", "train", (180, 240)), "train")
+    statistics = ClassStatistics.from_counts(surveyed.counts_SK)
     assert statistics.num_images == 367
     assert statistics.pixel_imbalance == pytest.approx(108.5, abs=1)
 

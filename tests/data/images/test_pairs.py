@@ -39,7 +39,7 @@ def test_patterns_find_suffixes_in_nested_folders(tmp_path):
     data = opened(tmp_path, **CITIES)
     assert data.names == ["aachen_0", "aachen_1", "ulm_0", "ulm_1"]
     assert data[2].name == "ulm_0"
-    assert data.pairs[2].mask == tmp_path / "gtFine/train/ulm/ulm_0_gtFine_labelIds.png"
+    assert data.pairs[2].mask == str(tmp_path / "gtFine/train/ulm/ulm_0_gtFine_labelIds.png")
     assert opened(tmp_path, "val", **CITIES).names == ["bonn_0", "bonn_1"]
     listed = CITIES | {"splits": {"train": ["ulm_1", "aachen/aachen_0"]}}
     listed["image"] = listed["image"].replace("{split}", "train")

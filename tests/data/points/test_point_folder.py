@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from equiseg.data import DataError, PointCard, load_card, survey
+from equiseg.data import DataError, PointCard, load_card, survey_samples
 from equiseg.data.points.folder import PointFolder
 from equiseg.data.points.store.scan_store import CacheError
 from equiseg.data.points.store.split_blocks import deal_blocks
@@ -62,7 +62,7 @@ def test_samples_are_blocks_with_context(root):
 
 def test_every_labelled_point_counts_once(root):
     data = PointFolder(card_of(root), "val", root / "cache")
-    counts_SK = survey(data, "val")
+    counts_SK = survey_samples(data, "val").counts_SK
     codes = np.load(root / "s3.npz")["labels"]
     assert counts_SK.sum(0).tolist() == np.bincount(codes)[1:].tolist()
     assert torch.equal(counts_SK, data.counts_SK)

@@ -6,17 +6,15 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from equiseg.foreign_files import FileError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from equiseg.data.images.folder import ImageFolder
 
 _THUMB = 8  # pixels a side: enough to distinguish pictures, unaffected by compression
@@ -69,51 +67,41 @@ class Exam:
     troubles: tuple[Trouble, ...] = ()
 
 
-class Exams(Dataset[Exam]):
-    """The exams of a data set by index, so that worker processes can make them."""
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        """Number of samples."""
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> Exam:
-        """The exam of one sample, even if it is broken."""
-        try:
-            sample = self.data[index]
-        except FileError as error:
-            pairs = getattr(self.data, "pairs", None)
-            if pairs is None:
-                trouble = Trouble("file", f"sample {index}", str(error))
-                return Exam(trouble.file, troubles=(trouble,))
-            image_file, mask_file = pairs[index]
-            broken = _of_broken(self.data, image_file, mask_file, error)
-            return dataclasses.replace(broken, name=self.data.names[index])
-        known = range(len(self.data.classes))
-        labels = sample.labels.numpy()
-        ids = {k: k for k in known} | {self.data.ignore_index: None}
-        counts, ignored, strange = _sorted_out(_value_counts(labels), ids)
-        troubles: tuple[Trouble, ...] = ()
-        if strange:
-            message = f"{sample.name}: labels {sorted(strange)[:8]} are neither classes nor ignored"
-            troubles = (Trouble("values", sample.name, message),)
-        in_files = hasattr(self.data, "pairs")  # images that a card describes
-        seen = sample[:-2]  # all but labels and name: the image, or places and features
-        return Exam(
-            sample.name,
-            tuple(labels.shape),
-            counts,
-            ignored,
-            strange,
-            _digest(*(part.numpy() for part in seen)),
-            _digest(labels),
-            _thumb(seen[0]) if len(seen) == 1 else None,
-            int(seen[0].max()) if in_files else None,
-            in_files and self.data.fits_both_ways(index),
-            troubles,
-        )
+def exam_of(data: Any, index: int) -> Exam:
+    """The exam of one sample, even if it is broken."""
+    try:
+        sample = data[index]
+    except FileError as error:
+        pairs = getattr(data, "pairs", None)
+        if pairs is None:
+            trouble = Trouble("file", f"sample {index}", str(error))
+            return Exam(trouble.file, troubles=(trouble,))
+        image_file, mask_file = map(Path, pairs[index])
+        broken = _of_broken(data, image_file, mask_file, error)
+        return dataclasses.replace(broken, name=data.names[index])
+    known = range(len(data.classes))
+    labels = sample.labels.numpy()
+    ids = {k: k for k in known} | {data.ignore_index: None}
+    counts, ignored, strange = _sorted_out(_value_counts(labels), ids)
+    troubles: tuple[Trouble, ...] = ()
+    if strange:
+        message = f"{sample.name}: labels {sorted(strange)[:8]} are neither classes nor ignored"
+        troubles = (Trouble("values", sample.name, message),)
+    in_files = hasattr(data, "pairs")  # images that a card describes
+    seen = sample[:-2]  # all but labels and name: the image, or places and features
+    return Exam(
+        sample.name,
+        tuple(labels.shape),
+        counts,
+        ignored,
+        strange,
+        _digest(*(part.numpy() for part in seen)),
+        _digest(labels),
+        _thumb(seen[0]) if len(seen) == 1 else None,
+        int(seen[0].max()) if in_files else None,
+        in_files and data.fits_both_ways(index),
+        troubles,
+    )
 
 
 def _of_broken(data: ImageFolder, image_file: Path, mask_file: Path, error: FileError) -> Exam:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from equiseg.data.doctor.exam import Exam, Exams, Trouble
+from equiseg.data.doctor.exam import Exam, Trouble
+from equiseg.data.doctor.remembered_exams import all_exams
 from equiseg.data.sample import DataSpec
 from equiseg.imbalance import ClassStatistics
 from equiseg.progress import Track
@@ -70,10 +70,12 @@ class SplitRecord:
 
     def add(self, exam: Exam) -> None:
         """Add one sample."""
-        for k, pixels in exam.counts.items():
-            self.statistics.pixels_K[k] += pixels
-            self.statistics.images_K[k] += 1
-            self.largest_K[k] = max(int(self.largest_K[k]), pixels)
+        ids = np.array([*exam.counts], np.int64)
+        pixels = np.array([*exam.counts.values()], np.int64)
+        self.statistics.pixels_K.numpy()[ids] += pixels
+        self.statistics.images_K.numpy()[ids] += 1
+        largest_K = self.largest_K.numpy()
+        largest_K[ids] = np.maximum(largest_K[ids], pixels)
         self.statistics.num_images += 1
         self.ignored += exam.ignored
         self.strange.update(exam.strange)
@@ -93,7 +95,7 @@ class SplitRecord:
 
 
 def read_split(data: Any, name: str, num_workers: int, track: Track) -> SplitRecord:
-    """Read every sample of a split once, labels and image, without keeping it.
+    """Examine every sample of a split; samples that have not changed are not read again.
 
     Args:
         data: ``SegmentationData`` or ``PointData``.
@@ -105,13 +107,6 @@ def read_split(data: Any, name: str, num_workers: int, track: Track) -> SplitRec
     record = SplitRecord(
         name, ClassStatistics.zeros(num_classes), torch.zeros(num_classes, dtype=torch.int64)
     )
-    loader: Any = DataLoader(
-        Exams(data), batch_size=None, num_workers=num_workers, collate_fn=_as_it_is
-    )
-    for exam in track(loader, name):
+    for exam in all_exams(data, name, num_workers, track):
         record.add(exam)
     return record
-
-
-def _as_it_is(exam: Any) -> Any:
-    return exam

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from torch import Tensor
 from equiseg.data.card import MOST_VALUES
 from equiseg.data.errors import DataError
 from equiseg.data.image_card import ImageCard
-from equiseg.data.images.opened import upright_size
+from equiseg.data.images.opened import Upright, upright_size
 from equiseg.data.images.pairs import Pair, complete_pairs, find_pairs
-from equiseg.data.images.reading import read_image, read_mask
+from equiseg.data.images.reading import read_image_and_size, read_mask
 from equiseg.data.sample import Sample
 from equiseg.data.split_lists import check_splits
+from equiseg.data.survey.origins import Origin, digest_of
 
 
 class ImageFolder:
@@ -24,7 +26,8 @@ class ImageFolder:
 
     Masks are 8-bit, 16-bit or palette images; the card maps their pixel values to classes. All
     missing images and masks are reported when the folder is opened. Problems inside a file are
-    reported when the file is read (:func:`equiseg.data.survey` reads all files before training).
+    reported when the file is read (:func:`equiseg.data.survey_samples` reads all files before
+    training).
 
     Args:
         card: The description of the data set.
@@ -35,7 +38,7 @@ class ImageFolder:
             their partners.
 
     Attributes:
-        pairs: Image and mask file of each sample.
+        pairs: Paths of the image and the mask of each sample.
         names: Name of each sample.
 
     Raises:
@@ -64,11 +67,6 @@ class ImageFolder:
         self.ignore_index = card.ignore_index
         self.background = card.background_id()
         self._label_of, self._is_known = _tables(card)
-        # Identifies how masks become labels.
-        self.reading = [
-            np.where(self._is_known, self._label_of.astype(np.int64), -1).tolist(),
-            size,
-        ]
         pairs = complete_pairs(card, split) if complete else find_pairs(card, split)[0]
         self.pairs: list[Pair] = list(pairs.values())
         self.names: list[str] = list(pairs)
@@ -84,10 +82,21 @@ class ImageFolder:
             DataError: If a file cannot be read, sizes differ, or the mask contains an unknown
                 value.
         """
-        image_file, mask_file = self.pairs[index]
-        image = read_image(image_file, self.size)
-        labels = self._read_labels(mask_file, image_file)
+        image_file, mask_file = map(Path, self.pairs[index])
+        image, shown = read_image_and_size(image_file, self.size)
+        labels = self._read_labels(mask_file, image_file, shown)
         return Sample(image, labels, self.names[index])
+
+    @cached_property
+    def reading(self) -> str:
+        """Identifies the folder, and how its files become images and labels."""
+        root = str(self.card.path), self.card.path.absolute()
+        tables = self._label_of.tobytes(), self._is_known.tobytes()
+        return digest_of(*root, *tables, len(self.classes), self.ignore_index, self.size)
+
+    def origin(self, index: int) -> Origin:
+        """The image and the mask of a sample."""
+        return Origin(self.names[index], self.pairs[index])
 
     def labels(self, index: int) -> Tensor:
         """The labels of one image, without decoding the image.
@@ -95,7 +104,7 @@ class ImageFolder:
         Raises:
             DataError: As for reading a sample, except for damage to the image.
         """
-        image_file, mask_file = self.pairs[index]
+        image_file, mask_file = map(Path, self.pairs[index])
         return self._read_labels(mask_file, image_file)
 
     def fits_both_ways(self, index: int) -> bool:
@@ -104,27 +113,32 @@ class ImageFolder:
         Raises:
             DataError: If the file is not a readable image.
         """
-        return upright_size(self.pairs[index].image).fits_both_ways
+        return upright_size(Path(self.pairs[index].image)).fits_both_ways
 
-    def _read_labels(self, mask_file: Path, image_file: Path) -> Tensor:
+    def _read_labels(
+        self, mask_file: Path, image_file: Path, shown: Upright | None = None
+    ) -> Tensor:
+        """The labels in a mask; ``shown`` is the size of its image, if that was read already."""
         values = read_mask(mask_file)
-        self._check_size(values, mask_file, image_file)
-        if not (known := self._is_known[values]).all():
+        self._check_size(values, mask_file, image_file, shown or upright_size(image_file))
+        known = self._is_known.take(values)  # in half the time of an index
+        if not known.all():
             unknown = np.unique(values[~known]).tolist()
             raise DataError(
                 f"{mask_file}: values {unknown[:8]} are neither classes nor ignored in card "
                 f"{self.card.name}; add them to classes or to ignore_values"
             )
-        labels = self._label_of[values]
+        labels = self._label_of.take(values)
         if self.size is not None and labels.shape != tuple(self.size):
             rows, columns = (_nearest(n, m) for n, m in zip(labels.shape, self.size, strict=True))
             labels = labels[rows[:, None], columns]
         return torch.from_numpy(labels)
 
-    def _check_size(self, values: np.ndarray, mask_file: Path, image_file: Path) -> None:
+    def _check_size(
+        self, values: np.ndarray, mask_file: Path, image_file: Path, shown: Upright
+    ) -> None:
         """Refuse a mask of another size than its image as viewers show it."""
         height, width = values.shape
-        shown = upright_size(image_file)
         if (shown.width, shown.height) != (width, height):
             turned = (
                 "; EXIF data turn the image, and viewers show it so: draw the mask on the turned "

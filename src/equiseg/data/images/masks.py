@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from equiseg.data.errors import DataError
 from equiseg.data.images.reading import read_mask
 from equiseg.data.sample import Sample
+from equiseg.data.survey.origins import Origin, digest_of
 from equiseg.foreign_files import list_files
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # no JPEG: it would change values
@@ -32,6 +34,7 @@ class MaskFolder:
         classes: The names "0" to "255".
         ignore_index: 256, which is no value of an 8-bit mask.
         files: The masks, in the order of their names.
+        reading: Identifies the folder, and how masks become labels.
 
     Raises:
         DataError: If the folder contains no mask.
@@ -54,7 +57,7 @@ class MaskFolder:
             )
         self._lookup = np.arange(_VALUES, dtype=np.int16)
         self._lookup[[value for value in ignore_values if 0 <= value < _VALUES]] = self.ignore_index
-        self.reading = self._lookup.tolist()  # identifies how masks become labels
+        self.reading = digest_of(str(folder), folder.absolute(), self._lookup.tolist())
 
     def __len__(self) -> int:
         """Number of masks."""
@@ -65,6 +68,10 @@ class MaskFolder:
         labels_HW = self.labels(index)
         image = torch.zeros(3, *labels_HW.shape, dtype=torch.uint8)
         return Sample(image, labels_HW, str(Path(self.files[index]).with_suffix("")))
+
+    def origin(self, index: int) -> Origin:
+        """The file of one mask."""
+        return Origin("", (f"{self.folder}{os.sep}{self.files[index]}",))
 
     def labels(self, index: int) -> Tensor:
         """(H, W) int16 values of one mask.

@@ -103,7 +103,7 @@ def open_image(file: Path, *, sums: bool = True) -> Iterator[Opened]:
     """
     try:
         check_file(file)
-        stream = Path(file).open("rb")  # noqa: SIM115 - closed below
+        stream = open(file, "rb")  # noqa: SIM115, PTH123 - closed below; a Path takes as long again
     except (FileError, OSError) as error:
         raise DataError(f"{file}: not a readable image ({_reason(error, file)}); {_CURE}") from None
     with stream:
@@ -153,10 +153,20 @@ def upright_size(file: Path) -> Upright:
         image = opened.image
         if opened.orientation in _SWAPPED and image.format == "TIFF":
             decoded(file, opened, 0)  # Pillow turns it then
-        width, height = image.size
-        if opened.turn in _SWAPPED:
-            width, height = height, width
-        return Upright(width, height, opened.orientation)
+        return turned_size(opened, image.size)
+
+
+def turned_size(opened: Opened, size: tuple[int, int]) -> Upright:
+    """The size of an image as viewers show it.
+
+    Args:
+        opened: The opened file.
+        size: (width, height) of its pixels; of a TIFF once it is decoded, as Pillow turns it then.
+    """
+    width, height = size
+    if opened.turn in _SWAPPED:
+        width, height = height, width
+    return Upright(width, height, opened.orientation)
 
 
 def check_pixels(file: Path, image: Image.Image, more: int) -> None:

@@ -14,10 +14,10 @@ from equiseg.foreign_files import is_folder, is_hidden, name_key
 
 
 class Pair(NamedTuple):
-    """An image and its mask."""
+    """The paths of an image and its mask, as texts: there may be hundreds of thousands."""
 
-    image: Path
-    mask: Path
+    image: str
+    mask: str
 
 
 def find_pairs(card: ImageCard, split: str) -> tuple[dict[str, Pair], list[str]]:
@@ -94,15 +94,15 @@ def complete_pairs(card: ImageCard, split: str) -> dict[str, Pair]:
 
 def _by_values(
     card: ImageCard, pattern: str, text: str, fields: Sequence[str], problems: list[str]
-) -> dict[Values, Path]:
+) -> dict[Values, str]:
     """Files by the values of their fields, in the order of ``fields``."""
     order = [_fields(pattern).index(field) for field in fields]
-    files: dict[Values, Path] = {}
+    files: dict[Values, str] = {}
     with as_data_errors():
         for found, file in find_files(card.path, pattern, text, IMAGE_SUFFIXES):
             values = tuple(found[place] for place in order)
             if values in files:
-                problems.append(f"{file}: named as {files[values].name}; keep one of them")
+                problems.append(f"{file}: named as {Path(files[values]).name}; keep one of them")
             files[values] = file
     return files
 

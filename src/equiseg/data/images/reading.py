@@ -14,7 +14,7 @@ from torch import Tensor
 from equiseg.data.card import MOST_VALUES
 from equiseg.data.errors import DataError
 from equiseg.data.images import file_headers
-from equiseg.data.images.opened import Image, decoded, open_image
+from equiseg.data.images.opened import Image, Upright, decoded, open_image, turned_size
 
 _ROWS = 256  # converted at a time, so that a large image is not in memory three times
 _DARK = 1 << 12  # 16-bit images below this have 12-bit values
@@ -32,12 +32,14 @@ class Picture(NamedTuple):
         bits: Bits of a grey value.
         inverted: Whether white is 0.
         file: Where it was read, for messages.
+        shown: The size of the whole image in the file, as viewers show it.
     """
 
     image: Image.Image
     bits: int
     inverted: bool
     file: Path
+    shown: Upright
 
     def part(self, box: tuple[int, int, int, int]) -> Picture:
         """The pixels in a box (left, top, right, bottom)."""
@@ -81,11 +83,14 @@ def read_picture(file: Path, size: tuple[int, int] | None = None, *, more: int =
                 f"{file}: has {problem}, an image has 1 (grey) or 3 (RGB) and may have "
                 "transparency; save the bands that the network needs as RGB"
             )
+        whole = image.size
         if size is not None:
             image.draft("RGB", (size[1], size[0]))
         bits = file_headers.bits_per_value(image, opened.stream)
         inverted = file_headers.is_white_zero(image) and bits > 8  # Pillow inverts up to 8 bits
-        return Picture(decoded(file, opened, more), bits, inverted, file)
+        pixels = decoded(file, opened, more)
+        shown = turned_size(opened, pixels.size if image.format == "TIFF" else whole)
+        return Picture(pixels, bits, inverted, file, shown)
 
 
 def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
@@ -103,12 +108,17 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Tensor:
         DataError: If the file cannot be read as one image of at most 16 bit, or is too large for
             :data:`equiseg.foreign_files.MOST_MEMORY`.
     """
+    return read_image_and_size(file, size)[0]
+
+
+def read_image_and_size(file: Path, size: tuple[int, int] | None = None) -> tuple[Tensor, Upright]:
+    """:func:`read_image`, and the size of the image in the file, as viewers show it."""
     picture = read_picture(file, size)
     _warn_of_dark(picture)
     rgb = picture.eight_bit()
     if size is not None and rgb.size != (size[1], size[0]):
         rgb = rgb.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return _rgb_tensor(rgb)
+    return _rgb_tensor(rgb), picture.shown
 
 
 def read_mask(file: Path) -> np.ndarray:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from equiseg.data.errors import DataError
+from equiseg.data.in_workers import in_workers
 from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats.scans import Scan, channel_names, find_scans
 from equiseg.data.points.formats.table import find_format
 from equiseg.data.points.sample import PointSample
-from equiseg.data.points.store.scan_store import CacheError, ScanStore, cache_folder
+from equiseg.data.points.store.scan_store import BLOCKS, CacheError, ScanStore, cache_folder
 from equiseg.data.points.store.split_blocks import deal_blocks
+from equiseg.data.survey.origins import Origin, digest_of
+from equiseg.foreign_files import FileError
 from equiseg.progress import Track, untracked
 
 _NO_LABELS = (
@@ -37,6 +41,8 @@ class PointFolder:
             are read and the blocks of this split are used (``deal_blocks``).
         folder: Folder of the stored scans; None takes ``cache_folder()``.
         track: Shows the progress while scans are opened.
+        num_workers: Worker processes that store scans the first time, each with one part of one
+            scan in memory; 0 stores them in this process.
 
     Attributes:
         classes: Names of the classes.
@@ -52,6 +58,7 @@ class PointFolder:
             scans, or are those of a benchmark, which share none.
         places: Scan and block number of each sample.
         counts_SK: (S, K) int64 labelled points of each class in each of the S samples.
+        reading: Identifies the folder, and how its files become samples.
 
     Raises:
         DataError: If the card has no such split, the split has no labelled points, or scans cannot
@@ -64,6 +71,7 @@ class PointFolder:
         split: str,
         folder: Path | None = None,
         track: Track = untracked,
+        num_workers: int = 0,
     ) -> None:
         self.card = card
         self.classes = card.class_names()
@@ -76,9 +84,7 @@ class PointFolder:
         found = find_scans(card, split)
         own = isinstance(card.splits, Mapping) and find_format(card.form).official is None
         self.sources = [scan.path for scan in found] if own else []
-        self.scans = _opened(
-            card, split, track(found, f"scans of {split}"), folder or cache_folder()
-        )
+        self.scans = _opened(card, split, found, folder or cache_folder(), track, num_workers)
         counts_BK = np.concatenate([store.blocks.counts_BK for store in self.scans])
         chosen_B = counts_BK.any(axis=1)
         if not isinstance(card.splits, Mapping):
@@ -106,17 +112,38 @@ class PointFolder:
         core, rows = store.block_rows(block), store.around(block, self.card.margin)
         return store.sample(core, rows, self.ignore_index, name)
 
+    @cached_property
+    def reading(self) -> str:
+        """Identifies the folder, and how its files become samples."""
+        root = str(self.card.path), self.card.path.absolute()
+        return digest_of(*root, self.card.margin, self.voxel_size, self.ignore_index)
 
-def _opened(card: PointCard, split: str, scans: Iterable[Scan], folder: Path) -> list[ScanStore]:
+    def origin(self, index: int) -> Origin:
+        """The block of a store; the folder of a store names the scan and the rest of the card."""
+        scan, block = self.places[index]
+        return Origin(str(block), (str(self.scans[scan].folder / BLOCKS),))
+
+
+def _opened(
+    card: PointCard,
+    split: str,
+    scans: Sequence[Scan],
+    folder: Path,
+    track: Track,
+    num_workers: int,
+) -> list[ScanStore]:
     """The stores of all scans; an error lists every problem."""
-    stores, problems = [], []
-    for scan in scans:
-        try:
-            store = ScanStore.open(card, scan, folder)
-        except CacheError:
-            raise
-        except DataError as error:
-            problems.append(str(error))
+    stores: list[ScanStore] = []
+    problems: list[str] = []
+    found = [ScanStore.find(card, scan, folder) for scan in scans]
+    missing = [scan for scan, store in zip(scans, found, strict=True) if store is None]
+    made = in_workers(partial(_made, card, folder), missing, num_workers)
+    for scan, known in zip(track(scans, f"scans of {split}"), found, strict=True):
+        store = next(made) if known is None else known
+        if isinstance(store, CacheError):
+            raise store
+        if isinstance(store, FileError):
+            problems.append(str(store))
             continue
         stores.append(store)
         if store.labels_N is None:
@@ -125,3 +152,11 @@ def _opened(card: PointCard, split: str, scans: Iterable[Scan], folder: Path) ->
     if problems:
         raise DataError.listing(f"{card.name}/{split}: scans that cannot be used", problems)
     return stores
+
+
+def _made(card: PointCard, folder: Path, scan: Scan) -> ScanStore | FileError:
+    """The store of a scan, or why there is none; called in a worker, which must not raise."""
+    try:
+        return ScanStore.open(card, scan, folder)
+    except FileError as error:
+        return error

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import pickle
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from equiseg.data.errors import DataError
 from equiseg.data.points.sample import PointData
-from equiseg.data.points.voxels import majority_labels, voxelize
-from equiseg.data.sample import DataSpec, SegmentationData
-from equiseg.foreign_files import FileError, read_text
+from equiseg.data.sample import SegmentationData
+from equiseg.data.statistics.label_facts import CONTEXT, LABELS, LabelFacts
+from equiseg.data.survey.asking import Notes, Question, ask_all, usable
+from equiseg.data.survey.memory import Memory
+from equiseg.data.survey.origins import file_data
+from equiseg.data.survey.probes import Probed
 from equiseg.imbalance import ClassStatistics, ContextStatistics
 from equiseg.progress import Track, untracked
-from equiseg.whole_files import replace_text
-
-_CHUNK = 16  # samples per result of a worker; a result is a few K x K tables
-_SECONDS = 20.0  # seconds between two saves of the progress
-_MOST_PROGRESS = 1 << 30  # bytes of counts of 10,000 classes, with room
-_PROBES = 5  # samples that identify a data set
 
 
 @dataclass(eq=False)
@@ -122,27 +112,17 @@ class Counts:
             tuple(values["largest"]),
         )
 
-    def _add(self, data: Any, index: int, voxel: float | None) -> None:
-        """Add the counts of one sample; of an image only the labels are read, if possible.
-
-        Raises:
-            DataError: If it cannot be read.
-            TypeError: If its labels are not integers.
-            ValueError: If a label is neither a class nor ignored.
-        """
-        ignored = data.ignore_index
-        labels = _labels(data, index) if voxel is None else (sample := data[index]).labels
-        self.statistics.add(labels, ignore_index=ignored)
-        if self.context is not None and voxel is None:
-            self.context.add(labels, ignore_index=ignored)
-        elif self.context is not None:
-            assert voxel is not None
-            voxels = voxelize(sample.xyz_N3, voxel)
-            majority_V = majority_labels(labels, voxels, len(data.classes), ignored)
-            self.context.add_voxels(voxels.coordinates_V3, majority_V, ignore_index=ignored)
-        self.num_pixels += labels.numel()
-        self.smallest = _by_side(min, self.smallest, tuple(labels.shape))
-        self.largest = _by_side(max, self.largest, tuple(labels.shape))
+    def add(self, facts: LabelFacts) -> None:
+        """Add the counts of one sample, in place."""
+        ids = np.array(facts.ids, np.int64)
+        self.statistics.pixels_K.numpy()[ids] += np.array(facts.counts, np.int64)
+        self.statistics.images_K.numpy()[ids] += 1
+        self.statistics.num_images += 1
+        if self.context is not None and facts.context is not None:
+            facts.context.add_to(self.context)
+        self.num_pixels += math.prod(facts.size)
+        self.smallest = _by_side(min, self.smallest, facts.size)
+        self.largest = _by_side(max, self.largest, facts.size)
 
 
 def count_data(
@@ -157,130 +137,43 @@ def count_data(
 
     Memory does not depend on the number of images: one image (scan, block) per process and a few
     tables of K x K numbers. If ``data`` has a method ``labels(index)``, as image folders have,
-    images are not decoded.
+    images are not decoded. Counts of files are remembered: files that have not changed since an
+    earlier or interrupted pass are not read again (:func:`~equiseg.data.survey.asking.ask_all`).
 
     Args:
         data: Images with masks, or labelled points.
         num_workers: Worker processes that read and count; 0 counts in this process.
         context: Whether to also count regions, neighbours and co-occurrence, a few milliseconds per
             image.
-        progress_file: File for the counts so far, saved every 20 seconds and on interruption; a
-            pass over the same data resumes from it. None saves nothing.
-        track: Shows the progress over the remaining parts.
+        progress_file: Database for the counts of data that are not read from files, so that an
+            interrupted pass over the same data resumes. They are taken for the same if a few of
+            their samples are. None remembers nothing of such data.
+        track: Shows the progress over the samples that are read.
 
     Raises:
         DataError: If files cannot be used; raised after the pass with all of them listed. The
-            counts of the others are in ``progress_file``.
-        ValueError: If ``progress_file`` belongs to other data.
+            counts of the others are remembered.
     """
-    chunks = _Chunks(data, context)
-    done, counts = set[int](), Counts.zeros(len(data.classes), context=context)
-    if progress_file is not None and progress_file.exists():
-        done, counts = _resumed(progress_file, chunks)
-    left = [chunk for chunk in range(len(chunks)) if chunk not in done]
-    loader = DataLoader(chunks, batch_size=None, sampler=left, num_workers=num_workers)
-    problems: list[str] = []
-    written = time.monotonic()
-    try:
-        for chunk, answer in zip(track(left, "counting classes"), loader, strict=True):
-            part, broken = pickle.loads(answer)
-            problems += broken
-            if not broken:  # one statement: an interrupt counts no chunk twice
-                counts, done = counts + part, done | {chunk}
-            if progress_file is not None and time.monotonic() - written > _SECONDS:
-                _keep(progress_file, chunks, done, counts)
-                written = time.monotonic()
-    finally:
-        if progress_file is not None:
-            _keep(progress_file, chunks, done, counts)
-    if problems:
-        raise DataError.listing("files that cannot be used", problems)
+    question = CONTEXT if context else LABELS
+    counts = Counts.zeros(len(data.classes), context=context)
+    answers = ask_all(
+        data,
+        question,
+        "counting classes",
+        num_workers=num_workers,
+        track=track,
+        notes=_notes(data, question, progress_file),
+    )
+    for _, value in usable(answers, "files that cannot be used"):
+        counts.add(LabelFacts.from_json(value))
     return counts
 
 
-class _Chunks(Dataset[bytes]):
-    """Chunks of samples, counted in the worker that reads them.
-
-    A result is pickled here, because tensors would go through shared memory, which is often small
-    in containers.
-    """
-
-    def __init__(self, data: SegmentationData | PointData, context: bool) -> None:
-        self.data = data
-        self.context = context
-        self.voxel = DataSpec.of(data).voxel_size
-        self.size = max(1, min(_CHUNK, len(data) // 64))  # also small sets use all workers
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.data) / self.size)
-
-    def __getitem__(self, chunk: int) -> bytes:
-        """Pickled counts of one chunk, and the problems of its files."""
-        counts = Counts.zeros(len(self.data.classes), context=self.context)
-        problems = []
-        last = min((chunk + 1) * self.size, len(self.data))
-        for index in range(chunk * self.size, last):
-            try:
-                counts._add(self.data, index, self.voxel)
-            except FileError as error:
-                problems.append(str(error))
-            except (TypeError, ValueError) as error:  # labels that are no classes
-                problems.append(f"{self.data[index].name}: {error}")
-        return pickle.dumps((counts, problems))
-
-    @cached_property
-    def fingerprint(self) -> list[str | None]:
-        """Digests of the options and of a few samples; None for samples that cannot be read."""
-        data = self.data
-        described = [data.classes, data.ignore_index, len(data), self.size, self.context]
-        described.append(getattr(data, "reading", None))  # identifies how values become labels
-        digests: list[str | None] = [_digest(json.dumps([*described, self.voxel]).encode())]
-        for probe in range(_PROBES):
-            try:
-                labels = _labels(data, probe * (len(data) - 1) // (_PROBES - 1))
-            except FileError:
-                digests.append(None)
-            else:
-                digests.append(_digest(labels.numpy().tobytes()))
-        return digests
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _labels(data: SegmentationData | PointData, index: int) -> Tensor:
-    """The labels of a sample, without reading its image if possible."""
-    read = getattr(data, "labels", None)
-    labels: Tensor = data[index].labels if read is None else read(index)
-    return labels
-
-
-def _resumed(file: Path, chunks: _Chunks) -> tuple[set[int], Counts]:
-    """The finished chunks of an earlier pass, and their counts."""
-    try:
-        kept = json.loads(read_text(file, _MOST_PROGRESS))
-        # Files that could not be read are not compared: they may have been repaired since.
-        pairs = zip(kept["data"], chunks.fingerprint, strict=True)
-        same = all(before == now for before, now in pairs if before and now)
-        done, counts = set(kept["done"]), Counts.from_dict(kept["counts"])
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{file}: cannot resume from this file of counts ({error}); delete the file to "
-            "start anew"
-        ) from error
-    if not same:
-        raise ValueError(
-            f"{file}: contains counts of other data, or of these data before they "
-            "changed; delete the file to start again, or name another one"
-        )
-    return done, counts
-
-
-def _keep(file: Path, chunks: _Chunks, done: set[int], counts: Counts) -> None:
-    """Save the progress; an interrupted write leaves the previous file."""
-    kept = {"data": chunks.fingerprint, "done": sorted(done), "counts": counts.to_dict()}
-    replace_text(file, json.dumps(kept), durable=False)
+def _notes(data: Any, question: Question, progress_file: Path | None) -> Notes | None:
+    """Where to remember the counts of data that are not read from files."""
+    if progress_file is None or file_data(data) is not None:
+        return None
+    return Notes(Memory(progress_file, shared=False), Probed(data, question.name), by_file=False)
 
 
 def _by_side(

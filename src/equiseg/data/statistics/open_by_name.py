@@ -40,6 +40,7 @@ def open_named(
     root: str | None = None,
     ignore_values: Sequence[int] | None = None,
     synthetic: SyntheticConfig | None = None,
+    num_workers: int = 0,
     track: Track = untracked,
 ) -> Named:
     """Open labelled data by the name a user gives; no image is read yet.
@@ -53,6 +54,7 @@ def open_named(
         root: Folder of the data of a card.
         ignore_values: Values that mean "not labelled", for data without a card; None is 255 alone.
         synthetic: Options of the built-in data; None takes the defaults.
+        num_workers: Worker processes that read scans the first time; 0 reads in this process.
         track: Shows the progress over scans.
 
     Raises:
@@ -63,20 +65,22 @@ def open_named(
     bare = path.suffix not in (".yaml", ".yml") and path.exists() and root is None
     if bare and not is_built_in(name):
         _refuse(name, split=split)
-        return _bare(path, (255,) if ignore_values is None else ignore_values, track)
+        ignored = (255,) if ignore_values is None else ignore_values
+        return _bare(path, ignored, num_workers, track)
     _refuse(name, ignore_values=ignore_values)
     if not path.exists() and (
         path.suffix.lower() in scan_suffixes() or (len(path.parts) > 1 and not is_own_name(name))
     ):
         raise DataError(f"{path}: no such file or folder")
-    config = DataConfig(card=name, root=root, synthetic=synthetic or SyntheticConfig())
+    synthetic = synthetic or SyntheticConfig()
+    config = DataConfig(card=name, root=root, synthetic=synthetic, num_workers=num_workers)
     source = find_source(config).without_context()
     known = source.all_splits()
     chosen = split or ("train" if "train" in known else known[0])
     return Named(source.open(chosen, track), source.title, chosen, source.sample)
 
 
-def _bare(path: Path, ignore_values: Sequence[int], track: Track) -> Named:
+def _bare(path: Path, ignore_values: Sequence[int], num_workers: int, track: Track) -> Named:
     from equiseg.data.images.masks import MASK_SUFFIXES, MaskFolder
 
     if path.is_dir() and list_files(path, MASK_SUFFIXES, nested=True):
@@ -85,8 +89,9 @@ def _bare(path: Path, ignore_values: Sequence[int], track: Track) -> Named:
     from equiseg.data.points.folder import PointFolder
     from equiseg.data.statistics.unlabelled_scans import ALL, card_of_scans
 
-    card = card_of_scans(path, ignore_values, track)
-    return Named(PointFolder(card, ALL, track=track), card.name, "", "scan", bare=True)
+    card = card_of_scans(path, ignore_values, num_workers, track)
+    data = PointFolder(card, ALL, track=track, num_workers=num_workers)
+    return Named(data, card.name, "", "scan", bare=True)
 
 
 def _refuse(name: str, **options: object) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 
 from equiseg.data.errors import DataError
 from equiseg.data.point_card import PointCard
-from equiseg.data.points.formats.scans import chunks, find_scans
+from equiseg.data.points.formats.scans import chunks, find_scans, source_files
 from equiseg.data.points.formats.table import FORMATS, holds_arrays
+from equiseg.data.survey.asking import Question, ask_all, usable
+from equiseg.data.survey.origins import Origin, digest_of
 from equiseg.foreign_files import is_hidden
 from equiseg.progress import Track, untracked
 
@@ -24,17 +26,20 @@ _FORMS = {row.pattern: row.name for row in FORMATS.values() if row.pattern}
 def card_of_scans(
     source: Path,
     ignore_values: Sequence[int] = (),
+    num_workers: int = 0,
     track: Track = untracked,
 ) -> PointCard:
     """Make a card for scans that have none: every code is a class, one split named "all".
 
-    Reads every scan once. The voxel is twice the mean distance of points over the ground, rounded
-    to one digit, so that neighbouring points share a voxel or have adjacent ones.
+    Scans that have not changed since an earlier call are not read again. The voxel is twice the
+    mean distance of points over the ground, rounded to one digit, so that neighbouring points share
+    a voxel or have adjacent ones.
 
     Args:
         source: A LAS, LAZ, PLY or NPZ file, a folder of files of one of these kinds, or a folder
             with the NPY files of one scan.
         ignore_values: Codes that mean "not labelled"; negative codes always do.
+        num_workers: Worker processes that read; 0 reads in this process.
         track: Shows the progress over the scans.
 
     Raises:
@@ -42,19 +47,13 @@ def card_of_scans(
             than two classes.
     """
     look = _card(source, {0: "0", 1: "1"}, (), voxel=1.0)
+    answers = ask_all(_Scans(look), _LOOK, "codes", num_workers=num_workers, track=track)
     codes: set[int] = set()
     num_points, ground = 0, 0.0
-    for scan in track(find_scans(look, ALL), "codes"):
-        least_2, most_2 = np.full(2, math.inf), np.full(2, -math.inf)
-        for cloud in chunks(look, scan, ()):
-            if cloud.codes_N is None:
-                raise DataError(f"{scan.path}: has no labels, so there is nothing to count")
-            kept = slice(None) if cloud.withheld_N is None else ~cloud.withheld_N
-            codes.update(np.unique(cloud.codes_N[kept]).tolist())
-            num_points += len(cloud)
-            least_2 = np.minimum(least_2, cloud.xyz_N3[:, :2].min(axis=0))
-            most_2 = np.maximum(most_2, cloud.xyz_N3[:, :2].max(axis=0))
-        ground += float(np.prod(most_2 - least_2))
+    for _, (found, points, area) in usable(answers, f"{source}: scans that cannot be used"):
+        codes.update(found)
+        num_points += points
+        ground += area
     ignored = {code for code in codes if code < 0} | set(ignore_values)
     classes = {code: str(code) for code in sorted(codes - ignored)}
     if len(classes) < 2:
@@ -64,6 +63,43 @@ def card_of_scans(
         )
     voxel = float(f"{2 * math.sqrt(max(ground, 1e-9) / num_points):.1g}")
     return _card(source, classes, sorted(ignored), voxel)
+
+
+class _Scans:
+    """The scans of a card as samples of a survey."""
+
+    def __init__(self, card: PointCard) -> None:
+        self.card = card
+        self.scans = find_scans(card, ALL)
+        self.reading = digest_of(str(card.path), card.path.absolute(), card.form)
+
+    def __len__(self) -> int:
+        return len(self.scans)
+
+    def origin(self, index: int) -> Origin:
+        """The files of one scan."""
+        scan = self.scans[index]
+        return Origin(scan.name, tuple(map(str, source_files(self.card, scan))))
+
+
+def _look(data: _Scans, index: int) -> tuple[list[int], int, float]:
+    """The codes of a scan, its number of points, and the area of its ground in square meters."""
+    scan = data.scans[index]
+    codes: set[int] = set()
+    num_points = 0
+    least_2, most_2 = np.full(2, math.inf), np.full(2, -math.inf)
+    for cloud in chunks(data.card, scan, ()):
+        if cloud.codes_N is None:
+            raise DataError(f"{scan.path}: has no labels, so there is nothing to count")
+        kept = slice(None) if cloud.withheld_N is None else ~cloud.withheld_N
+        codes.update(np.unique(cloud.codes_N[kept]).tolist())
+        num_points += len(cloud)
+        least_2 = np.minimum(least_2, cloud.xyz_N3[:, :2].min(axis=0))
+        most_2 = np.maximum(most_2, cloud.xyz_N3[:, :2].max(axis=0))
+    return sorted(codes), num_points, float(np.prod(most_2 - least_2))
+
+
+_LOOK = Question("codes", 1, _look)
 
 
 def _card(

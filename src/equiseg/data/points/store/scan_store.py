@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from equiseg.data.cache_root import cache_root
 from equiseg.data.errors import DataError
 from equiseg.data.point_card import PointCard
 from equiseg.data.points.formats import scans as scan_files
@@ -21,6 +21,7 @@ from equiseg.data.points.sample import PointSample
 from equiseg.data.points.store import building
 from equiseg.whole_files import rename_folder, sweep_folders, unfinished_folder
 
+BLOCKS = "blocks.npz"  # of the files of a store the one that is written last
 _FORMAT = 2  # version of the files of a store; increase it when their meaning changes
 
 
@@ -30,7 +31,7 @@ class CacheError(DataError):
 
 def cache_folder() -> Path:
     """Folder of the stores: ``$EQUISEG_CACHE/points``, or ``~/.cache/equiseg/points``."""
-    return Path(os.environ.get("EQUISEG_CACHE") or "~/.cache/equiseg").expanduser() / "points"
+    return cache_root() / "points"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class ScanStore:
         Raises:
             DataError: If the scan cannot be used; a CacheError if the folder cannot be used.
         """
-        target = folder / f"{scan.name[:80]}-{_fingerprint(card, scan, labels)}"
+        target = _target(card, scan, folder, labels)
         store = cls._load(scan.name, target)
         if store is not None:
             return store
@@ -92,10 +93,24 @@ class ScanStore:
         return store
 
     @classmethod
+    def find(cls, card: PointCard, scan: scan_files.Scan, folder: Path) -> ScanStore | None:
+        """The store of a scan with its labels, if there is one that :meth:`open` need not build.
+
+        Args:
+            card: As for :meth:`open`.
+            scan: The scan.
+            folder: Folder of the stores.
+        """
+        try:
+            return cls._load(scan.name, _target(card, scan, folder, labels=True))
+        except DataError:  # its files cannot be read; open says why
+            return None
+
+    @classmethod
     def _load(cls, name: str, folder: Path) -> ScanStore | None:
         """The store in a folder; None if there is none, or it is incomplete."""
         try:
-            with np.load(folder / "blocks.npz", allow_pickle=False) as arrays:
+            with np.load(folder / BLOCKS, allow_pickle=False) as arrays:
                 store = cls(name, folder, building.Blocks(**arrays))
             arrays_N = store.xyz_N3, store.features_NC, store.order_N, store.labels_N
         except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile):
@@ -260,6 +275,11 @@ def _make(card: PointCard, scan: scan_files.Scan, target: Path, *, labels: bool)
             return  # another process was faster
         building.build(card, scan, unfinished, labels=labels)
         rename_folder(unfinished, target)
+
+
+def _target(card: PointCard, scan: scan_files.Scan, folder: Path, labels: bool) -> Path:
+    """The folder of the store of a scan."""
+    return folder / f"{scan.name[:80]}-{_fingerprint(card, scan, labels)}"
 
 
 def _fingerprint(card: PointCard, scan: scan_files.Scan, labels: bool) -> str:

@@ -19,8 +19,8 @@ from equiseg.evaluation.inputs import PointCollate, inverse_of
 from equiseg.imbalance import ClassStatistics
 from equiseg.tap import FeatureTap
 from equiseg.training.criterion import build_criterion
-from equiseg.training.label_sides import MapSizes, SidedCollate, map_sizes
 from equiseg.training.run import train
+from equiseg.training.sided_batches import MapSizes, SidedCollate, map_sizes
 from runs import tiny_config
 
 K, C = 5, 7

@@ -1,0 +1,1 @@
+"""Questions about the samples of a data set, whose answers are remembered by file."""
