@@ -27,7 +27,7 @@ class ObjectScore(SummedMetric[ObjectResult]):
 
     Touching objects of one class are one region: this measures whether pieces of a class are found,
     not whether instances are separated. All counts are integers, so batches and ranks may come in
-    any order. A mask of 512x512 takes about 15 ms.
+    any order.
 
     Args:
         num_classes: Number of classes K.
