@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from equiseg.labels import check_labels
     from equiseg.losses import CenterCollapseLoss
     from equiseg.metrics import (
+        BoundaryResult,
+        BoundaryScore,
         Calibration,
         CalibrationError,
         CollapseMetric,
+        ImageResult,
+        ImageScore,
+        ObjectResult,
+        ObjectScore,
         Score,
         SegmentationScore,
     )
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BoundaryResult": "equiseg.metrics",
     "Calibration": "equiseg.metrics",
     "CenterCollapseLoss": "equiseg.losses.center_collapse",
     "ClassCenters": "equiseg.centers",
@@ -40,7 +47,9 @@ _HOMES = {
     "ContextStatistics": "equiseg.imbalance",
     "FeatureTap": "equiseg.tap",
     "FrequencyGroups": "equiseg.imbalance",
+    "ImageResult": "equiseg.metrics",
     "LabelSide": "equiseg.centers",
+    "ObjectResult": "equiseg.metrics",
     "Score": "equiseg.metrics",
     "check_labels": "equiseg.labels",
     "class_centers": "equiseg.centers",
@@ -54,10 +63,19 @@ _HOMES = {
     "voxel_side": "equiseg.centers",
 }
 _METRICS = dict.fromkeys(
-    ("CalibrationError", "CollapseMetric", "SegmentationScore"), "equiseg.metrics"
+    (
+        "BoundaryScore",
+        "CalibrationError",
+        "CollapseMetric",
+        "ImageScore",
+        "ObjectScore",
+        "SegmentationScore",
+    ),
+    "equiseg.metrics",
 )
 
 __all__ = [
+    "BoundaryResult",
     "Calibration",
     "CenterCollapseLoss",
     "ClassCenters",
@@ -67,7 +85,9 @@ __all__ = [
     "ContextStatistics",
     "FeatureTap",
     "FrequencyGroups",
+    "ImageResult",
     "LabelSide",
+    "ObjectResult",
     "Score",
     "check_labels",
     "class_centers",
@@ -81,7 +101,14 @@ __all__ = [
     "voxel_side",
 ]
 if find_spec("torchmetrics"):  # a star import must work without the extra
-    __all__ += ["CalibrationError", "CollapseMetric", "SegmentationScore"]
+    __all__ += [
+        "BoundaryScore",
+        "CalibrationError",
+        "CollapseMetric",
+        "ImageScore",
+        "ObjectScore",
+        "SegmentationScore",
+    ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,

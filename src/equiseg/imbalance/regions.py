@@ -64,7 +64,7 @@ def region_at(labels_HW: Integers, row: int, column: int) -> NDArray[np.bool_]:
     labels_R = labels_HW.ravel()[runs.places_R]
     own_R = labels_R == labels_HW[row, column]
     joined = own_R[runs.first_E] & own_R[runs.second_E]
-    parents_R = _parents(len(labels_R), runs.first_E[joined], runs.second_E[joined])
+    parents_R = parents(len(labels_R), runs.first_E[joined], runs.second_E[joined])
     place = row * labels_HW.shape[1] + column
     run = np.searchsorted(runs.places_R, place, side="right") - 1
     return np.repeat(parents_R == parents_R[run], runs.sizes_R).reshape(labels_HW.shape)
@@ -166,7 +166,7 @@ def _layout(
     pairs = np.append(sizes_R - 1, weights_E)
     pairs_KK = np.bincount(rows * (K + 1) + columns, pairs, (K + 1) ** 2).reshape(K + 1, K + 1)
     joined = ids_first_E == ids_second_E
-    parents_R = _parents(len(ids_R), first_E[joined], second_E[joined])
+    parents_R = parents(len(ids_R), first_E[joined], second_E[joined])
     roots = np.flatnonzero(parents_R == np.arange(len(ids_R)))
     return Layout(
         np.bincount(ids_R, sizes_R, K + 1)[:K].astype(np.int64),
@@ -175,7 +175,7 @@ def _layout(
     )
 
 
-def _parents(num_nodes: int, first_E: Ids, second_E: Ids) -> Ids:
+def parents(num_nodes: int, first_E: Ids, second_E: Ids) -> Ids:
     """For each node the smallest node of its connected component.
 
     Each round hooks every root to the smallest root it touches, lets all nodes jump up to their

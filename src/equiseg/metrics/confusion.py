@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiseg.labels import check_labels, fold_ignored, is_checkable
-from equiseg.metrics.predictions import check_prediction_pair, checked_ids, resized_logits
+from equiseg.metrics.predictions import checked_pair
 
 
 def count_confusion(
@@ -28,16 +27,8 @@ def count_confusion(
         TypeError: If class ids or labels are not integers.
         ValueError: If shapes disagree, or (checked on CPU tensors) a value is out of range.
     """
-    check_prediction_pair(predictions, labels, num_classes)
-    if predictions.is_floating_point():
-        logits = resized_logits(predictions, labels, num_classes)
-        predicted = logits.max(1).indices  # as argmax(1), which is slower on CPUs
-    else:
-        predicted = checked_ids(predictions, labels, num_classes)
-    if is_checkable(labels):
-        check_labels(labels, num_classes, ignore_index=ignore_index)
+    predicted, truth = checked_pair(predictions, labels, num_classes, ignore_index)
     # Row K of this matrix takes the pixels without a label, and is dropped.
-    truth = fold_ignored(labels, num_classes, ignore_index)
     cell = (truth * num_classes + predicted).flatten()
     cells = num_classes**2
     counts = torch.bincount(cell, minlength=cells + num_classes)[:cells]

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from equiseg.labels import check_label_dtype, check_order, is_checkable
+from equiseg.labels import (
+    check_label_dtype,
+    check_labels,
+    check_order,
+    fold_ignored,
+    is_checkable,
+)
 from equiseg.resize import LINEAR_MODES
 
 
@@ -40,6 +46,33 @@ def _one_hot(values: Tensor) -> bool:
         return False
     set_ = (values != 0).sum(1)
     return bool((set_ <= 1).all()) and bool((set_ == 1).float().mean() >= 0.5)
+
+
+def checked_pair(
+    predictions: Tensor, labels: Tensor, num_classes: int, ignore_index: int
+) -> tuple[Tensor, Tensor]:
+    """Predicted and labelled class ids as int64; labels without a class become K.
+
+    Args:
+        predictions: Class ids shaped as ``labels``, or logits (B, K, *spatial), which are resized
+            to the labels (linearly, corners not aligned) when their sizes differ.
+        labels: (B, *spatial) or (N,) integer ids.
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+
+    Raises:
+        TypeError: If class ids or labels are not integers.
+        ValueError: If shapes disagree, or (checked on CPU tensors) a value is out of range.
+    """
+    check_prediction_pair(predictions, labels, num_classes)
+    if predictions.is_floating_point():
+        logits = resized_logits(predictions, labels, num_classes)
+        predicted = logits.max(1).indices  # as argmax(1), which is slower on CPUs
+    else:
+        predicted = checked_ids(predictions, labels, num_classes)
+    if is_checkable(labels):
+        check_labels(labels, num_classes, ignore_index=ignore_index)
+    return predicted, fold_ignored(labels, num_classes, ignore_index)
 
 
 def resized_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:

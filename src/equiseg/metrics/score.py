@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
+from equiseg.metrics.means import mean_known
 
 NUMBERS = (
     *("miou", "mean_accuracy", "pixel_accuracy", "head", "common", "tail"),
@@ -90,10 +91,10 @@ class Score:
         means: dict[str, Any] = {}
         for name, ids in groups:
             chosen = torch.tensor(ids, dtype=torch.int64)
-            means[name], means[f"num_{name}"] = _mean(iou_K[chosen])
-            means[f"{name}_accuracy"], _ = _mean(accuracy_K[chosen])
-        miou, num_iou = _mean(iou_K)
-        mean_accuracy, num_accuracy = _mean(accuracy_K)
+            means[name], means[f"num_{name}"] = mean_known(iou_K[chosen])
+            means[f"{name}_accuracy"], _ = mean_known(accuracy_K[chosen])
+        miou, num_iou = mean_known(iou_K)
+        mean_accuracy, num_accuracy = mean_known(accuracy_K)
         return cls(
             iou_K=iou_K,
             accuracy_K=accuracy_K,
@@ -132,9 +133,4 @@ class Score:
     def miou_without(self, class_id: int) -> float:
         """Mean IoU over all classes except one, such as the background."""
         others = torch.arange(len(self.iou_K)) != class_id
-        return _mean(self.iou_K[others])[0]
-
-
-def _mean(values: Tensor) -> tuple[float, int]:
-    known = values[~values.isnan()]
-    return (float(known.mean()) if len(known) else float("nan")), len(known)
+        return mean_known(self.iou_K[others])[0]

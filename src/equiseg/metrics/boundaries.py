@@ -1,0 +1,106 @@
+"""BoundaryScore: IoU of the pixels near boundaries; small and thin objects have no others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from equiseg.imbalance import FrequencyGroups
+from equiseg.labels import check_num_classes
+from equiseg.metrics.boundary_counts import DISTANCE, NUMBERS, BoundaryCounts, BoundaryResult
+from equiseg.metrics.predictions import checked_pair
+from equiseg.metrics.summed_metric import SummedMetric
+
+
+class BoundaryScore(SummedMetric[BoundaryResult]):
+    """Boundary IoU over a whole data set: only pixels near the boundary of their class count.
+
+    The IoU of a large object hardly changes with its outline, boundary IoU does; of a small object
+    every pixel is near the boundary, and both agree. The pixels of a class within a distance of
+    other classes, or of the edge of the image, are compared: those of the labels with those of the
+    predictions (Cheng et al., "Boundary IoU", CVPR 2021, eq. 3; there of single masks, here summed
+    over the images, as the IoU of :class:`SegmentationScore` is). The distance is that of a square
+    window. Where there is no label, the prediction is left out, and ends there as the labels do.
+
+    Args:
+        num_classes: Number of classes K.
+        ignore_index: Label value to leave out.
+        groups: Head, common and tail as in :class:`SegmentationScore`; None splits the label
+            counts seen by the metric.
+        distance: Distance as a share of the image's diagonal, rounded, at least one pixel. 0.02 as
+            in the paper: 14 pixels for 512x512.
+        **kwargs: Arguments of :class:`torchmetrics.Metric`, such as ``sync_on_compute``.
+
+    Raises:
+        ValueError: If an argument cannot work.
+
+    Examples:
+        >>> import torch
+        >>> from equiseg import BoundaryScore
+        >>> labels = torch.zeros(1, 9, 9, dtype=torch.int64)
+        >>> labels[0, :, 4:] = 1
+        >>> predictions = torch.zeros_like(labels)
+        >>> predictions[0, :, 5:] = 1  # one column less
+        >>> score = BoundaryScore(num_classes=2)
+        >>> score.update(predictions, labels)
+        >>> round(score.compute().miou, 3)
+        0.484
+    """
+
+    higher_is_better = True
+    numbers = NUMBERS
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        ignore_index: int = 255,
+        groups: FrequencyGroups
+        | Mapping[str, Sequence[int]]
+        | Tensor
+        | Sequence[int]
+        | None = None,
+        distance: float = DISTANCE,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_num_classes(num_classes, ignore_index)
+        if not 0 < distance < 1:
+            raise ValueError(
+                f"distance must be a share of the diagonal in (0, 1), got {distance}; 0.02 is usual"
+            )
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+        self.groups = FrequencyGroups.of(groups, num_classes)
+        self.distance = distance
+        for name, count in vars(BoundaryCounts.zeros(num_classes)).items():
+            self.add_state(name, count, dist_reduce_fx="sum")
+
+    def update(self, predictions: Tensor, labels: Tensor) -> None:
+        """Count one batch.
+
+        Args:
+            predictions: Class ids shaped as ``labels``, or logits (B, K, *spatial), which are
+                resized to the labels (linearly, corners not aligned) when their sizes differ.
+            labels: (B, *spatial) integer ids with one to three spatial dimensions.
+
+        Raises:
+            TypeError: If class ids or labels are not integers.
+            ValueError: If shapes disagree, or (checked on CPU tensors) a value is out of range.
+        """
+        if not 2 <= labels.ndim <= 4:
+            raise ValueError(
+                "labels must have one to three spatial dimensions (B, *spatial), got "
+                f"{tuple(labels.shape)}; points have no boundaries"
+            )
+        predicted, truth = checked_pair(predictions, labels, self.num_classes, self.ignore_index)
+        counts = BoundaryCounts.of_maps(predicted, truth, self.num_classes, self.distance)
+        # Not in place: outside of inference mode, tensors made in it cannot be changed.
+        for name, count in vars(counts).items():
+            setattr(self, name, getattr(self, name) + count)
+
+    def result_of(self, *states: Tensor) -> BoundaryResult:
+        """Scores of the counts."""
+        return BoundaryResult.from_counts(BoundaryCounts(*states), self.groups)
