@@ -3,7 +3,8 @@
 python -m benchmarks.speed --root FOLDER_OF_CAMVID [--only NAME ...] [--before FOLDER]
 
 Each module of this folder writes its own file into benchmarks/results; this command then writes
-speed.json: one line for each promise, with its limit. With --before, the folder of an earlier
+speed.json: one line for each promise, with its limit (--only measures some modules and takes the
+saved rows of the others). With --before, the folder of an earlier
 checkout, the same measurements run with the package of that checkout too; those that ask it for
 something it lacks have no number. Half an hour on two cores, the double with --before; nothing else
 should run meanwhile.
@@ -25,7 +26,7 @@ from benchmarks.measure import RESULTS, RESULTS_VARIABLE, save, table
 
 Rows = list[dict[str, Any]]
 _CAMVID = ("predict", "evaluate", "epoch", "data_path", "crops")
-_OPTIONS = {"centers": ["--quick", "--rounds", "9"]}
+_OPTIONS = {"centers": ["--quick", "--rounds", "9"], "epoch": ["--rounds", "2"]}
 _CLASSES = (19, 150)
 _FILES = {"centers": "centers_quick"}
 
@@ -165,8 +166,13 @@ def measure(module: str, root: Path, results: Path, package: Path | None) -> Row
     done = subprocess.run(command, env=environment, check=package is None)
     if done.returncode:
         return None
-    rows: Rows = json.loads((results / f"{_FILES.get(module, module)}.json").read_text())["rows"]
-    return rows
+    return saved(module, results)
+
+
+def saved(module: str, results: Path) -> Rows | None:
+    """The rows of the last measurement of a module; None if there are none."""
+    file = results / f"{_FILES.get(module, module)}.json"
+    return json.loads(file.read_text("utf-8"))["rows"] if file.exists() else None
 
 
 def main() -> None:
@@ -178,8 +184,11 @@ def main() -> None:
     )
     parser.add_argument("--before", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
-    modules = arguments.only or list(dict.fromkeys(line.module for line in LINES))
-    after = {name: measure(name, arguments.root, RESULTS, None) for name in modules}
+    promised = list(dict.fromkeys(line.module for line in LINES))
+    modules = arguments.only or promised
+    for name in modules:
+        measure(name, arguments.root, RESULTS, None)
+    after = {name: saved(name, RESULTS) for name in promised}
     before: dict[str, Rows | None] = {}
     if arguments.before:
         with tempfile.TemporaryDirectory() as folder:
