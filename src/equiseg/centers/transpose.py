@@ -3,7 +3,7 @@
 Three kinds of work, from the cheapest to the most expensive:
 
 - a cell whose blocks (see ``blocks``) all have the same class has one entry, of a known weight;
-- any other cell gets the weights of its blocks: the smallest and the largest class of each at once;
+- any other cell gets the weights of its blocks: of up to three classes, each class at once;
 - only blocks of more classes are visited pixel by pixel.
 
 Shapes: K classes, C classes present, U cells, B blocks, E entries; M cells with several classes,
@@ -228,24 +228,39 @@ class _Band:
         labels = blocks.labels[..., first:last]
         starts = self._starts(places)
         block_G = _flat(places, blocks.low.shape)
-        extremes = [take(values, block_G) for values in (blocks.low, blocks.high)]
-        # The weight of a class that has no pixels on a cell is zero, and adds nothing.
         others = torch.ones_like(labels, dtype=torch.bool)
-        for class_G in extremes:
-            chosen = labels == class_G.to(labels.dtype)
-            others &= ~chosen
-            slot_G = take(blocks.slot, class_G)
-            sums = self.grid.summed_weights(chosen, places)
-            for start_G, weight_G in zip(starts, sums, strict=True):
-                self.weights.index_add_(0, start_G + slot_G, weight_G)
-
-        more = others.flatten(0, -2).any(0).nonzero().flatten()
-        slot = take(blocks.slot, labels.index_select(-1, more).long())
-        slot.masked_fill_(~others.index_select(-1, more), self.width - 1)
-        places = [take(place, more) for place in places]
+        for of_blocks in (blocks.low, blocks.high):
+            class_G = take(of_blocks, block_G)
+            others &= ~self._add_class(class_G, labels, places, starts, blocks.slot)
+        # Few blocks have a third class, and very few more.
+        for third in (True, False):
+            more = others.flatten(0, -2).any(0).nonzero().flatten()
+            places, starts = ([take(row, more) for row in rows] for rows in (places, starts))
+            labels, others = labels.index_select(-1, more), others.index_select(-1, more)
+            if third:
+                largest = torch.iinfo(labels.dtype).max
+                class_G = labels.masked_fill(~others, largest).flatten(0, -2).amin(0).long()
+                others &= ~self._add_class(class_G, labels, places, starts, blocks.slot)
+        slot = take(blocks.slot, labels.long()).masked_fill_(~others, self.width - 1)
         for corner, start_G in zip(self.grid.corners, starts, strict=True):
             weight = self.grid.weights(corner, places)
-            self.weights.index_add_(0, (slot + take(start_G, more)).flatten(), weight.flatten())
+            self.weights.index_add_(0, (slot + start_G).flatten(), weight.flatten())
+
+    def _add_class(
+        self,
+        class_G: Tensor,
+        labels: Tensor,
+        places: Sequence[Tensor],
+        starts: Sequence[Tensor],
+        slot: Tensor,
+    ) -> Tensor:
+        """Add one class of each block; returns which of the labels (O, ..., G) are its."""
+        chosen = labels == class_G.to(labels.dtype)
+        slot_G = take(slot, class_G)
+        sums = self.grid.summed_weights(chosen, places)
+        for start_G, weight_G in zip(starts, sums, strict=True):
+            self.weights.index_add_(0, start_G + slot_G, weight_G)
+        return chosen
 
     def _starts(self, places: Sequence[Tensor]) -> list[Tensor]:
         """For each corner of some blocks, where the weights of its cell start."""
