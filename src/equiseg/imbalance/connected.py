@@ -11,13 +11,13 @@ Shapes: R runs, or voxels of a scan; G regions; P pairs of regions.
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equiseg.imbalance.regions import Ids, Integers, parents
+from equiseg.imbalance.voxel_keys import VoxelKeys
 
 _NONE = -1
 
@@ -88,37 +88,17 @@ def voxel_regions(coordinates_V4: Integers, values_V: Integers, num_classes: int
     Raises:
         ValueError: If a voxel is repeated, or the box around the voxels has 2^63 places or more.
     """
-    cells_V4 = coordinates_V4.astype(np.int64)
-    if len(cells_V4):
-        cells_V4 -= cells_V4.min(axis=0)
-    # A margin on each axis keeps the end of one row from touching the start of the next.
-    extent = [int(side) + 2 for side in cells_V4.max(axis=0, initial=0)]
-    if math.prod(extent) >= 2**63:
-        raise ValueError(
-            f"voxels must span a box of fewer than 2^63, got {extent} scans, x, y, z; remove "
-            "points that lie far outside, or take larger voxels"
-        )
-    strides = np.cumprod([1, *extent[:0:-1]])[::-1]
-    keys_V = cells_V4 @ strides
-    order_V = np.argsort(keys_V)
-    sorted_V = keys_V[order_V]
-    if twice := int((sorted_V[1:] == sorted_V[:-1]).sum()):
-        raise ValueError(
-            f"coordinates must hold each voxel once, got {twice} of {len(keys_V)} again; voxelize "
-            "the points first"
-        )
+    voxels = VoxelKeys.of(coordinates_V4)
     pairs: list[tuple[Ids, Ids]] = []
     for offset in _half(3):
-        wanted_V = sorted_V + int(np.dot(offset, strides[1:]))
-        rows_V = np.searchsorted(sorted_V, wanted_V).clip(max=max(len(sorted_V) - 1, 0))
-        there = np.flatnonzero(sorted_V[rows_V] == wanted_V)
-        first, second = order_V[there], order_V[rows_V[there]]
+        first, second = voxels.pairs(int(np.dot(offset, voxels.strides_A[1:])))
+        first, second = voxels.order_V[first], voxels.order_V[second]
         alike = values_V[first] == values_V[second]
         pairs.append((first[alike], second[alike]))
     first, second = _joined(pairs)
-    places_V = np.arange(len(keys_V))
+    places_V = np.arange(len(values_V))
     ones_V = np.ones_like(places_V)
-    return _regions(places_V, ones_V, values_V, first, second, num_classes, len(keys_V))
+    return _regions(places_V, ones_V, values_V, first, second, num_classes, len(values_V))
 
 
 def overlaps(one: Regions, other: Regions) -> Overlaps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -35,11 +36,7 @@ class FrequencyGroups:
             raise ValueError(f"groups must hold class ids >= 0, got {min(ids)}; remove it")
 
     @classmethod
-    def of(
-        cls,
-        groups: FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | Sequence[int] | None,
-        num_classes: int,
-    ) -> FrequencyGroups | None:
+    def of(cls, groups: AnyGroups | None, num_classes: int) -> FrequencyGroups | None:
         """Convert groups from any accepted form; None stays None.
 
         Args:
@@ -123,3 +120,7 @@ class FrequencyGroups:
     def __iter__(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """The three names with their class ids."""
         return iter((("head", self.head), ("common", self.common), ("tail", self.tail)))
+
+
+AnyGroups: TypeAlias = FrequencyGroups | Mapping[str, Sequence[int]] | Tensor | Sequence[int]
+"""Groups in any form that :meth:`FrequencyGroups.of` takes."""

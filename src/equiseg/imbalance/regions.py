@@ -9,11 +9,12 @@ Shapes: P pixels, R runs or voxels (the nodes), E pairs of nodes that touch, K c
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from equiseg.imbalance.voxel_keys import VoxelKeys
 
 Integers = NDArray[np.integer[Any]]
 Ids = NDArray[np.int64]
@@ -115,33 +116,12 @@ def voxel_layout(coordinates_V3: Integers, labels_V: Integers, num_classes: int)
     Raises:
         ValueError: If a voxel is repeated, or the box around the voxels has 2^63 places or more.
     """
-    cells_V3 = coordinates_V3.astype(np.int64)
-    if len(cells_V3):
-        cells_V3 -= cells_V3.min(axis=0)
-    # A margin on each axis keeps the end of one row from touching the start of the next.
-    extent = [int(side) + 2 for side in cells_V3.max(axis=0, initial=0)]
-    if math.prod(extent) >= 2**63:
-        raise ValueError(
-            f"voxels must span a box of fewer than 2^63, got {extent} along x, y, z; remove "
-            "points that lie far outside, or take larger voxels"
-        )
-    strides = (extent[1] * extent[2], extent[2], 1)
-    keys_V = cells_V3 @ np.array(strides)
-    order_V = np.argsort(keys_V)
-    keys_V = keys_V[order_V]
-    if twice := int((keys_V[1:] == keys_V[:-1]).sum()):
-        raise ValueError(
-            f"coordinates_V3 must hold each voxel once, got {twice} of {len(keys_V)} again; "
-            "voxelize the points first"
-        )
-    pairs: list[tuple[Ids, Ids]] = []
-    for stride in strides:
-        rows = np.searchsorted(keys_V, keys_V + stride).clip(max=max(len(keys_V) - 1, 0))
-        touching = np.flatnonzero(keys_V[rows] == keys_V + stride)
-        pairs.append((touching, rows[touching]))
+    voxels = VoxelKeys.of(coordinates_V3)
+    pairs = [voxels.pairs(int(stride)) for stride in voxels.strides_A]
     first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    ones_V = np.ones_like(voxels.keys_V)
     return _layout(
-        labels_V[order_V], np.ones_like(keys_V), first, second, np.ones_like(first), num_classes
+        labels_V[voxels.order_V], ones_V, first, second, np.ones_like(first), num_classes
     )
 
 

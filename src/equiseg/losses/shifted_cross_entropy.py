@@ -49,8 +49,8 @@ class _TiledCrossEntropy(torch.autograd.Function):
             shifted_KP = shift(logits_BKP[image, :, at], targets_P)
             chances_KP = shifted_KP.softmax(0)
             chances_BKP[image, :, at] = chances_KP
-            # By the largest chance, at least 1 / K: that of the target can round to 0. The
-            # softmax as exp(log_softmax) would take many times as long where it rounds to 0.
+            # The logarithm of the largest chance, at least 1 / K: the target's chance can round to
+            # 0. exp(log_softmax) would be many times slower where chances round to 0.
             own_P = shifted_KP.gather(0, targets_P.unsqueeze(0)).squeeze(0)
             losses_BP[image, at] = shifted_KP.amax(0) - own_P - chances_KP.amax(0).log()
         return losses_BP, chances_BKP

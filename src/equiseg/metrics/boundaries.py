@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
+from equiseg.imbalance.groups import AnyGroups
 from equiseg.labels import check_num_classes
 from equiseg.metrics.boundary_counts import DISTANCE, NUMBERS, BoundaryCounts, BoundaryResult
 from equiseg.metrics.predictions import checked_pair
@@ -17,12 +17,12 @@ from equiseg.metrics.summed_metric import SummedMetric
 class BoundaryScore(SummedMetric[BoundaryResult]):
     """Boundary IoU over a whole data set: only pixels near the boundary of their class count.
 
-    The IoU of a large object hardly changes with its outline, boundary IoU does; of a small object
-    every pixel is near the boundary, and both agree. The pixels of a class within a distance of
-    other classes, or of the edge of the image, are compared: those of the labels with those of the
-    predictions (Cheng et al., "Boundary IoU", CVPR 2021, eq. 3; there of single masks, here summed
-    over the images, as the IoU of :class:`SegmentationScore` is). The distance is that of a square
-    window. Where there is no label, the prediction is left out, and ends there as the labels do.
+    An error at the outline of a large object hardly changes its IoU, but much of its boundary IoU.
+    In a small object every pixel is near the boundary, and both agree. A pixel is near the boundary
+    if the square window around it contains another class or the edge of the image (Cheng et al.,
+    "Boundary IoU", CVPR 2021, eq. 3). The paper scores single masks; here intersections and unions
+    are summed over the data set, as in :class:`SegmentationScore`. Predictions of unlabelled pixels
+    do not count.
 
     Args:
         num_classes: Number of classes K.
@@ -57,11 +57,7 @@ class BoundaryScore(SummedMetric[BoundaryResult]):
         num_classes: int,
         *,
         ignore_index: int = 255,
-        groups: FrequencyGroups
-        | Mapping[str, Sequence[int]]
-        | Tensor
-        | Sequence[int]
-        | None = None,
+        groups: AnyGroups | None = None,
         distance: float = DISTANCE,
         **kwargs: Any,
     ) -> None:

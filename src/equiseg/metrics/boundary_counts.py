@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from equiseg.imbalance import FrequencyGroups
-from equiseg.metrics.means import group_means, mean_known
+from equiseg.metrics.means import by_class_name, group_means, mean_known
 
 DISTANCE = 0.02
 """Share of the diagonal, as in Cheng et al. 2021."""
@@ -114,14 +114,9 @@ class BoundaryResult:
         Raises:
             ValueError: If there is not one name for each class.
         """
-        if classes and len(classes) != len(self.iou_K):
-            raise ValueError(
-                f"classes must name the {len(self.iou_K)} classes, got {len(classes)} names"
-            )
         numbers = {"boundary_iou": self.miou}
         numbers |= {f"{group}_boundary_iou": mean for group, mean in self.by_group.items()}
-        ious = self.iou_K.tolist() if classes else ()
-        return numbers | {f"boundary_iou/{c}": iou for c, iou in zip(classes, ious, strict=True)}
+        return numbers | by_class_name("boundary_iou", self.iou_K, classes)
 
 
 def _near_boundary(ids: Tensor, distance: int) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
+from equiseg.imbalance.groups import AnyGroups
 from equiseg.labels import check_labels, check_num_classes, is_checkable
 from equiseg.metrics.confidence_bins import NUM_BINS, NUMBERS, Calibration
 from equiseg.metrics.predictions import (
@@ -56,11 +56,7 @@ class CalibrationError(SummedMetric[Calibration]):
         num_classes: int,
         *,
         ignore_index: int = 255,
-        groups: FrequencyGroups
-        | Mapping[str, Sequence[int]]
-        | Tensor
-        | Sequence[int]
-        | None = None,
+        groups: AnyGroups | None = None,
         num_bins: int = NUM_BINS,
         **kwargs: Any,
     ) -> None:

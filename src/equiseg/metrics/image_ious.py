@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
-from equiseg.metrics.means import group_means, mean_known
+from equiseg.metrics.means import by_class_name, group_means, mean_known
 
 _WORST = (25, 5)  # percent
 _GROUPS = ("head", "common", "tail")
@@ -86,17 +86,12 @@ class ImageResult:
         Raises:
             ValueError: If there is not one name for each class.
         """
-        if classes and len(classes) != len(self.iou_K):
-            raise ValueError(
-                f"classes must name the {len(self.iou_K)} classes, got {len(classes)} names"
-            )
         numbers = {"image_miou": self.miou, "image_class_miou": self.class_miou}
         numbers |= {
             f"image_miou_worst_{share}": getattr(self, f"worst_{share}") for share in _WORST
         }
         numbers |= {f"{group}_image_iou": mean for group, mean in self.by_group.items()}
-        ious = self.iou_K.tolist() if classes else ()
-        return numbers | {f"image_iou/{c}": iou for c, iou in zip(classes, ious, strict=True)}
+        return numbers | by_class_name("image_iou", self.iou_K, classes)
 
 
 def image_ious(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
+from equiseg.imbalance.groups import AnyGroups
 from equiseg.labels import check_num_classes
 from equiseg.metrics.image_ious import NUMBERS, ImageResult, image_ious
 from equiseg.metrics.predictions import checked_pair
@@ -58,11 +58,7 @@ class ImageScore(SummedMetric[ImageResult]):
         num_classes: int,
         *,
         ignore_index: int = 255,
-        groups: FrequencyGroups
-        | Mapping[str, Sequence[int]]
-        | Tensor
-        | Sequence[int]
-        | None = None,
+        groups: AnyGroups | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
-from equiseg.metrics.means import group_means, mean_known
+from equiseg.metrics.means import by_class_name, group_means, mean_known
 from equiseg.metrics.object_counts import COCO_SIZES, ObjectCounts
 
 _MEANS = ("recall", "precision", "f1", "quality")
@@ -128,15 +128,10 @@ class ObjectResult:
         Raises:
             ValueError: If there is not one name for each class.
         """
-        if classes and len(classes) != len(self.recall_K):
-            raise ValueError(
-                f"classes must name the {len(self.recall_K)} classes, got {len(classes)} names"
-            )
         numbers = {f"object_{name}": getattr(self, name) for name in _MEANS}
         for name, mean in self.by_group.items():
             group, _, rest = name.partition("_")
             numbers[f"{group}_object_{rest}"] = mean
-        for name in ("recall", "precision") if classes else ():
-            values = zip(classes, getattr(self, f"{name}_K").tolist(), strict=True)
-            numbers |= {f"object_{name}/{class_name}": value for class_name, value in values}
+        for name in ("recall", "precision"):
+            numbers |= by_class_name(f"object_{name}", getattr(self, f"{name}_K"), classes)
         return numbers

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
+from equiseg.imbalance.groups import AnyGroups
 from equiseg.labels import check_num_classes
 from equiseg.metrics.object_counts import COCO_SIZES, ObjectCounts, RegionCache
 from equiseg.metrics.object_result import NUMBERS, ObjectResult
@@ -63,11 +64,7 @@ class ObjectScore(SummedMetric[ObjectResult]):
         num_classes: int,
         *,
         ignore_index: int = 255,
-        groups: FrequencyGroups
-        | Mapping[str, Sequence[int]]
-        | Tensor
-        | Sequence[int]
-        | None = None,
+        groups: AnyGroups | None = None,
         size_limits: Sequence[int] = COCO_SIZES,
         **kwargs: Any,
     ) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
-from equiseg.metrics.means import mean_known
+from equiseg.metrics.means import by_class_name, mean_known
 
 NUMBERS = (
     *("miou", "mean_accuracy", "pixel_accuracy", "head", "common", "tail"),
@@ -122,13 +122,8 @@ class Score:
             >>> round(numbers["miou"], 3), numbers["iou/car"]
             (0.775, 0.8)
         """
-        if classes and len(classes) != len(self.iou_K):
-            raise ValueError(
-                f"classes must name the {len(self.iou_K)} classes, got {len(classes)} names"
-            )
         numbers = {name: getattr(self, name) for name in NUMBERS}
-        ious = self.iou_K.tolist() if classes else ()
-        return numbers | {f"iou/{c}": iou for c, iou in zip(classes, ious, strict=True)}
+        return numbers | by_class_name("iou", self.iou_K, classes)
 
     def miou_without(self, class_id: int) -> float:
         """Mean IoU over all classes except one, such as the background."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from equiseg.imbalance import FrequencyGroups
+from equiseg.imbalance.groups import AnyGroups
 from equiseg.labels import check_num_classes
 from equiseg.metrics.confusion import count_confusion
 from equiseg.metrics.score import NUMBERS, Score
@@ -55,11 +55,7 @@ class SegmentationScore(SummedMetric[Score]):
         num_classes: int,
         *positional: int,
         ignore_index: int = 255,
-        groups: FrequencyGroups
-        | Mapping[str, Sequence[int]]
-        | Tensor
-        | Sequence[int]
-        | None = None,
+        groups: AnyGroups | None = None,
         labelled_only: bool = False,
         **kwargs: Any,
     ) -> None:
