@@ -27,7 +27,7 @@ class EvaluateOptions(MeasureConfig):
     """What is measured, and with what.
 
     Attributes:
-        collapse: Also measure the collapse of the last-layer features; a quarter more time for a
+        collapse: Also measure the collapse of the last-layer features; a fifth more time for a
             small network.
         calibration: Also measure the calibration error.
         threads: CPU threads. None takes all cores.

@@ -33,8 +33,8 @@ class PredictOptions:
         confidence: Also write the probability of each predicted class: confidence/NAME.png, grey
             from 0 (no confidence) to 255 (probability 1), or the column "confidence" of PLY files.
         opacity: Opacity of the colours in the overlays of images, 0 to 1.
-        threads: CPU threads of the network. None takes all cores. Images are read and written in
-            others, beside it.
+        threads: CPU threads of the network. None takes all cores. Four more threads read and write
+            images at the same time.
 
     Raises:
         ValueError: If the opacity is not between 0 and 1.

@@ -28,7 +28,7 @@ def in_workers(
         _Results(function, items),
         batch_size=None,
         num_workers=min(num_workers, len(items)),
-        worker_init_fn=_one_thread,
+        worker_init_fn=one_thread,
         # A loader draws a seed; from the global generator, it would change the weights of a run.
         generator=torch.Generator(),
     )
@@ -50,5 +50,6 @@ class _Results(Dataset[bytes], Generic[_Item, _Result]):
         return pickle.dumps(self.function(self.items[index]))
 
 
-def _one_thread(worker: int) -> None:
-    torch.set_num_threads(1)  # parallel workers must not each claim every core
+def one_thread(worker: int) -> None:
+    """Start of a worker process: parallel workers must not each use all cores."""
+    torch.set_num_threads(1)

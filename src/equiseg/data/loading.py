@@ -15,6 +15,7 @@ from equiseg.data.class_draw import ClassDraw
 from equiseg.data.images.copy_paste import CopyPaste
 from equiseg.data.images.own_transform import OwnTransform
 from equiseg.data.images.transforms import AugmentConfig, augment, to_tensors
+from equiseg.data.in_workers import one_thread
 from equiseg.data.points.voxels import collate_points
 from equiseg.data.sample import DataSpec, SegmentationData
 from equiseg.data.seeds import mixed_seed
@@ -245,7 +246,7 @@ def _loader(
         collate_fn=collate or collate_images,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
-        worker_init_fn=_one_thread if num_workers else None,
+        worker_init_fn=one_thread if num_workers else None,
         generator=torch.Generator(),
         **kwargs,  # type: ignore[arg-type]
     )
@@ -275,7 +276,3 @@ def collate_images(samples: list[Any]) -> Any:
             "(data.augment.crop, data.size), or batches of 1"
         )
     return default_collate(samples)
-
-
-def _one_thread(worker: int) -> None:
-    torch.set_num_threads(1)  # parallel workers must not each claim every core

@@ -16,8 +16,8 @@ _GPU_PIXELS = 1 << 20  # about a gigabyte of activations and logits
 class EqualBatches:
     """Consecutive images of one size as one batch; the order stays.
 
-    Needs to know no sizes in advance: it collects images until the next one has another size, or
-    the batch has as many pixels as suit the device. Scans pass as they are.
+    Sizes need not be known in advance: it collects images until the next one has another size, or
+    the batch has as many pixels as suit the device. Scans are passed on unchanged.
 
     Args:
         samples: Batches of one sample each, inputs and labels.

@@ -16,10 +16,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail as
 
 
 class FileFailures:
-    """The problems of many files, told in the order of the files.
+    """The problems of many files, reported in the order of the files.
 
     Args:
-        problems: What is known before the first file, told first.
+        problems: Problems found before the first file; they are reported first.
     """
 
     def __init__(self, problems: list[str]) -> None:

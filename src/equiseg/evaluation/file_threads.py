@@ -1,7 +1,7 @@
 """Threads that read and write files while the network computes.
 
-Decoding and compressing release Python's lock, so they run beside the network. Memory is bounded: a
-few files are read before their turn, and a few predictions wait to be written.
+Decoding and compressing release Python's lock, so they run in parallel with the network. Memory is
+bounded: a few files are read before their turn, and a few predictions wait to be written.
 """
 
 from __future__ import annotations

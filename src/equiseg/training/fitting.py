@@ -166,7 +166,7 @@ def _loaders(
         collate = PointCollate(spec, config.data.points.supervision)
     views = training.views
     conventions = run.task.criterion.side_conventions
-    # Beside a network on the CPU. A GPU makes them itself, from the labels.
+    # Measured on CPUs only; on a GPU the loss makes them itself, from the labels.
     if workers and on_cpu and conventions:
         sizes = map_sizes(run.task.model, run.task.tap, *collate([views[0]]))
         collate = SidedCollate(collate, len(spec.classes), spec.ignore_index, conventions, sizes)

@@ -86,5 +86,5 @@ def has_files(key: bytes) -> bool:
 
 
 def digest_of(*parts: object) -> str:
-    """A short text that differs for different parts, which are told by their ``repr``."""
+    """A short text that differs for parts whose ``repr`` differs."""
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
